@@ -1,0 +1,149 @@
+//! The blocking end of a connection, for helper, command line and module.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
+    socket_with,
+};
+use rustix::{cmsg_space, io::retry_on_intr};
+use zeroize::Zeroizing;
+
+use crate::chunk::{self, Joiner};
+use crate::frame::{Frame, MAX_FRAME};
+
+/// Most descriptors that one message of ours carries.
+const MAX_DESCRIPTORS: usize = 4;
+
+/// A connection to the agent, whose other end is known to be root's.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedFd,
+}
+
+impl Connection {
+    /// Connects and checks that root listens (`SO_PEERCRED` of a listener is the one that called `listen`).
+    ///
+    /// # Errors
+    /// `NotFound` or `ConnectionRefused` if no agent listens; `PermissionDenied` if the listener is not root's.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        if getsockopt(&socket, sockopt::PeerCredentials)?.uid() != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the listener is not root's"));
+        }
+        Ok(Self { socket })
+    }
+
+    /// Whether the agent will send a challenge first: this kernel has no `SO_PEERPIDFD` (both ends see the same one).
+    pub fn expects_challenge(&self) -> bool {
+        matches!(getsockopt(&self.socket, sockopt::PeerPidfd), Err(Errno::ENOPROTOOPT))
+    }
+
+    /// The descriptor, to wait on.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Waits until something can be received; false after `milliseconds` (none: for ever).
+    ///
+    /// # Errors
+    /// Those of poll(2), but for EINTR.
+    pub fn wait(&self, milliseconds: Option<u32>) -> io::Result<bool> {
+        let timeout = milliseconds
+            .map(|ms| Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        Ok(retry_on_intr(|| poll(&mut fds, timeout.as_ref()))? > 0)
+    }
+
+    /// Sends a text in chunks.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is too long; those of sendmsg(2).
+    pub fn send_text(&self, text: &[u8]) -> io::Result<()> {
+        let messages = chunk::split(text).map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad))?;
+        messages.iter().try_for_each(|message| self.send_message(message, &[]))
+    }
+
+    /// Receives a text in chunks.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the other end is gone, `InvalidData` for what is no chunk; those of recvmsg(2).
+    pub fn receive_text(&self) -> io::Result<Vec<u8>> {
+        let mut joiner = Joiner::default();
+        let mut buffer = vec![0; chunk::MAX_MESSAGE + 1];
+        loop {
+            let length = self.receive_message(&mut buffer)?.0;
+            let message = buffer.get(..length).unwrap_or_default();
+            if let Some(text) = joiner.push(message).map_err(invalid)? {
+                return Ok(text);
+            }
+        }
+    }
+
+    /// Sends a frame, with at most four descriptors.
+    ///
+    /// # Errors
+    /// Those of sendmsg(2).
+    pub fn send_frame(&self, frame: &Frame, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_message(&frame.encode(), descriptors)
+    }
+
+    /// Receives a frame and the descriptor that came along, if any.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the other end is gone, `InvalidData` for what is no frame or more than one descriptor;
+    /// those of recvmsg(2).
+    pub fn receive_frame(&self) -> io::Result<(Frame, Option<OwnedFd>)> {
+        let mut buffer = Zeroizing::new(vec![0; MAX_FRAME + 1]);
+        let (length, descriptor) = self.receive_message(&mut buffer)?;
+        let frame = Frame::decode(buffer.get(..length).unwrap_or_default()).map_err(invalid)?;
+        Ok((frame, descriptor))
+    }
+
+    fn send_message(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let iov = [IoSlice::new(message)];
+        retry_on_intr(|| sendmsg(&self.socket, &iov, &mut control, SendFlags::NOSIGNAL))?;
+        Ok(())
+    }
+
+    fn receive_message(&self, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut iov = [IoSliceMut::new(buffer)];
+        let received =
+            retry_on_intr(|| recvmsg(&self.socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+        // All descriptors are owned at once, so that none leaks whatever is decided about it.
+        let mut descriptors: Vec<OwnedFd> = control
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || descriptors.len() > 1 {
+            return Err(invalid("the message is too long or carries too many descriptors"));
+        }
+        if received.bytes == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok((received.bytes, descriptors.pop()))
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}

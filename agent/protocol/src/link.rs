@@ -1,0 +1,133 @@
+//! Agent and monitor, once the order is given: JSON, one value a message, at most [`MAX_MESSAGE`] bytes.
+//!
+//! ```text
+//! monitor ── AuthenticationFailed (each wrong password), Fulfilled ─▶ agent
+//!         ◀─ Go | Finish | Refuse ─────────────────────────────────── agent (session.started is durable)
+//!         ── Refused | Running, Expired, Ended, Gone ───────────────▶ agent
+//!         ◀─ Terminate ────────────────────────────────────────────── agent (revoked)
+//! ```
+//! A monitor whose agent went away dials [`crate::paths::MONITOR_SOCKET`] and begins with `Resume`.
+
+use serde::{Deserialize, Serialize};
+
+/// Largest message in bytes.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+
+/// From the monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FromMonitor {
+    /// A wrong password, or an account that PAM refuses to authenticate. One for each try.
+    AuthenticationFailed {
+        /// Whose password was asked for.
+        user: String,
+        /// 1 for the first try.
+        attempt: u32,
+    },
+    /// Duties on the monitor's side are fulfilled and PAM accepts the account. Answered by Go, Finish or Refuse.
+    Fulfilled {
+        /// Whether a password was asked for and right.
+        authenticated: bool,
+        /// The reason the person typed, if it was asked for.
+        reason: Option<String>,
+    },
+    /// Nothing runs: the helper has been told `what` already.
+    Refused {
+        /// What happened, as told.
+        what: String,
+        /// True if the file could not be executed, or setting up failed, after Go.
+        after_go: bool,
+    },
+    /// The command runs.
+    Running {
+        /// Its process id.
+        pid: i32,
+        /// Cgroup of the session relative to the spawner's subtree; empty where there is no cgroup v2.
+        cgroup: String,
+    },
+    /// Its time is up (or it was told to terminate): what runs in it is being ended.
+    Expired,
+    /// The command ended.
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// Processes it left behind live on in the session's cgroup.
+        leftover: bool,
+    },
+    /// Nothing of the session is left. Last.
+    Gone,
+    /// First on a new connection after the agent went away.
+    Resume {
+        /// The session's id.
+        session: String,
+        /// The end of the command, if it came while there was no agent.
+        ended: Option<ExitStatus>,
+        /// Its time was up while there was no agent.
+        expired: bool,
+    },
+}
+
+/// From the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ToMonitor {
+    /// Run it: the intent is durable.
+    Go(Go),
+    /// There is nothing to run (Validate, List): tell the helper this and exit with that.
+    Finish {
+        /// For stdout.
+        stdout: String,
+        /// For stderr.
+        stderr: String,
+        /// Exit status.
+        status: i32,
+    },
+    /// Do not run it.
+    Refuse {
+        /// What to tell.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// End what runs now, as at expiry.
+    Terminate {
+        /// For the person: `the grant was revoked`.
+        why: String,
+    },
+}
+
+/// The session may run until its deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Go {
+    /// For `JIT_GRANT_ID`.
+    pub grant: String,
+    /// When what runs is ended; absent: never (`on_expiry = "warn"`, or `finish` without a timeout).
+    pub deadline: Option<Deadline>,
+    /// When the person is told that the grant has expired (`on_expiry = "warn"`).
+    pub warn: Option<Deadline>,
+    /// Milliseconds between SIGTERM and SIGKILL.
+    pub grace_ms: u64,
+    /// Kill what the command leaves behind at once.
+    pub kill_leftover: bool,
+}
+
+/// A moment on two clocks; whichever comes first counts, so that neither suspend nor a clock set back prolongs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadline {
+    /// `CLOCK_BOOTTIME`, nanoseconds.
+    pub boottime_ns: u64,
+    /// `CLOCK_REALTIME`, nanoseconds since 1970.
+    pub realtime_ns: i64,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It exited with this status.
+    Status(i32),
+    /// This signal killed it.
+    Signal(i32),
+}

@@ -1,0 +1,128 @@
+//! The agent's order to a monitor: everything it needs to run one command, decided and resolved.
+//!
+//! It comes as JSON in a sealed memfd, next to the helper's connection and the agent's end of the link:
+//! descriptors `[connection, link, order]` with one message on the shared work socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Bytes;
+use crate::request::{Mode, Terminal};
+
+/// Largest order in bytes.
+pub const MAX_ORDER: usize = 8 * 1024 * 1024;
+/// How many descriptors come with an order: connection, link, order.
+pub const DESCRIPTORS: usize = 3;
+
+/// What a monitor is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Id of the session: 32 hex digits.
+    pub session: String,
+    /// Run, Validate or List. Never Explain.
+    pub mode: Mode,
+    /// The invoking user; its uid must be the connection's peer's.
+    pub invoking: Account,
+    /// The target user, with the groups the command gets (`-g` applied: `gid` and `groups` are final).
+    pub target: Account,
+    /// Whose password is asked for: an account name (`authenticate_as`).
+    pub authenticate: Option<Authenticate>,
+    /// Ask the person for a reason.
+    pub ask_reason: bool,
+    /// What runs; absent for Validate and List.
+    pub program: Option<Program>,
+    /// The arguments, with `argv[0]`.
+    pub argv: Vec<Bytes>,
+    /// The environment, complete but for what PAM adds.
+    pub environment: Vec<(Bytes, Bytes)>,
+    /// How it must run.
+    pub restrictions: Restrictions,
+    /// The helper's terminal: the command gets one of ours.
+    pub terminal: Option<Terminal>,
+    /// Signals to leave ignored (`nohup`).
+    pub ignored_signals: Vec<i32>,
+    /// Cgroup of the session that this one is nested in, relative to the spawner's subtree; absent: not nested.
+    pub nested_in: Option<String>,
+    /// Facts for PAM and the audit: terminal of the invoking user (`PAM_TTY`), e.g. `pts/0`.
+    pub tty: Option<String>,
+    /// Node name of the host, for the prompt.
+    pub host: String,
+}
+
+/// An account as NSS tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: u32,
+    /// Its primary gid.
+    pub gid: u32,
+    /// All its groups, the primary among them.
+    pub groups: Vec<u32>,
+    /// Home folder.
+    pub home: Bytes,
+    /// Login shell.
+    pub shell: Bytes,
+}
+
+/// How to authenticate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authenticate {
+    /// Account whose password is asked for.
+    pub user: String,
+    /// How many wrong passwords are taken; at least 1.
+    pub tries: u32,
+    /// The prompt asked for with `-p` (sudo's escapes); absent: ours, which names command and target.
+    pub prompt: Option<Bytes>,
+}
+
+/// The file that was decided upon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Absolute path to execute: folder resolved, last component as asked for.
+    pub path: Bytes,
+    /// What it leads to, as seen at the decision; compared again before exec.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: i64,
+    /// `st_mtime` in nanoseconds.
+    pub modified: i128,
+    /// `st_ctime` in nanoseconds.
+    pub changed: i128,
+}
+
+/// How the command must run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restrictions {
+    /// Bits to take away: the union of the caller's umask and the rule's is applied.
+    pub umask: Umask,
+    /// Where it starts.
+    pub cwd: Cwd,
+}
+
+/// The file mode creation mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Umask {
+    /// This one.
+    Exactly(u32),
+    /// The union of the caller's and this one.
+    CallersAnd(u32),
+}
+
+/// The working folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cwd {
+    /// The helper's, by descriptor, entered with the invoking user's identity; one it can't reach: the target's home.
+    Caller,
+    /// This one, entered as the target user; refused if that fails.
+    Path(Bytes),
+}

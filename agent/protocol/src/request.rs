@@ -1,0 +1,150 @@
+//! What helper and command line ask of the agent. Nothing in here says who asks: that comes from the kernel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, VERSION};
+
+/// The whole text of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// [`VERSION`]; anything else is refused.
+    pub version: u8,
+    /// The agent's challenge, where there was one (kernels without `SO_PEERPIDFD`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Bytes>,
+    /// What is asked.
+    pub request: Request,
+}
+
+impl Envelope {
+    /// A request of this version.
+    pub fn new(request: Request, nonce: Option<Bytes>) -> Self {
+        Self { version: VERSION, nonce, request }
+    }
+}
+
+/// One request a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Run, validate, list or explain. Answered with frames (`frame.rs`), the descriptors follow in a frame of their own.
+    Elevate(Box<Elevate>),
+    /// `-k` (this terminal's) and `-K` (all of the user's) authentication records. Answered with a frame `Output`.
+    Forget {
+        /// All records of the invoking user, not only this terminal's.
+        all: bool,
+    },
+    /// How the agent is. Answered with [`crate::response::Response`], as all that follow.
+    Status,
+    /// Live grants: the peer's own; with `all`, for uid 0, everyone's.
+    Grants {
+        /// Everyone's.
+        all: bool,
+    },
+    /// Live sessions: the peer's own; with `all`, for uid 0, everyone's.
+    Sessions {
+        /// Everyone's.
+        all: bool,
+    },
+    /// End grants and their sessions.
+    Revoke(Revoke),
+    /// Load policy again. For uid 0.
+    Reload {
+        /// Accept a policy that locks administrators out.
+        force: bool,
+    },
+}
+
+/// What to revoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Revoke {
+    /// One grant by its id.
+    Grant(String),
+    /// All grants of a user (a name or `#uid`).
+    User(String),
+    /// All grants the peer may end: its own; for uid 0 everyone's.
+    All,
+}
+
+/// What the helper wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Run the command.
+    Run,
+    /// `-v`: authenticate and renew the record, run nothing. No command.
+    Validate,
+    /// `-l`: what the invoking user may run; with a command: whether that one.
+    List,
+    /// `--explain`: why, run nothing. Answered by the agent itself.
+    Explain,
+}
+
+/// One elevation asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Elevate {
+    /// What to do.
+    pub mode: Mode,
+    /// The command as typed and its arguments; `command[0]` becomes `argv[0]`. Empty for `-v` and plain `-l`.
+    pub command: Vec<Bytes>,
+    /// Absolute path of the command, if what was typed has a slash in it (made absolute by the helper, not resolved);
+    /// else the agent looks in the rule's `secure_path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Bytes>,
+    /// `-u`: a name or `#uid`, as typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `-g`: a name or `#gid`, as typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The helper's whole environment. Policy picks; the rest is dropped. A name given twice is refused.
+    pub environment: Vec<(Bytes, Bytes)>,
+    /// `VAR=value` before the command: refused where policy does not allow them.
+    pub assignments: Vec<(Bytes, Bytes)>,
+    /// `-E`: keep what policy allows, drop the rest without noise.
+    pub preserve_environment: bool,
+    /// `--preserve-env=LIST`.
+    pub preserve_names: Vec<Bytes>,
+    /// `--reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `--for`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<u64>,
+    /// `--rule`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// `-n`: never ask a person.
+    pub non_interactive: bool,
+    /// `-k` with a command: use no authentication record and make none.
+    pub ignore_record: bool,
+    /// `-p`, with sudo's `%` escapes; empty: no prompt at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Bytes>,
+    /// Whether the helper can ask a person at all (a terminal, or `-S`).
+    pub can_ask: bool,
+    /// The helper's terminal, if it has one: then the command gets a terminal of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
+    /// The working folder as the helper sees it: for policy's and the audit log's eyes; entered by descriptor.
+    pub cwd: Bytes,
+    /// Signals among HUP, INT and QUIT that the helper found ignored (`nohup`, a background job): numbers.
+    pub ignored_signals: Vec<i32>,
+}
+
+/// A terminal's size and settings, for ours to start with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terminal {
+    /// Rows.
+    pub rows: u16,
+    /// Columns.
+    pub columns: u16,
+    /// `c_iflag`, `c_oflag`, `c_cflag`, `c_lflag` of termios(3).
+    pub flags: [u32; 4],
+    /// `c_cc` of termios(3): at most 32 characters.
+    pub control_characters: Vec<u8>,
+}
