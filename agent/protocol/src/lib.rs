@@ -33,6 +33,7 @@ pub mod login;
 pub mod order;
 pub mod request;
 pub mod response;
+pub mod spawner;
 
 pub use bytes::Bytes;
 
