@@ -42,6 +42,11 @@ impl Connection {
         Ok(Self { socket })
     }
 
+    /// A connection over a socket that is open already, whose other end the caller knows: one half of a pair, in tests.
+    pub fn over(socket: OwnedFd) -> Self {
+        Self { socket }
+    }
+
     /// Whether the agent will send a challenge first: this kernel has no `SO_PEERPIDFD` (both ends see the same one).
     pub fn expects_challenge(&self) -> bool {
         matches!(getsockopt(&self.socket, sockopt::PeerPidfd), Err(Errno::ENOPROTOOPT))

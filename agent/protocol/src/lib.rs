@@ -27,6 +27,7 @@
 pub mod bytes;
 pub mod chunk;
 pub mod client;
+pub mod escape;
 pub mod frame;
 pub mod link;
 pub mod login;
@@ -36,6 +37,7 @@ pub mod response;
 pub mod spawner;
 
 pub use bytes::Bytes;
+pub use escape::{escape, escape_lines};
 
 /// Version of everything in this crate; both ends must say the same.
 pub const VERSION: u8 = 1;
