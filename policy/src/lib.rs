@@ -1,1 +1,41 @@
-//! Skeleton.
+//! Policy: parse, check, index, evaluate, explain.
+//!
+//! The crate is pure: it has no clock, asks no operating system, opens no file. The caller hands in the texts of
+//! the policy files, the time, the accounts and a [`Directory`] that answers for groups and users.
+//!
+//! ```text
+//! Source ── Policy::load ──▶ Policy ── evaluate(Request, Directory) ──▶ Decision ── choose ──▶ Candidate
+//!                │              ├──── explain ──▶ Explanation
+//!                ▼              ├──── eligible ─▶ rules of one user
+//!           Diagnostics         └──── login, gated
+//! ```
+//!
+//! What a rule may say is described for administrators in `docs/policy.md`. Three principles hold everywhere:
+//! a deny always wins; the order of rules and files never matters; nothing is parsed and ignored.
+#![forbid(unsafe_code)]
+
+mod account;
+mod decision;
+mod diagnostics;
+mod duration;
+mod explain;
+mod login;
+mod pattern;
+mod policy;
+mod request;
+mod rule;
+mod source;
+
+pub use account::{Account, Directory, Group, Host, LookupFailed};
+pub use decision::{Candidate, Decision, Denial, Missing, Why, choose};
+pub use diagnostics::{Diagnostic, Diagnostics, Place};
+pub use duration::{InvalidDuration, LONGEST, format_duration, parse_duration};
+pub use explain::{Considered, Explanation, Failure};
+pub use login::{Access, Gated, LoginDecision, LoginRule};
+pub use policy::Policy;
+pub use request::{Asked, Command, Request, Resolved, Target};
+pub use rule::{
+    AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Grant, Leftover, OnExpiry, Reason,
+    Require, Restrict, Rule, Scope, Umask,
+};
+pub use source::{AsWritten, DropIn, Folder, FolderResolver, Selected, Source, select_drop_ins};

@@ -1,0 +1,192 @@
+//! What: programs and their arguments.
+
+use std::sync::Arc;
+
+use regex::bytes::Regex;
+
+use super::folder::{is_below, is_normal};
+use super::symbol::{Symbol, Symbols};
+use super::word::Word;
+use crate::request::Command;
+
+/// One entry of `commands` or of a set of commands, without its program.
+#[derive(Clone, Debug)]
+pub(crate) struct CommandPattern {
+    /// As the policy writes it.
+    pub(crate) text: Box<str>,
+    pub(crate) arguments: Arguments,
+}
+
+/// The program of an entry. A choice in the path makes several.
+#[derive(Clone, Debug)]
+pub(crate) enum Program {
+    /// The name, its folder resolved.
+    Exact(Symbol),
+    /// A glob; the folder is the longest one that it names without wildcards.
+    Glob { folder: Symbol, word: Word },
+}
+
+/// Word for argument, argument for word.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arguments {
+    pub(crate) words: Box<[ArgPattern]>,
+    /// A final `**`.
+    pub(crate) rest: bool,
+}
+
+/// What one argument must be.
+#[derive(Clone, Debug)]
+pub(crate) enum ArgPattern {
+    /// One of these words.
+    Word(Box<[Word]>),
+    /// The whole argument matches.
+    Regex(Arc<Regex>),
+    /// It leads to something below this folder.
+    Under(Box<str>),
+}
+
+/// Entries, found by their program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Commands {
+    /// "ALL"
+    pub(crate) all: bool,
+    /// Sorted; the number is that of the pattern.
+    pub(crate) exact: Box<[(Symbol, u32)]>,
+    pub(crate) globs: Box<[(Symbol, Word, u32)]>,
+    pub(crate) patterns: Box<[CommandPattern]>,
+    /// "@service-nginx": the numbers of the sets.
+    pub(crate) sets: Box<[u32]>,
+}
+
+/// One of `[sets.commands]`. Holds no sets.
+#[derive(Debug)]
+pub(crate) struct CommandSet {
+    pub(crate) name: Box<str>,
+    pub(crate) commands: Commands,
+}
+
+/// Which way a doubt falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The entry helps to permit: only the name that was asked for counts, and a doubt means no.
+    Permits,
+    /// The entry helps to deny: the name or the file it leads to counts, and a doubt means yes.
+    Denies,
+}
+
+/// How a command matched a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Matched {
+    /// By "ALL".
+    All,
+    /// By name; with the arguments, if `under` replaced any.
+    Named(Option<Vec<Vec<u8>>>),
+}
+
+impl Commands {
+    /// How this command matches any of the entries. "ALL" is preferred, then an entry that replaces no argument,
+    /// then the smallest arguments: so the order of entries never matters.
+    pub(crate) fn matches(
+        &self,
+        command: &Command<'_>,
+        side: Side,
+        symbols: &Symbols,
+        sets: &[CommandSet],
+    ) -> Option<Matched> {
+        let lists = || {
+            [self]
+                .into_iter()
+                .chain(self.sets.iter().filter_map(|set| Some(&sets.get(*set as usize)?.commands)))
+        };
+        if lists().any(|list| list.all) {
+            return Some(Matched::All);
+        }
+        lists()
+            .flat_map(|list| list.with_program(command, side, symbols))
+            .filter_map(|pattern| pattern.arguments.matches(command, side))
+            .min()
+            .map(Matched::Named)
+    }
+
+    /// Whether the program alone matches, for `explain`.
+    pub(crate) fn has_program(
+        &self,
+        command: &Command<'_>,
+        side: Side,
+        symbols: &Symbols,
+        sets: &[CommandSet],
+    ) -> bool {
+        [self]
+            .into_iter()
+            .chain(self.sets.iter().filter_map(|set| Some(&sets.get(*set as usize)?.commands)))
+            .any(|list| list.all || list.with_program(command, side, symbols).next().is_some())
+    }
+
+    /// The entries of this list whose program matches.
+    fn with_program<'c>(
+        &'c self,
+        command: &'c Command<'_>,
+        side: Side,
+        symbols: &'c Symbols,
+    ) -> impl Iterator<Item = &'c CommandPattern> {
+        let leads_to = command.leads_to.filter(|_| side == Side::Denies);
+        [Some(command.path), leads_to].into_iter().flatten().flat_map(move |path| {
+            let exact = symbols.find_bytes(path).map_or(&[][..], |program| {
+                let start = self.exact.partition_point(|(other, _)| *other < program);
+                let end = self.exact.partition_point(|(other, _)| *other <= program);
+                self.exact.get(start..end).unwrap_or_default()
+            });
+            let globs = self.globs.iter().filter(move |(_, word, _)| is_normal(path) && word.matches(path));
+            exact
+                .iter()
+                .map(|(_, pattern)| *pattern)
+                .chain(globs.map(|(_, _, pattern)| *pattern))
+                .filter_map(|pattern| self.patterns.get(pattern as usize))
+        })
+    }
+}
+
+impl Arguments {
+    /// Whether they match: `Some` with the arguments to run with, if `under` replaced any.
+    fn matches(&self, command: &Command<'_>, side: Side) -> Option<Option<Vec<Vec<u8>>>> {
+        let (given, wanted) = (command.args.len(), self.words.len());
+        if given < wanted || (given > wanted && !self.rest) {
+            return None;
+        }
+        let mut replaced: Option<Vec<Vec<u8>>> = None;
+        for (at, (pattern, argument)) in self.words.iter().zip(command.args).enumerate() {
+            match pattern {
+                ArgPattern::Word(words) => words.iter().any(|word| word.matches(argument)).then_some(())?,
+                ArgPattern::Regex(regex) => regex.is_match(argument).then_some(())?,
+                ArgPattern::Under(folder) => {
+                    if let Some(path) = under(folder, argument, command, side)?
+                        && let Some(place) = replaced.get_or_insert_with(|| command.args.to_vec()).get_mut(at)
+                    {
+                        *place = path;
+                    }
+                }
+            }
+        }
+        Some(replaced)
+    }
+}
+
+/// Whether the argument leads below the folder: `Some` with what replaces it, if that differs.
+///
+/// To permit, the argument must be absolute, lead below the folder, and nothing on its way may be written by the
+/// invoking user. To deny, it is enough that it is not known to lead elsewhere.
+fn under(folder: &str, argument: &[u8], command: &Command<'_>, side: Side) -> Option<Option<Vec<u8>>> {
+    let resolved = (command.under)(argument).filter(|resolved| is_normal(&resolved.path));
+    match (side, resolved) {
+        (Side::Permits, Some(resolved))
+            if argument.starts_with(b"/")
+                && !resolved.writable
+                && is_below(&resolved.path, folder.as_bytes()) =>
+        {
+            Some(Some(resolved.path).filter(|path| path != argument))
+        }
+        (Side::Permits, _) => None,
+        (Side::Denies, Some(resolved)) => is_below(&resolved.path, folder.as_bytes()).then_some(None),
+        (Side::Denies, None) => Some(None),
+    }
+}

@@ -1,0 +1,76 @@
+//! A request: who asks, for whom, to run what, and with which options.
+
+use std::time::Duration;
+
+use crate::account::{Account, Group, Host};
+
+/// One request for elevation, all facts established by the caller.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The invoking user.
+    pub user: &'a Account,
+    /// This host.
+    pub host: Host<'a>,
+    /// The target user and group.
+    pub target: Target<'a>,
+    /// The command.
+    pub command: Command<'a>,
+    /// Whether the request comes from inside another elevated session.
+    pub nested: bool,
+    /// The time of the request.
+    pub now: jiff::Timestamp,
+    /// Options that only some rules can serve.
+    pub asked: Asked<'a>,
+}
+
+/// Whom the command runs as.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The target user. Without `-u` and `-g` root; for `-g` alone the invoking user.
+    pub account: &'a Account,
+    /// The group that `-g` names.
+    pub group: Option<&'a Group>,
+}
+
+/// The command, as bytes.
+#[derive(Clone, Copy)]
+pub struct Command<'a> {
+    /// The name that was asked for, made absolute, its folder resolved, its last component not.
+    pub path: &'a [u8],
+    /// The file it leads to, all links followed; `None` if there is none or it is not known.
+    pub leads_to: Option<&'a [u8]>,
+    /// The arguments after the program's name.
+    pub args: &'a [Vec<u8>],
+    /// Every component of the path is owned by root and can be written by nobody else.
+    pub trusted: bool,
+    /// Resolves one argument for `{ under = "…" }`: `None` if it does not lead to anything. It is given any
+    /// argument, also relative ones.
+    pub under: &'a dyn Fn(&[u8]) -> Option<Resolved>,
+}
+
+/// What an argument resolves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Absolute, without `.`, `..` and links.
+    pub path: Vec<u8>,
+    /// Whether the invoking user can write any component of it.
+    pub writable: bool,
+}
+
+/// Options of the request that only some rules can serve.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// `-D`: the folder to run in, resolved.
+    pub cwd: Option<&'a [u8]>,
+    /// `-T`: end the command after this long.
+    pub timeout: Option<Duration>,
+    /// `--for`: how long the grant shall live.
+    pub duration: Option<Duration>,
+    /// The names of all `VAR=value`.
+    pub assignments: &'a [Vec<u8>],
+    /// `--rule`: use only this one.
+    pub rule: Option<&'a str>,
+    /// `-n`: nobody can be asked. Which duties are missing is known only to the caller, so that this changes
+    /// nothing in [`crate::Policy::evaluate`]; see [`crate::choose`].
+    pub non_interactive: bool,
+}
