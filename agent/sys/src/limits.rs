@@ -1,0 +1,85 @@
+//! Resource limits (setrlimit(2)) as a whole, of this process and of others.
+
+use std::io;
+
+use nix::unistd::Pid;
+
+/// All sixteen limits: `(soft, hard)` by resource number; [`u64::MAX`] is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits([(u64, u64); COUNT]);
+
+const COUNT: usize = 16;
+
+impl Limits {
+    /// The limits of a process (0: this one), which must not be gone. Facts about another process count only between
+    /// two checks that it lives.
+    ///
+    /// # Errors
+    /// Those of prlimit(2).
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        let mut limits = [(0, 0); COUNT];
+        for (resource, limit) in limits.iter_mut().enumerate() {
+            let mut raw = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+            let resource = u32::try_from(resource).map_err(|_| io::ErrorKind::InvalidInput)?;
+            // SAFETY: with no new limit prlimit(2) only fills `raw`.
+            let result = unsafe { libc::prlimit64(pid.as_raw(), resource, std::ptr::null(), &raw mut raw) };
+            if result != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            *limit = (raw.rlim_cur, raw.rlim_max);
+        }
+        Ok(Self(limits))
+    }
+
+    /// Sets all limits of this process.
+    ///
+    /// # Errors
+    /// Those of prlimit(2): `PermissionDenied` for a raise without privilege.
+    pub fn apply(&self) -> io::Result<()> {
+        for (resource, (soft, hard)) in self.0.iter().enumerate() {
+            let raw = libc::rlimit64 { rlim_cur: *soft, rlim_max: *hard };
+            let resource = u32::try_from(resource).map_err(|_| io::ErrorKind::InvalidInput)?;
+            // SAFETY: sets limits of this process from a live structure.
+            if unsafe { libc::prlimit64(0, resource, &raw const raw, std::ptr::null_mut()) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    /// These limits, but where `changed` differs from `baseline` the one of `changed`: what PAM set wins over what
+    /// the invoking user had.
+    #[must_use]
+    pub fn with_changes(&self, baseline: &Self, changed: &Self) -> Self {
+        let mut merged = self.0;
+        for ((merged, baseline), changed) in merged.iter_mut().zip(baseline.0).zip(changed.0) {
+            if baseline != changed {
+                *merged = changed;
+            }
+        }
+        Self(merged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_pam_changed_wins_and_the_rest_is_the_callers() {
+        let caller = Limits([(1, 1); COUNT]);
+        let baseline = Limits([(5, 5); COUNT]);
+        let mut after = baseline;
+        after.0[7] = (1024, 4096);
+        let merged = caller.with_changes(&baseline, &after);
+        assert_eq!(merged.0[7], (1024, 4096));
+        assert_eq!(merged.0[6], (1, 1));
+    }
+
+    #[test]
+    fn own_limits_are_read_and_can_be_set_again() {
+        let own = Limits::of(Pid::from_raw(0)).unwrap();
+        own.apply().unwrap();
+        assert_eq!(Limits::of(nix::unistd::getpid()).unwrap(), own);
+    }
+}
