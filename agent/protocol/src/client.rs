@@ -4,15 +4,18 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
-    socket_with,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, UCred, connect, recvmsg,
+    sendmsg, socket_with,
 };
+use rustix::process::{getegid, geteuid, getpid};
 use rustix::{cmsg_space, io::retry_on_intr};
 use zeroize::Zeroizing;
 
@@ -34,8 +37,31 @@ impl Connection {
     /// # Errors
     /// `NotFound` or `ConnectionRefused` if no agent listens; `PermissionDenied` if the listener is not root's.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let socket = seqpacket()?;
         connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Self::to_root(socket)
+    }
+
+    /// As [`Self::open`], within a time: a listener whose queue is full would else block for as long as it likes.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `TimedOut` at the deadline.
+    pub fn open_before(path: &Path, deadline: Instant) -> io::Result<Self> {
+        let socket = seqpacket()?;
+        let address = SocketAddrUnix::new(path)?;
+        loop {
+            // Also after a signal only what is left of the time: a storm of them must not prolong it.
+            set_socket_timeout(&socket, Timeout::Send, Some(left_until(deadline)?))?;
+            match connect(&socket, &address) {
+                Ok(()) => return Self::to_root(socket),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    fn to_root(socket: OwnedFd) -> io::Result<Self> {
         if getsockopt(&socket, sockopt::PeerCredentials)?.uid() != 0 {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the listener is not root's"));
         }
@@ -74,7 +100,20 @@ impl Connection {
     /// `InvalidInput` if it is too long; those of sendmsg(2).
     pub fn send_text(&self, text: &[u8]) -> io::Result<()> {
         let messages = chunk::split(text).map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad))?;
-        messages.iter().try_for_each(|message| self.send_message(message, &[]))
+        messages.iter().try_for_each(|message| self.send_message(message, &[], None, SendFlags::empty()))
+    }
+
+    /// Sends a text in chunks, each with this process's *effective* identity as `SCM_CREDENTIALS` (the kernel's own
+    /// per-message credentials are the real one: a set-uid process would speak as its invoking user). Never waits.
+    ///
+    /// # Errors
+    /// As [`Self::send_text`]; `WouldBlock` if the socket's queue is full.
+    pub fn send_text_as_effective(&self, text: &[u8]) -> io::Result<()> {
+        let messages = chunk::split(text).map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad))?;
+        let identity = UCred { pid: getpid(), uid: geteuid(), gid: getegid() };
+        messages
+            .iter()
+            .try_for_each(|message| self.send_message(message, &[], Some(identity), SendFlags::DONTWAIT))
     }
 
     /// Receives a text in chunks.
@@ -82,9 +121,22 @@ impl Connection {
     /// # Errors
     /// `UnexpectedEof` if the other end is gone, `InvalidData` for what is no chunk; those of recvmsg(2).
     pub fn receive_text(&self) -> io::Result<Vec<u8>> {
+        self.join_text(|| Ok(()))
+    }
+
+    /// As [`Self::receive_text`], within a time, however many chunks and signals arrive.
+    ///
+    /// # Errors
+    /// As [`Self::receive_text`]; `TimedOut` at the deadline.
+    pub fn receive_text_before(&self, deadline: Instant) -> io::Result<Vec<u8>> {
+        self.join_text(|| self.wait_before(deadline))
+    }
+
+    fn join_text(&self, before_each: impl Fn() -> io::Result<()>) -> io::Result<Vec<u8>> {
         let mut joiner = Joiner::default();
         let mut buffer = vec![0; chunk::MAX_MESSAGE + 1];
         loop {
+            before_each()?;
             let length = self.receive_message(&mut buffer)?.0;
             let message = buffer.get(..length).unwrap_or_default();
             if let Some(text) = joiner.push(message).map_err(invalid)? {
@@ -98,7 +150,7 @@ impl Connection {
     /// # Errors
     /// Those of sendmsg(2).
     pub fn send_frame(&self, frame: &Frame, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.send_message(&frame.encode(), descriptors)
+        self.send_message(&frame.encode(), descriptors, None, SendFlags::empty())
     }
 
     /// Receives a frame and the descriptor that came along, if any.
@@ -113,14 +165,38 @@ impl Connection {
         Ok((frame, descriptor))
     }
 
-    fn send_message(&self, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    fn wait_before(&self, deadline: Instant) -> io::Result<()> {
+        loop {
+            let left = left_until(deadline)?;
+            let timeout =
+                Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    fn send_message(
+        &self,
+        message: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        identity: Option<UCred>,
+        flags: SendFlags,
+    ) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS), ScmCredentials(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        if let Some(identity) = identity
+            && !control.push(SendAncillaryMessage::ScmCredentials(identity))
+        {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let iov = [IoSlice::new(message)];
-        retry_on_intr(|| sendmsg(&self.socket, &iov, &mut control, SendFlags::NOSIGNAL))?;
+        retry_on_intr(|| sendmsg(&self.socket, &iov, &mut control, SendFlags::NOSIGNAL | flags))?;
         Ok(())
     }
 
@@ -147,6 +223,16 @@ impl Connection {
         }
         Ok((received.bytes, descriptors.pop()))
     }
+}
+
+fn seqpacket() -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// What is left of the time, more than nothing.
+fn left_until(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
