@@ -1,0 +1,129 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+/// A root folder of our own with `/usr/bin/id` and more.
+fn tree() -> (tempfile::TempDir, OwnedFd) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("usr/bin")).unwrap();
+    fs::create_dir_all(root.join("srv/free")).unwrap();
+    for name in ["usr/bin/id", "usr/bin/busybox", "srv/free/tool"] {
+        fs::write(root.join(name), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(root.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    for name in ["", "usr", "usr/bin", "srv"] {
+        fs::set_permissions(root.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(root.join("srv/free"), PermissionsExt::from_mode(0o1777)).unwrap();
+    symlink("usr/bin", root.join("bin")).unwrap();
+    symlink("busybox", root.join("usr/bin/vi")).unwrap();
+    symlink("/srv/free/tool", root.join("usr/bin/tool")).unwrap();
+    symlink("loop", root.join("loop")).unwrap();
+    symlink("../../../../etc/passwd", root.join("out")).unwrap();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let descriptor = openat(rustix::fs::CWD, root, flags, Mode::empty()).unwrap();
+    (folder, descriptor)
+}
+
+// "the name that was asked for, its folder resolved, its last component not"
+#[test]
+fn folders_are_resolved_and_the_last_component_is_not() {
+    let (_folder, root) = tree();
+    for (asked, path, leads_to) in [
+        ("/bin/id", "/usr/bin/id", "/usr/bin/id"),
+        ("/usr/bin/id", "/usr/bin/id", "/usr/bin/id"),
+        ("//usr/./bin//id", "/usr/bin/id", "/usr/bin/id"),
+        ("/usr/bin/../../bin/id", "/usr/bin/id", "/usr/bin/id"),
+        ("/../../usr/bin/id", "/usr/bin/id", "/usr/bin/id"),
+        ("/bin/vi", "/usr/bin/vi", "/usr/bin/busybox"),
+        ("/bin/tool", "/usr/bin/tool", "/srv/free/tool"),
+        ("/bin", "/bin", "/usr/bin"),
+        ("/bin/", "/bin", "/usr/bin"),
+        ("/bin/..", "/usr", "/usr"),
+        ("/", "/", "/"),
+    ] {
+        let found = resolve(root.as_fd(), asked.as_bytes()).unwrap_or_else(|why| panic!("{asked}: {why}"));
+        assert_eq!(String::from_utf8_lossy(&found.path), path, "{asked}");
+        assert_eq!(String::from_utf8_lossy(&found.leads_to), leads_to, "{asked}");
+    }
+}
+
+#[test]
+fn what_leads_nowhere_is_an_error() {
+    let (_folder, root) = tree();
+    for (asked, why) in [
+        ("usr/bin/id", PathError::Invalid),
+        ("", PathError::Invalid),
+        ("/usr/bin/nope", PathError::NotFound),
+        ("/usr/bin/id/", PathError::NotFound),
+        ("/usr/bin/id/.", PathError::NotFound),
+        ("/usr/bin/id/x", PathError::NotFound),
+        ("/usr/bin/id/..", PathError::NotFound),
+        ("/loop", PathError::TooManyLinks),
+        ("/out", PathError::NotFound),
+    ] {
+        assert_eq!(resolve(root.as_fd(), asked.as_bytes()).unwrap_err(), why, "{asked}");
+    }
+    assert_eq!(resolve(root.as_fd(), &[b'/'; 5000]), Err(PathError::Invalid));
+    assert_eq!(resolve(root.as_fd(), b"/usr\0/x"), Err(PathError::Invalid));
+}
+
+// Rule 7: "every component of the path is root-owned and writable by nobody else". Needs root to make root's files.
+#[test]
+fn a_path_that_others_can_change_is_not_trusted() {
+    let (folder, root) = tree();
+    let changeable = |asked: &str| {
+        let found = resolve(root.as_fd(), asked.as_bytes()).unwrap();
+        found.changeable.map(|path| String::from_utf8(path).unwrap())
+    };
+    if !rustix::process::geteuid().is_root() {
+        assert_eq!(changeable("/usr/bin/id").as_deref(), Some("/"), "ours, not root's");
+        return;
+    }
+    assert_eq!(changeable("/usr/bin/id"), None);
+    assert_eq!(changeable("/bin/vi"), None);
+    assert_eq!(changeable("/srv/free/tool").as_deref(), Some("/srv/free"), "sticky is not enough");
+    assert_eq!(changeable("/bin/tool").as_deref(), Some("/srv/free"), "the way of a link's target counts");
+    for (name, mode) in [("usr/bin/id", 0o775), ("usr/bin/id", 0o757), ("usr", 0o775)] {
+        fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+        assert!(changeable("/usr/bin/id").is_some(), "{name} {mode:o}");
+        fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    std::os::unix::fs::lchown(folder.path().join("bin"), Some(1), Some(1)).unwrap();
+    assert_eq!(changeable("/bin/id").as_deref(), Some("/bin"), "the link is another's");
+    std::os::unix::fs::chown(folder.path().join("usr/bin/id"), Some(1), None).unwrap();
+    assert_eq!(changeable("/usr/bin/id").as_deref(), Some("/usr/bin/id"));
+    assert!(resolve(root.as_fd(), b"/usr/bin/id").unwrap().is_writable_by(1));
+}
+
+#[test]
+fn only_a_regular_file_with_an_execute_bit_is_executable() {
+    let (folder, root) = tree();
+    let executable = |asked: &str| resolve(root.as_fd(), asked.as_bytes()).unwrap().is_executable();
+    assert!(executable("/usr/bin/id"));
+    assert!(executable("/bin/vi"));
+    assert!(!executable("/usr/bin"));
+    fs::set_permissions(folder.path().join("usr/bin/id"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(!executable("/usr/bin/id"));
+}
+
+#[test]
+fn facts_are_those_of_the_file_that_the_path_leads_to() {
+    use std::os::unix::fs::MetadataExt;
+    let (folder, root) = tree();
+    let file = resolve(root.as_fd(), b"/bin/vi").unwrap().file;
+    let metadata = fs::metadata(folder.path().join("usr/bin/busybox")).unwrap();
+    assert_eq!((file.device, file.inode), (metadata.dev(), metadata.ino()));
+    let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    assert_eq!(file.modified, modified);
+}
+
+#[test]
+fn a_folder_resolves_only_if_it_is_one() {
+    let (_folder, root) = tree();
+    assert_eq!(resolve_folder(root.as_fd(), "/bin").as_deref(), Some("/usr/bin"));
+    assert_eq!(resolve_folder(root.as_fd(), "/bin/id"), None);
+    assert_eq!(resolve_folder(root.as_fd(), "/nope"), None);
+}
