@@ -1,0 +1,2 @@
+//! Tests in a real Debian guest with the package installed.
+fn main() {}
