@@ -49,6 +49,8 @@ pub enum Request {
     },
     /// End grants and their sessions.
     Revoke(Revoke),
+    /// Where the audit log's chain ends, to verify the log against. For uid 0.
+    AuditHead,
     /// Load policy again. For uid 0.
     Reload {
         /// Accept a policy that locks administrators out.

@@ -26,6 +26,13 @@ pub enum Response {
     Grants(Vec<GrantView>),
     /// To `Sessions`.
     Sessions(Vec<SessionView>),
+    /// To `AuditHead`.
+    AuditHead {
+        /// Number of the last record; 0 if there is none.
+        seq: u64,
+        /// Its hash, hex.
+        hash: String,
+    },
 }
 
 /// How the agent is.
