@@ -160,18 +160,8 @@ fn without_the_agent_the_list_decides_and_never_allows() {
         ("look-up of the user fails", Entries("sshd %web\n"), by("slow", "sshd", None), Closed),
         ("look-up of the group fails", Entries("sshd %slow\n"), alice(), Closed),
         ("file unreadable", Fails(ErrorKind::PermissionDenied), alice(), Closed),
-        (
-            "file unreadable, root on the console",
-            || Err(ErrorKind::PermissionDenied.into()),
-            console(),
-            Rescued,
-        ),
-        (
-            "file foreign, root by ssh",
-            || Err(ErrorKind::InvalidData.into()),
-            by("root", "sshd", None),
-            Closed,
-        ),
+        ("file unreadable, root on the console", Fails(ErrorKind::PermissionDenied), console(), Rescued),
+        ("file foreign, root by ssh", Fails(ErrorKind::InvalidData), by("root", "sshd", None), Closed),
         ("file garbled", Holds(b"\xff\0"), alice(), Closed),
     ];
     for (silence, agent) in SILENT {
