@@ -4,6 +4,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// How many mistakes are kept. A file with more has one cause, and a report of this length tells it.
+const MOST: usize = 1000;
+
 /// A place in a policy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -15,7 +20,7 @@ pub struct Place {
     pub column: usize,
     /// In bytes of the whole file.
     pub span: Range<usize>,
-    /// The lines that the span touches, as shown.
+    /// The line, or the part of a long one that is shown.
     pub(crate) excerpt: String,
     /// The span within the excerpt.
     pub(crate) within: Range<usize>,
@@ -38,17 +43,19 @@ pub struct Diagnostic {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
+    /// Beyond those that are kept.
+    more: usize,
 }
 
 impl Diagnostics {
-    /// Every mistake, by file and place.
+    /// Every mistake, by file and place; at most 1,000.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.found.iter()
     }
 
-    /// How many.
+    /// How many there are, also beyond those that are kept.
     pub fn len(&self) -> usize {
-        self.found.len()
+        self.found.len() + self.more
     }
 
     /// Whether there is none.
@@ -56,9 +63,64 @@ impl Diagnostics {
         self.found.is_empty()
     }
 
-    /// As rustc shows them, in plain text.
+    /// As rustc shows them, in plain text, with a newline at the end.
     pub fn render(&self) -> String {
-        String::new()
+        let renderer = Renderer::plain();
+        let mut text: String = self.found.iter().map(|one| one.render(&renderer) + "\n\n").collect();
+        if self.more > 0 {
+            text.push_str(&format!("and {} more\n\n", self.more));
+        }
+        text.pop();
+        text
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        if self.found.len() < MOST {
+            self.found.push(diagnostic);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.more += other.more;
+        for one in other.found {
+            self.push(one);
+        }
+    }
+
+    pub(crate) fn sort(&mut self) {
+        self.found
+            .sort_by(|a, b| (&a.place.file, a.place.span.start).cmp(&(&b.place.file, b.place.span.start)));
+    }
+}
+
+impl Diagnostic {
+    fn render(&self, renderer: &Renderer) -> String {
+        let mut group = Level::ERROR
+            .primary_title(&self.message)
+            .element(self.place.snippet(AnnotationKind::Primary, None));
+        if let Some((place, what)) = &self.other {
+            group = group.element(place.snippet(AnnotationKind::Context, Some(what)));
+        }
+        if let Some(hint) = &self.hint {
+            group = group.element(Level::HELP.message(hint));
+        }
+        let groups: [Group<'_>; 1] = [group];
+        renderer.render(&groups)
+    }
+}
+
+impl Place {
+    fn snippet<'p>(
+        &'p self,
+        kind: AnnotationKind,
+        label: Option<&'p String>,
+    ) -> Snippet<'p, annotate_snippets::Annotation<'p>> {
+        Snippet::source(&self.excerpt)
+            .line_start(self.line)
+            .path(&*self.file)
+            .annotation(kind.span(self.within.clone()).label(label.map(String::as_str)))
     }
 }
 

@@ -18,7 +18,11 @@ mod account;
 mod decision;
 mod diagnostics;
 mod duration;
+mod eligible;
+mod evaluate;
 mod explain;
+mod index;
+mod load;
 mod login;
 mod pattern;
 mod policy;
@@ -30,6 +34,7 @@ pub use account::{Account, Directory, Group, Host, LookupFailed};
 pub use decision::{Candidate, Decision, Denial, Missing, Why, choose};
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use duration::{InvalidDuration, LONGEST, format_duration, parse_duration};
+pub use eligible::RuleText;
 pub use explain::{Considered, Explanation, Failure};
 pub use login::{Access, Gated, LoginDecision, LoginRule};
 pub use policy::Policy;
@@ -39,3 +44,6 @@ pub use rule::{
     Require, Restrict, Rule, Scope, Umask,
 };
 pub use source::{AsWritten, DropIn, Folder, FolderResolver, Selected, Source, select_drop_ins};
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::pattern::{Hosts, Principals};
+use crate::account::{Account, Directory, Host, LookupFailed};
+use crate::pattern::{HostPattern, Hosts, Principal, Principals};
+use crate::policy::Core;
 
 /// One `[[login]]`.
 #[derive(Debug)]
@@ -67,5 +69,85 @@ impl fmt::Display for Gated {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("# jit-sudo gated 1\n")?;
         self.entries.iter().try_for_each(|(service, who)| writeln!(formatter, "{service} {who}"))
+    }
+}
+
+impl Core {
+    /// A deny wins, then an allow; a grant denies, as grants for logins are not built yet.
+    pub(crate) fn login<'p>(
+        &'p self,
+        denies: &'p [Arc<Self>],
+        user: &Account,
+        service: &str,
+        host: Host<'_>,
+        directory: &dyn Directory,
+    ) -> Result<LoginDecision<'p>, LookupFailed> {
+        let mut found: Option<&LoginRule> = None;
+        let mut failed = None;
+        for core in [self].into_iter().chain(denies.iter().map(|core| &**core)) {
+            for rule in core.logins.iter().filter(|rule| core.is_about(rule, service, host)) {
+                match core.names_for_login(rule, user, directory) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        if found.is_none_or(|other| (rank(rule), &rule.id) < (rank(other), &other.id)) {
+                            found = Some(rule);
+                        }
+                    }
+                    Err(failure) => failed = Some(failure),
+                }
+            }
+        }
+        match (found, failed) {
+            (Some(rule), _) if rule.access == Access::Deny => {
+                Ok(LoginDecision::Denied { rule, why: "the policy denies this login" })
+            }
+            (_, Some(failure)) => Err(failure),
+            (Some(rule), None) if rule.access == Access::Allow => Ok(LoginDecision::Allowed(rule)),
+            (Some(rule), None) => Ok(LoginDecision::Denied { rule, why: "needs a grant; not built yet" }),
+            (None, None) => Ok(LoginDecision::NotNamed),
+        }
+    }
+
+    /// Adds who is named on this host.
+    pub(crate) fn gate(&self, host: Host<'_>, gated: &mut Gated) {
+        for rule in &self.logins {
+            for service in rule.services.iter().filter(|service| self.is_about(rule, service, host)) {
+                for entry in self.members(&rule.users) {
+                    gated.entries.insert((service.clone(), entry.text(&self.symbols, &self.user_sets)));
+                }
+            }
+        }
+    }
+
+    fn is_about(&self, rule: &LoginRule, service: &str, host: Host<'_>) -> bool {
+        rule.services.iter().any(|one| one == service)
+            && HostPattern::any(&rule.hosts, host, &self.symbols, &self.host_sets)
+    }
+
+    /// The entries, each set written out.
+    fn members<'p>(&'p self, entries: &'p Principals) -> impl Iterator<Item = Principal> + 'p {
+        let sets = entries.sets().filter_map(|set| self.user_sets.get(set as usize));
+        let own = entries.iter().filter(|entry| !matches!(entry, Principal::Set(_)));
+        own.chain(sets.flat_map(|set| set.members.iter()))
+    }
+
+    /// "`ALL` does not include uid 0 unless `root` is written"
+    fn names_for_login(
+        &self,
+        rule: &LoginRule,
+        user: &Account,
+        directory: &dyn Directory,
+    ) -> Result<bool, LookupFailed> {
+        let entries = self.members(&rule.users).filter(|entry| *entry != Principal::All || user.uid != 0);
+        self.is_one_of(user, &Principals::new(entries.collect()), directory)
+    }
+}
+
+/// The smaller wins.
+fn rank(rule: &LoginRule) -> u8 {
+    match rule.access {
+        Access::Deny => 0,
+        Access::Allow => 1,
+        Access::Grant => 2,
     }
 }

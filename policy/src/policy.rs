@@ -1,49 +1,82 @@
 //! The policy as a whole: loaded, merged, asked.
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::account::{Account, Directory, Host, LookupFailed};
-use crate::decision::{Decision, Denial, Why};
+use crate::decision::Decision;
 use crate::diagnostics::Diagnostics;
+use crate::eligible::RuleText;
 use crate::explain::Explanation;
-use crate::login::{Gated, LoginDecision};
+use crate::index::Index;
+use crate::load::{Loaded, load};
+use crate::login::{Gated, LoginDecision, LoginRule};
+use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
 use crate::request::Request;
-use crate::rule::Rule;
+use crate::rule::{Effect, Rule};
 use crate::source::{FolderResolver, Source};
 
 /// A whole policy, checked and indexed. Immutable; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Policy {
     core: Arc<Core>,
+    /// Deny rules of newer files that were refused as a whole.
+    denies: Vec<Arc<Core>>,
 }
+
+/// What one load made.
 #[derive(Debug)]
-struct Core {
-    rules: Vec<Rule>,
+pub(crate) struct Core {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) logins: Vec<LoginRule>,
+    pub(crate) user_sets: Vec<UserSet>,
+    pub(crate) command_sets: Vec<CommandSet>,
+    pub(crate) host_sets: Vec<HostSet>,
+    pub(crate) symbols: Symbols,
+    pub(crate) index: Index,
     digest: String,
 }
 
 impl Policy {
-    /// Reads and checks all files: all or nothing.
+    /// Reads and checks all files: all or nothing. No file at all is a valid policy, which denies everything.
     ///
     /// # Errors
     /// [`Diagnostics`] with every mistake that was found.
     pub fn load(sources: &[Source], folders: &dyn FolderResolver) -> Result<Self, Diagnostics> {
-        let _ = (sources, folders);
-        Ok(Self { core: Arc::new(Core { rules: vec![], digest: String::new() }) })
+        let loaded = load(sources, folders);
+        if !loaded.found.is_empty() {
+            return Err(loaded.found);
+        }
+        Ok(Self { core: Arc::new(Core::new(loaded, digest(sources))), denies: Vec::new() })
     }
 
-    /// The deny rules of those files in which no mistake was found, and nothing else. For a new policy that was
-    /// refused: its denies apply at once, see [`Self::merge_denies`].
+    /// The deny rules, of logins too, of those files in which no mistake is found, and nothing else. For a new
+    /// policy that was refused: its denies apply at once, see [`Self::merge_denies`].
+    ///
+    /// A file that uses a set of a file with a mistake counts as one with a mistake.
     pub fn load_denies(sources: &[Source], folders: &dyn FolderResolver) -> Self {
-        let _ = (sources, folders);
-        Self { core: Arc::new(Core { rules: vec![], digest: String::new() }) }
+        let mut sound = sources.to_vec();
+        let mut loaded = load(&sound, folders);
+        while !loaded.found.is_empty() {
+            let mistaken: HashSet<&str> = loaded.found.iter().map(|one| &*one.place.file).collect();
+            sound.retain(|source| !mistaken.contains(&*source.path));
+            loaded = load(&sound, folders);
+        }
+        loaded.rules.retain(|rule| rule.effect == Effect::Deny);
+        loaded.logins.retain(|login| login.access == crate::login::Access::Deny);
+        Self { core: Arc::new(Core::new(loaded, digest(&sound))), denies: Vec::new() }
     }
 
     /// This policy and the deny rules of another one. The digest stays.
     #[must_use]
     pub fn merge_denies(&self, denies: &Self) -> Self {
-        let _ = denies;
-        self.clone()
+        let mut merged = self.clone();
+        merged.denies.push(Arc::clone(&denies.core));
+        merged.denies.extend(denies.denies.iter().cloned());
+        merged
     }
 
     /// SHA-256, in hex, over the names and texts of the files; their order does not matter.
@@ -56,6 +89,21 @@ impl Policy {
         self.core.rules.iter()
     }
 
+    /// All logins.
+    pub fn logins(&self) -> impl Iterator<Item = &LoginRule> {
+        self.core.logins.iter()
+    }
+
+    /// The rule with this id.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.core.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// How a rule of this policy reads.
+    pub fn text_of(&self, rule: &Rule) -> RuleText {
+        self.core.text_of(rule)
+    }
+
     /// Decides. Pure: the same question has the same answer.
     ///
     /// # Errors
@@ -65,8 +113,7 @@ impl Policy {
         request: &Request<'_>,
         directory: &dyn Directory,
     ) -> Result<Decision<'_>, LookupFailed> {
-        let _ = (request, directory);
-        Ok(Decision::Deny(Denial { has_rules: false, why: Why::NoRuleMatches }))
+        self.core.evaluate(&self.denies, request, directory)
     }
 
     /// Says why: which rules permit or deny, which came near, and what failed in them.
@@ -78,8 +125,7 @@ impl Policy {
         request: &Request<'_>,
         directory: &dyn Directory,
     ) -> Result<Explanation, LookupFailed> {
-        let _ = (request, directory);
-        Ok(Explanation::default())
+        self.core.explain(&self.denies, request, directory)
     }
 
     /// The allow rules that a user has on this host, now: what `jit-sudo -l` lists. By ascending id.
@@ -93,8 +139,7 @@ impl Policy {
         now: jiff::Timestamp,
         directory: &dyn Directory,
     ) -> Result<Vec<&Rule>, LookupFailed> {
-        let _ = (user, host, now, directory);
-        Ok(vec![])
+        self.core.eligible(user, host, now, directory)
     }
 
     /// Whether a user has any allow rule at all on this host, now.
@@ -108,7 +153,7 @@ impl Policy {
         now: jiff::Timestamp,
         directory: &dyn Directory,
     ) -> Result<bool, LookupFailed> {
-        Ok(!self.eligible(user, host, now, directory)?.is_empty())
+        self.core.has_any_rule(user, host, now, directory)
     }
 
     /// Whether a user may log in through a PAM service.
@@ -122,13 +167,43 @@ impl Policy {
         host: Host<'_>,
         directory: &dyn Directory,
     ) -> Result<LoginDecision<'_>, LookupFailed> {
-        let _ = (user, service, host, directory);
-        Ok(LoginDecision::NotNamed)
+        self.core.login(&self.denies, user, service, host, directory)
     }
 
     /// Who is named in `[[login]]` on this host, for which services.
     pub fn gated(&self, host: Host<'_>) -> Gated {
-        let _ = host;
-        Gated::default()
+        let mut gated = Gated::default();
+        for core in [&self.core].into_iter().chain(&self.denies) {
+            core.gate(host, &mut gated);
+        }
+        gated
     }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl Core {
+    fn new(loaded: Loaded, digest: String) -> Self {
+        let index = Index::new(&loaded.rules, &loaded.user_sets, &loaded.command_sets);
+        let Loaded { rules, logins, user_sets, command_sets, host_sets, symbols, found: _ } = loaded;
+        Self { rules, logins, user_sets, command_sets, host_sets, symbols, index, digest }
+    }
+}
+
+/// Each name and text with its length before it, by ascending name.
+fn digest(sources: &[Source]) -> String {
+    let mut sorted: Vec<&Source> = sources.iter().collect();
+    sorted.sort_by_key(|source| (&source.name, &source.text));
+    let mut hasher = Sha256::new();
+    for text in sorted.iter().flat_map(|source| [&source.name, &source.text]) {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text);
+    }
+    hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

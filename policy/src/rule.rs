@@ -48,6 +48,13 @@ pub struct Rule {
     pub(crate) except_commands: Commands,
 }
 
+impl Rule {
+    /// Whether the rule holds at this time: from `not_before` on, until and not at `not_after`.
+    pub fn holds_at(&self, now: jiff::Timestamp) -> bool {
+        self.not_before.is_none_or(|from| from <= now) && self.not_after.is_none_or(|to| now < to)
+    }
+}
+
 /// What a matching rule does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

@@ -10,7 +10,7 @@ pub(crate) enum HostPattern {
     All,
     /// "web-1.example.com", in lower case.
     Name(Symbol),
-    /// "web-*", in lower case; the second is whether it has a dot.
+    /// "web-*", in lower case and the glob engine's syntax.
     Glob(Symbol),
     /// "tag:frontend"
     Tag(Symbol),
@@ -18,7 +18,7 @@ pub(crate) enum HostPattern {
     Set(u32),
 }
 
-/// Entries, in no particular order.
+/// Entries, sorted: "ALL" is the first.
 pub(crate) type Hosts = Box<[HostPattern]>;
 
 /// One of `[sets.hosts]`. Holds no sets.
@@ -31,6 +31,9 @@ pub(crate) struct HostSet {
 impl HostPattern {
     /// Whether any of the entries is this host.
     pub(crate) fn any(entries: &[Self], host: Host<'_>, symbols: &Symbols, sets: &[HostSet]) -> bool {
+        if entries.first() == Some(&Self::All) {
+            return true;
+        }
         let name = host.name.to_ascii_lowercase();
         entries.iter().any(|entry| entry.matches(&name, host.tags, symbols, sets))
     }

@@ -1,0 +1,158 @@
+//! From texts to a checked policy. Nothing is parsed and ignored, and one mistake does not hide the next.
+
+mod commands;
+mod keys;
+mod logins;
+mod names;
+mod reader;
+mod rules;
+mod sets;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use regex::bytes::Regex;
+use toml::de::{DeTable, DeValue};
+
+use self::reader::Reader;
+use self::sets::AllSets;
+use crate::diagnostics::{Diagnostics, Place};
+use crate::login::LoginRule;
+use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
+use crate::rule::{Restrict, Rule};
+use crate::source::{FolderResolver, Source};
+
+/// The longest file, in bytes.
+const LONGEST_FILE: usize = 64 << 20;
+/// The most rules in all, logins among them.
+const MOST_RULES: usize = 1_000_000;
+
+/// What was read: everything that had no mistake, and all mistakes.
+pub(crate) struct Loaded {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) logins: Vec<LoginRule>,
+    pub(crate) user_sets: Vec<UserSet>,
+    pub(crate) command_sets: Vec<CommandSet>,
+    pub(crate) host_sets: Vec<HostSet>,
+    pub(crate) symbols: Symbols,
+    pub(crate) found: Diagnostics,
+}
+
+/// Reads all files.
+pub(crate) fn load(sources: &[Source], folders: &dyn FolderResolver) -> Loaded {
+    let mut loader = Loader {
+        sources,
+        file: 0,
+        folders,
+        canonical_folders: HashMap::new(),
+        symbols: Symbols::default(),
+        sets: AllSets::new(),
+        bare: None,
+        regexes: HashMap::new(),
+        restricts: BTreeSet::new(),
+        rule_ids: HashMap::new(),
+        login_ids: HashSet::new(),
+        rules: Vec::new(),
+        logins: Vec::new(),
+        found: Diagnostics::default(),
+        complete: true,
+    };
+    for (file, source) in sources.iter().enumerate() {
+        loader.file = file;
+        loader.read(source);
+    }
+    loader.finish()
+}
+
+/// What is kept over all files.
+struct Loader<'r> {
+    sources: &'r [Source],
+    /// The number of the file that is read now.
+    file: usize,
+    folders: &'r dyn FolderResolver,
+    canonical_folders: HashMap<String, String>,
+    symbols: Symbols,
+    sets: AllSets,
+    /// The first command without arguments in the set that is read now.
+    bare: Option<Place>,
+    regexes: HashMap<String, Arc<Regex>>,
+    restricts: BTreeSet<Arc<Restrict>>,
+    rule_ids: HashMap<String, (usize, Range<usize>)>,
+    login_ids: HashSet<String>,
+    rules: Vec<Rule>,
+    logins: Vec<LoginRule>,
+    found: Diagnostics,
+    /// Whether every file is TOML, so that what is not found is nowhere.
+    complete: bool,
+}
+
+impl Loader<'_> {
+    fn read(&mut self, source: &Source) {
+        let mut reader = Reader::new(source);
+        if source.text.len() > LONGEST_FILE {
+            reader.mistake(0..0, "this file is longer than 64 MiB", "split it");
+            self.complete = false;
+        } else {
+            let (table, errors) = DeTable::parse_recoverable(&source.text);
+            for error in &errors {
+                reader.mistake(error.span().unwrap_or(0..0), error.message(), "");
+            }
+            if errors.is_empty() {
+                self.file(&mut reader, table.get_ref());
+            } else {
+                self.complete = false;
+            }
+        }
+        self.found.append(reader.found);
+    }
+
+    fn file<'t>(&mut self, reader: &mut Reader<'t>, table: &DeTable<'t>) {
+        const KEYS: [&str; 6] = ["schema", "defaults", "sets", "rule", "login", "login_defaults"];
+        reader.only(table, "a policy file", &KEYS, &["test"]);
+        schema(reader, table);
+        let defaults =
+            table.get("defaults").and_then(|value| self.defaults(reader, value)).unwrap_or_default();
+        let login_defaults = table
+            .get("login_defaults")
+            .and_then(|value| self.login_defaults(reader, value))
+            .unwrap_or_default();
+        if let Some(sets) = table.get("sets").and_then(|value| reader.table(value, "sets")) {
+            self.define_sets(reader, sets);
+        }
+        for value in table.get("rule").and_then(|rules| reader.array(rules, "rule")).into_iter().flatten() {
+            let rule = self.rule(reader, value, &defaults);
+            self.rules.extend(rule);
+        }
+        for value in table.get("login").and_then(|logins| reader.array(logins, "login")).into_iter().flatten()
+        {
+            let login = self.login(reader, value, &login_defaults);
+            self.logins.extend(login);
+        }
+        if self.rules.len() + self.logins.len() > MOST_RULES {
+            reader.mistake(
+                0..0,
+                "there are more than 1,000,000 rules in all",
+                "name sets instead of repeating rules",
+            );
+        }
+    }
+
+    fn finish(mut self) -> Loaded {
+        self.sets.check(self.complete, &mut self.found);
+        self.found.sort();
+        let (user_sets, command_sets, host_sets) = self.sets.finish();
+        let (rules, logins, symbols, found) = (self.rules, self.logins, self.symbols, self.found);
+        Loaded { rules, logins, user_sets, command_sets, host_sets, symbols, found }
+    }
+}
+
+fn schema<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>) {
+    match table.get("schema") {
+        None => reader.mistake(0..0, "this file has no `schema`", "begin it with `schema = 1`"),
+        Some(value) => match value.get_ref() {
+            DeValue::Integer(number) if number.as_str() == "1" => {}
+            _ => reader.mistake(value.span(), "this schema is not known", "write `schema = 1`"),
+        },
+    }
+}

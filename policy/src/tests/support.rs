@@ -1,0 +1,176 @@
+//! A small world: alice and her groups, requests built from defaults, decisions as one line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::{
+    Account, AsWritten, Asked, Command, Decision, Diagnostics, Directory, Group, Host, LookupFailed, Policy,
+    Request, Resolved, Source, Target, Why,
+};
+
+/// Loads one file, `10-test.toml`; `schema = 1` is written for it.
+pub(crate) fn load(text: &str) -> Result<Policy, Diagnostics> {
+    Policy::load(&[file("10-test.toml", text)], &AsWritten)
+}
+
+/// A policy that has no mistake.
+pub(crate) fn policy(text: &str) -> Policy {
+    load(text).unwrap_or_else(|found| panic!("{found}"))
+}
+
+pub(crate) fn file(name: &str, text: &str) -> Source {
+    Source {
+        name: name.into(),
+        path: format!("/etc/jit-sudo/policy.d/{name}"),
+        text: format!("schema = 1\n{text}"),
+    }
+}
+
+pub(crate) fn account(uid: u32, gid: u32, names: &[&str], groups: &[u32]) -> Account {
+    Account {
+        uid,
+        gid,
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        groups: groups.to_vec(),
+    }
+}
+
+/// Groups by name; those in `broken` can't be looked up.
+#[derive(Default)]
+pub(crate) struct Groups {
+    pub(crate) gids: BTreeMap<String, u32>,
+    pub(crate) broken: BTreeSet<String>,
+}
+
+impl Directory for Groups {
+    fn gid_of(&self, group: &str) -> Result<Option<u32>, LookupFailed> {
+        if self.broken.contains(group) {
+            return Err(LookupFailed { what: format!("group \"{group}\""), why: "no answer".into() });
+        }
+        Ok(self.gids.get(group).copied())
+    }
+
+    fn uid_of(&self, _user: &str) -> Result<Option<u32>, LookupFailed> {
+        Ok(None)
+    }
+}
+
+/// A request, and the world it is made in. The default: alice (1000; web = 33, docker = 990), as root, on
+/// web-1.example.com, `/usr/bin/id` without arguments.
+pub(crate) struct Ask {
+    pub(crate) user: Account,
+    pub(crate) target: Account,
+    pub(crate) group: Option<Group>,
+    pub(crate) host: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) path: Vec<u8>,
+    pub(crate) leads_to: Option<Vec<u8>>,
+    pub(crate) args: Vec<Vec<u8>>,
+    pub(crate) trusted: bool,
+    pub(crate) nested: bool,
+    pub(crate) now: jiff::Timestamp,
+    pub(crate) resolved: BTreeMap<Vec<u8>, Resolved>,
+    pub(crate) cwd: Option<Vec<u8>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) assignments: Vec<Vec<u8>>,
+    pub(crate) rule: Option<String>,
+    pub(crate) directory: Groups,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        let gids = [("root", 0), ("web", 33), ("docker", 990), ("alice", 1000), ("leads", 2000)];
+        Self {
+            user: account(1000, 1000, &["alice"], &[1000, 33]),
+            target: account(0, 0, &["root"], &[0]),
+            group: None,
+            host: "web-1.example.com".into(),
+            tags: vec!["frontend".into()],
+            path: b"/usr/bin/id".to_vec(),
+            leads_to: None,
+            args: Vec::new(),
+            trusted: true,
+            nested: false,
+            now: "2026-06-01T12:00:00Z".parse().unwrap(),
+            resolved: BTreeMap::new(),
+            cwd: None,
+            timeout: None,
+            duration: None,
+            assignments: Vec::new(),
+            rule: None,
+            directory: Groups {
+                gids: gids.map(|(name, gid)| (name.to_owned(), gid)).into(),
+                ..Groups::default()
+            },
+        }
+    }
+}
+
+impl Ask {
+    /// Asks for a command, its words separated by blanks.
+    pub(crate) fn to_run(command: &str) -> Self {
+        let mut words = command.split(' ').map(|word| word.as_bytes().to_vec());
+        Self { path: words.next().unwrap(), args: words.collect(), ..Self::default() }
+    }
+
+    pub(crate) fn with<T>(&self, ask: impl FnOnce(&Request<'_>) -> T) -> T {
+        let under = |argument: &[u8]| self.resolved.get(argument).cloned();
+        let request = Request {
+            user: &self.user,
+            host: Host { name: &self.host, tags: &self.tags },
+            target: Target { account: &self.target, group: self.group.as_ref() },
+            command: Command {
+                path: &self.path,
+                leads_to: self.leads_to.as_deref(),
+                args: &self.args,
+                trusted: self.trusted,
+                under: &under,
+            },
+            nested: self.nested,
+            now: self.now,
+            asked: Asked {
+                cwd: self.cwd.as_deref(),
+                timeout: self.timeout,
+                duration: self.duration,
+                assignments: &self.assignments,
+                rule: self.rule.as_deref(),
+                non_interactive: false,
+            },
+        };
+        ask(&request)
+    }
+
+    /// The decision as one line: `permit a, b`, `deny: …`.
+    pub(crate) fn decide(&self, policy: &Policy) -> String {
+        self.with(|request| match policy.evaluate(request, &self.directory) {
+            Ok(decision) => line(&decision),
+            Err(failed) => failed.to_string(),
+        })
+    }
+
+    pub(crate) fn is_permitted(&self, policy: &Policy) -> bool {
+        self.decide(policy).starts_with("permit")
+    }
+}
+
+fn line(decision: &Decision<'_>) -> String {
+    let ids =
+        |rules: &[&crate::Rule]| rules.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>().join(", ");
+    match decision {
+        Decision::Permit(candidates) => {
+            format!("permit {}", ids(&candidates.iter().map(|candidate| candidate.rule).collect::<Vec<_>>()))
+        }
+        Decision::Deny(denial) => {
+            let why = match &denial.why {
+                Why::InvalidId => "invalid id".to_owned(),
+                Why::DeniedBy(rule) => format!("by {}", rule.id),
+                Why::RuleDoesNotPermit => "not that rule".to_owned(),
+                Why::UntrustedPath(rules) => format!("untrusted path for {}", ids(rules)),
+                Why::Options(rules) => format!("options for {}", ids(rules)),
+                Why::NoRuleMatches => "no rule matches".to_owned(),
+            };
+            format!("deny: {why}{}", if denial.has_rules { "" } else { " (has none)" })
+        }
+    }
+}
