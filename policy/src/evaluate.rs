@@ -28,13 +28,7 @@ pub(crate) fn has_invalid_id(request: &Request<'_>) -> bool {
 
 impl<'p, 'r> Question<'p, 'r> {
     pub(crate) fn new(core: &'p Core, request: &'r Request<'r>, directory: &'r dyn Directory) -> Self {
-        Self {
-            core,
-            request,
-            directory,
-            host: request.host.name.to_ascii_lowercase(),
-            examined: Cell::new(0),
-        }
+        Self { core, request, directory, examined: Cell::new(0) }
     }
 
     /// The deny rule that matches; of several the one with the smallest id.
