@@ -1,1 +1,31 @@
-//! Skeleton.
+//! The spawner and the monitor: the unsandboxed, single-threaded part that runs one command and ends it on time.
+//!
+//! ```text
+//! jit-spawner ── keeps libpam mapped and a few idle monitors forked; kills what a dead or stuck monitor leaves
+//!   └─ monitor (one per elevated command, used once)
+//!        monitor.rs       the way of one session, top to bottom: read this first
+//!        peer.rs          the connection's peer lives in our namespaces; what it had is read from the kernel
+//!        conversation.rs  PAM asks, the helper's person answers; prompt.rs words the question
+//!        command.rs       what the child does between clone3 and exec
+//!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes
+//! ```
+//!
+//! Nothing here decides: the agent's typed orders and the helper's fixed-layout frames are all that is parsed.
+
+pub mod cgroup;
+pub mod channel;
+pub mod command;
+pub mod conversation;
+pub mod environment;
+pub mod helper;
+pub mod link;
+pub mod monitor;
+pub mod peer;
+pub mod pool;
+pub mod prompt;
+pub mod relay;
+pub mod report;
+pub mod spawner;
+pub mod supervise;
+pub mod timer;
+pub mod tree;

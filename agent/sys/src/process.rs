@@ -1,6 +1,7 @@
 //! Attributes of this process that children and cores would inherit or show.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::unistd::{Gid, Uid};
 
@@ -93,4 +94,34 @@ pub fn set_nice(nice: i32) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Closes every descriptor above 2 but these, whoever owned them: for a child that shares a copy of its parent's.
+///
+/// # Errors
+/// Those of `close_range(2)`.
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).collect();
+    numbers.sort_unstable();
+    let mut first = 3;
+    for last in numbers.iter().map(|number| number.checked_sub(1)).chain([Some(u32::MAX)]).flatten() {
+        if last >= first {
+            // SAFETY: after fork, this process never returns to the code that owned them (it ends in _exit(2)), so
+            // that no owner will use or close such a number again.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = last.saturating_add(2).max(first);
+    }
+    Ok(())
+}
+
+/// Empties the environment of this process, for the C library and for programs that PAM's modules start; `PATH` is
+/// set to the system's folders.
+pub fn clear_environment() {
+    // SAFETY: called before there is a second thread or anybody who holds a pointer into the environment.
+    unsafe { libc::clearenv() };
+    // SAFETY: as above; both strings are NUL-terminated and copied.
+    unsafe { libc::setenv(c"PATH".as_ptr(), c"/usr/sbin:/usr/bin:/sbin:/bin".as_ptr(), 1) };
 }

@@ -1,0 +1,100 @@
+//! The agent's end of a session, and finding it again when the agent was started anew.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use jit_protocol::link::{ExitStatus, FromMonitor, MAX_MESSAGE, ToMonitor};
+use jit_protocol::paths::MONITOR_SOCKET;
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+
+use crate::channel::Channel;
+
+/// The way to the agent. What can't be sent is kept and told to the next agent.
+#[derive(Debug)]
+pub struct Link {
+    channel: Option<Channel>,
+    session: String,
+    running: bool,
+    expired: bool,
+    ended: Option<ExitStatus>,
+}
+
+impl Link {
+    /// The link that came with an order.
+    pub fn new(socket: OwnedFd, session: String) -> Self {
+        Self { channel: Some(Channel::from(socket)), session, running: false, expired: false, ended: None }
+    }
+
+    /// Tells the agent.
+    pub fn send(&mut self, message: &FromMonitor) {
+        match message {
+            FromMonitor::Running { .. } => self.running = true,
+            FromMonitor::Expired => self.expired = true,
+            FromMonitor::Ended { status, .. } => self.ended = Some(*status),
+            _ => {}
+        }
+        let Ok(text) = serde_json::to_vec(message) else { return };
+        if let Some(channel) = &self.channel
+            && channel.send(&text, &[], false).is_err()
+        {
+            self.channel = None;
+        }
+    }
+
+    /// Waits for the agent's word at most this long; `None` if it does not come.
+    pub fn wait(&mut self, time: Duration) -> Option<ToMonitor> {
+        let channel = self.channel.as_ref()?;
+        let timeout = Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(time.subsec_nanos()),
+        };
+        let mut fds = [PollFd::new(channel, PollFlags::IN)];
+        match retry_on_intr(|| poll(&mut fds, Some(&timeout))) {
+            Ok(1..) => self.receive(),
+            _ => None,
+        }
+    }
+
+    /// The agent's next word, if there is one. Its going away closes the link.
+    pub fn receive(&mut self) -> Option<ToMonitor> {
+        let channel = self.channel.as_ref()?;
+        let mut buffer = vec![0; MAX_MESSAGE + 1];
+        match channel.receive(&mut buffer, false) {
+            Ok(received) => serde_json::from_slice(buffer.get(..received.length)?).ok(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => {
+                self.channel = None;
+                None
+            }
+        }
+    }
+
+    /// The descriptor to wait on, while there is an agent.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether the agent went away.
+    pub fn is_cut(&self) -> bool {
+        self.channel.is_none()
+    }
+
+    /// Tries to find the next agent and tells it what it missed.
+    pub fn redial(&mut self) {
+        if !self.running || self.channel.is_some() {
+            return;
+        }
+        let Ok(channel) = Channel::connect(Path::new(MONITOR_SOCKET)) else { return };
+        if !getsockopt(&channel, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == 0) {
+            return;
+        }
+        let resume =
+            FromMonitor::Resume { session: self.session.clone(), ended: self.ended, expired: self.expired };
+        self.channel = Some(channel);
+        self.send(&resume);
+    }
+}

@@ -1,0 +1,182 @@
+//! Bytes between the command's terminal and the helper: bounded, never blocking, and nothing lost at the end.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, read, write};
+
+/// Bytes kept for each direction.
+const ROOM: usize = 64 * 1024;
+
+/// Our end of the command's terminal, and the stream to the helper.
+#[derive(Debug)]
+pub struct Relay {
+    master: OwnedFd,
+    stream: OwnedFd,
+    to_helper: Buffer,
+    to_command: Buffer,
+    command_closed: bool,
+    helper_closed: bool,
+}
+
+impl Relay {
+    /// Both descriptors are made non-blocking.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn new(master: OwnedFd, stream: OwnedFd) -> io::Result<Self> {
+        for fd in [&master, &stream] {
+            fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
+        }
+        Ok(Self {
+            master,
+            stream,
+            to_helper: Buffer::new(),
+            to_command: Buffer::new(),
+            command_closed: false,
+            helper_closed: false,
+        })
+    }
+
+    /// Our end of the terminal, for its size.
+    pub fn master(&self) -> BorrowedFd<'_> {
+        self.master.as_fd()
+    }
+
+    /// What to wait for.
+    pub fn interests(&self) -> [(BorrowedFd<'_>, PollFlags); 2] {
+        let flags = |read: bool, write: bool| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, read);
+            flags.set(PollFlags::OUT, write);
+            flags
+        };
+        let master = flags(!self.command_closed && self.to_helper.is_empty(), !self.to_command.is_empty());
+        let stream = flags(!self.helper_closed && self.to_command.is_empty(), !self.to_helper.is_empty());
+        [(self.master.as_fd(), master), (self.stream.as_fd(), stream)]
+    }
+
+    /// Copies what can be copied now; true if the command's side had something.
+    pub fn pump(&mut self) -> bool {
+        let mut moved = !self.to_helper.is_empty();
+        if !self.command_closed && self.to_helper.is_empty() {
+            // EIO: the last holder of the command's side is gone, and what it wrote has been read.
+            let filled = self.to_helper.fill(&self.master);
+            self.command_closed = filled == Filled::End;
+            moved |= filled == Filled::Some;
+        }
+        if self.to_helper.drain(&self.stream).is_err() {
+            self.helper_closed = true;
+            self.to_helper.clear();
+        }
+        if !self.helper_closed && self.to_command.is_empty() {
+            self.helper_closed = self.to_command.fill(&self.stream) == Filled::End;
+        }
+        if self.to_command.drain(&self.master).is_err() {
+            self.to_command.clear();
+        }
+        moved
+    }
+
+    /// Everything the command's side wrote has reached the helper, and no more will come.
+    pub fn is_done(&self) -> bool {
+        self.helper_closed || (self.command_closed && self.to_helper.is_empty())
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Filled {
+    Some,
+    Nothing,
+    End,
+}
+
+#[derive(Debug)]
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { bytes: vec![0; ROOM], start: 0, end: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    fn fill(&mut self, from: &OwnedFd) -> Filled {
+        match read(from, self.bytes.as_mut_slice()) {
+            Ok(0) => Filled::End,
+            Ok(length) => {
+                (self.start, self.end) = (0, length);
+                Filled::Some
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Filled::Nothing,
+            Err(_) => Filled::End,
+        }
+    }
+
+    fn drain(&mut self, to: &OwnedFd) -> Result<(), Errno> {
+        while !self.is_empty() {
+            match write(to, self.bytes.get(self.start..self.end).unwrap_or_default()) {
+                Ok(length) => self.start += length,
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    fn stream_pair() -> (OwnedFd, UnixStream) {
+        let (one, other) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        (one, UnixStream::from(other))
+    }
+
+    #[test]
+    fn more_than_fits_arrives_whole_and_in_order() {
+        let (master, mut command) = stream_pair();
+        let (stream, mut helper) = stream_pair();
+        let mut relay = Relay::new(master, stream).unwrap();
+        let sent: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+        let copy = sent.clone();
+        let writer = std::thread::spawn(move || command.write_all(&copy));
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            helper.read_to_end(&mut got).map(|_| got)
+        });
+        while !relay.is_done() {
+            relay.pump();
+        }
+        drop(relay);
+        writer.join().unwrap().unwrap();
+        assert!(reader.join().unwrap().unwrap() == sent);
+    }
+
+    #[test]
+    fn a_helper_that_is_gone_ends_the_relay() {
+        let (master, _command) = stream_pair();
+        let (stream, helper) = stream_pair();
+        let mut relay = Relay::new(master, stream).unwrap();
+        drop(helper);
+        relay.pump();
+        assert!(relay.is_done());
+    }
+}

@@ -1,0 +1,323 @@
+//! While the command runs: its output, stops, signals and end; its deadline; the agent's word; the helper's going.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use jit_protocol::frame::{Frame, Kind};
+use jit_protocol::link::{ExitStatus, FromMonitor, Go, ToMonitor};
+use jit_sys::clone::Child;
+use jit_sys::terminal;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+
+use crate::channel::Channel;
+use crate::helper::{Helper, Wish};
+use crate::link::Link;
+use crate::relay::Relay;
+use crate::report::Report;
+use crate::timer::{DeadlineTimer, Timer};
+use crate::tree::Tree;
+
+/// How often the agent is looked for while it is away, and a dying tree is killed again.
+const TICK: Duration = Duration::from_millis(200);
+/// How long a monitor that has nothing left to do waits for an agent to tell the end to.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running command and everybody who cares.
+pub struct Supervisor<'a> {
+    /// The command.
+    pub child: &'a Child,
+    /// Everything it started.
+    pub tree: &'a Tree,
+    /// Its terminal, if it has one of ours.
+    pub relay: Option<Relay>,
+    /// The helper, until it has its answer or is gone.
+    pub helper: Option<Rc<Helper>>,
+    /// The agent.
+    pub link: &'a mut Link,
+    /// The spawner.
+    pub spawner: &'a Channel,
+    /// Until when, and how it ends.
+    pub go: &'a Go,
+    /// SIGCHLD.
+    pub signals: SignalFd,
+    /// When it must be gone.
+    pub deadline: DeadlineTimer,
+    /// When the person is told that the grant has expired.
+    pub warning: DeadlineTimer,
+    /// What happens next to a tree that is being ended.
+    pub ending: Ending,
+}
+
+/// How far the end of a tree has come.
+#[derive(Debug)]
+pub enum Ending {
+    /// Not begun.
+    No,
+    /// SIGTERM is out; SIGKILL follows when the timer fires.
+    Asked(Timer),
+    /// SIGKILL is out.
+    Killed,
+}
+
+impl Supervisor<'_> {
+    /// Until the command has ended and its output has reached the helper, or the helper is gone.
+    ///
+    /// # Errors
+    /// Those of poll(2), after which nothing can be supervised: the caller kills the tree.
+    pub fn run(&mut self) -> io::Result<ExitStatus> {
+        let mut status = None;
+        let mut waited = false;
+        loop {
+            let moved = self.relay.as_mut().is_some_and(Relay::pump);
+            if let Some(status) = status
+                && self.output_is_out(waited && !moved)
+            {
+                return Ok(status);
+            }
+            waited = status.is_some();
+            if status.is_none() {
+                status = self.reap();
+                if status.is_some() {
+                    continue;
+                }
+            }
+            self.wait(status.is_some())?;
+            self.handle_helper();
+            self.handle_agent();
+            self.handle_time();
+        }
+    }
+
+    /// Until nothing that the command left behind lives any more. The helper has had its answer.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_leftover(&mut self) -> io::Result<()> {
+        while !self.tree.is_empty() {
+            self.wait(false)?;
+            self.adopt();
+            self.handle_agent();
+            self.handle_time();
+        }
+        Ok(())
+    }
+
+    /// Lets an agent that was away know the end, for a while.
+    pub fn report_to_next_agent(&mut self) {
+        let mut waited = Duration::ZERO;
+        while self.link.is_cut() && waited < PATIENCE {
+            std::thread::sleep(TICK);
+            waited += TICK;
+            self.link.redial();
+        }
+    }
+
+    /// Ends everything: SIGTERM now, SIGKILL after the grace.
+    pub fn end(&mut self) {
+        if !matches!(self.ending, Ending::No) {
+            return;
+        }
+        self.tree.terminate();
+        let grace = Duration::from_millis(self.go.grace_ms);
+        let timer = Timer::boottime().and_then(|timer| timer.set_in(grace).map(|()| timer));
+        self.ending = if let Ok(timer) = timer {
+            Ending::Asked(timer)
+        } else {
+            self.tree.kill();
+            Ending::Killed
+        };
+        Report::Within(Some(grace + Duration::from_secs(10))).send(self.spawner);
+    }
+
+    /// All output has gone to the helper: everyone who held the terminal has closed it; or something left behind
+    /// still holds it, and nothing came for a while (what was written may still be on its way through the kernel).
+    fn output_is_out(&self, quiet: bool) -> bool {
+        match &self.relay {
+            None => true,
+            Some(relay) => relay.is_done() || (quiet && !self.tree.is_empty()),
+        }
+    }
+
+    fn wait(&self, exited: bool) -> io::Result<()> {
+        let mut wanted: Vec<(BorrowedFd<'_>, PollFlags)> = vec![(self.signals.as_fd(), PollFlags::IN)];
+        wanted.extend(self.helper.as_ref().map(|helper| (helper.as_fd(), PollFlags::IN)));
+        wanted.extend(self.link.descriptor().map(|agent| (agent, PollFlags::IN)));
+        wanted.extend(self.tree.events().map(|events| (events, PollFlags::PRI)));
+        for timer in [&self.deadline, &self.warning] {
+            wanted.push((timer.boottime.as_fd(), PollFlags::IN));
+            wanted.push((timer.realtime.as_fd(), PollFlags::IN));
+        }
+        if let Ending::Asked(timer) = &self.ending {
+            wanted.push((timer.as_fd(), PollFlags::IN));
+        }
+        if let Some(relay) = &self.relay {
+            // Without an interest poll(2) still tells of a hang-up, again and again: such a descriptor is left out.
+            wanted.extend(relay.interests().into_iter().filter(|(_, flags)| !flags.is_empty()));
+        }
+        let mut fds: Vec<PollFd<'_>> =
+            wanted.iter().map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+        let tick = exited || self.link.is_cut() || matches!(self.ending, Ending::Killed);
+        let timeout =
+            Timespec { tv_sec: 0, tv_nsec: if exited { 20_000_000 } else { i64::from(TICK.subsec_nanos()) } };
+        retry_on_intr(|| poll(&mut fds, tick.then_some(&timeout)))?;
+        self.tree.acknowledge();
+        Ok(())
+    }
+
+    /// The command's stop or end, if there is one.
+    fn reap(&mut self) -> Option<ExitStatus> {
+        while let Ok(Some(_)) = self.signals.read_signal() {}
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+        loop {
+            let status = match waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags).ok()? {
+                WaitStatus::Exited(_, status) => ExitStatus::Status(status),
+                WaitStatus::Signaled(_, signal, _) => ExitStatus::Signal(signal as i32),
+                WaitStatus::Stopped(_, signal) => {
+                    self.tell(&Frame::new(Kind::Stopped, signal as i32));
+                    continue;
+                }
+                _ => {
+                    self.adopt();
+                    return None;
+                }
+            };
+            return Some(status);
+        }
+    }
+
+    /// Where there is no cgroup, orphans become our children and must be waited for.
+    fn adopt(&self) {
+        if matches!(self.tree, Tree::Descendants) {
+            while let Ok(Some(pid)) = waitid_any() {
+                if pid == self.child.pid {
+                    return; // `reap` takes its status
+                }
+                let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+            }
+        }
+        while let Ok(Some(_)) = self.signals.read_signal() {}
+    }
+
+    fn handle_helper(&mut self) {
+        while let Some(helper) = self.helper.clone() {
+            match helper.wish() {
+                Ok(None) => return,
+                Ok(Some(wish)) => self.grant_wish(wish),
+                Err(_) => {
+                    // Its person is gone: what ran for them is told so, and ends.
+                    self.helper = None;
+                    self.relay = None;
+                    self.signal_group(Signal::SIGHUP);
+                    self.signal_group(Signal::SIGCONT);
+                    self.end();
+                }
+            }
+        }
+    }
+
+    fn grant_wish(&mut self, wish: Wish) {
+        match wish {
+            Wish::Window(rows, columns) => {
+                if let Some(relay) = &self.relay {
+                    let _ = terminal::set_size(relay.master(), rows, columns);
+                }
+            }
+            Wish::Signal(signal) => self.signal_group(signal),
+            Wish::Continue(_) => self.signal_group(Signal::SIGCONT),
+        }
+    }
+
+    fn handle_agent(&mut self) {
+        if self.link.is_cut() {
+            self.link.redial();
+        }
+        while let Some(word) = self.link.receive() {
+            if let ToMonitor::Terminate { why } = word {
+                self.tell(&Frame::with(Kind::Notice, 0, format!("the session ends: {why}"), ""));
+                self.expire();
+            }
+        }
+    }
+
+    fn handle_time(&mut self) {
+        if is_readable(self.warning.boottime.as_fd()) || is_readable(self.warning.realtime.as_fd()) {
+            let _ = self.warning.disarm();
+            self.tell(&Frame::with(
+                Kind::Notice,
+                0,
+                "the grant has expired; the running command may end",
+                "",
+            ));
+        }
+        if is_readable(self.deadline.boottime.as_fd()) || is_readable(self.deadline.realtime.as_fd()) {
+            let _ = self.deadline.disarm();
+            self.tell(&Frame::with(Kind::Notice, 0, "the session ends: its time is up", ""));
+            self.expire();
+        }
+        match &self.ending {
+            Ending::Asked(timer) if is_readable(timer.as_fd()) => {
+                self.tree.kill();
+                self.ending = Ending::Killed;
+            }
+            Ending::Killed => self.tree.kill(),
+            _ => {}
+        }
+    }
+
+    fn expire(&mut self) {
+        let _ = self.deadline.disarm();
+        self.link.send(&FromMonitor::Expired);
+        self.end();
+    }
+
+    fn tell(&self, frame: &Frame) {
+        if let Some(helper) = &self.helper {
+            let _ = helper.send(frame);
+        }
+    }
+
+    /// Signals the command's process group. Its leader is our child and not yet waited for while this runs, so the
+    /// number is still its own.
+    fn signal_group(&self, signal: Signal) {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        if waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags).is_ok() {
+            let _ = killpg(self.child.pid, signal);
+        }
+    }
+}
+
+/// SIGCHLD as a descriptor. All signals must be blocked.
+///
+/// # Errors
+/// Those of signalfd(2).
+pub fn child_signals() -> io::Result<SignalFd> {
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+fn waitid_any() -> nix::Result<Option<Pid>> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    Ok(waitid(Id::All, flags)?.pid())
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&now)) == Ok(1)
+}
+
+/// The null device, in the place of what is not there.
+///
+/// # Errors
+/// Those of open(2).
+pub fn null_device() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/null")
+}

@@ -1,0 +1,147 @@
+//! All processes of a session: found and ended as a whole.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+
+use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::cgroup::Cgroup;
+
+/// Where a session's processes are found.
+#[derive(Debug)]
+pub enum Tree {
+    /// In a cgroup; its events, to wait for its end.
+    Cgroup(Cgroup, Option<fs::File>),
+    /// Below this process, which adopts orphans: where there is no cgroup v2.
+    Descendants,
+}
+
+impl Tree {
+    /// The tree of a session that has a cgroup, or of one that has none.
+    pub fn new(cgroup: Option<Cgroup>) -> Self {
+        match cgroup {
+            Some(cgroup) => {
+                let events = cgroup.events().ok();
+                let tree = Self::Cgroup(cgroup, events);
+                tree.acknowledge();
+                tree
+            }
+            None => Self::Descendants,
+        }
+    }
+
+    /// Reads the events, so that [`Self::events`] tells only of later ones.
+    pub fn acknowledge(&self) {
+        if let Self::Cgroup(_, Some(events)) = self {
+            let _ = events.read_at(&mut [0; 64], 0);
+        }
+    }
+
+    /// For the audit: the cgroup's path below the subtree, or nothing.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Cgroup(cgroup, _) => cgroup.path(),
+            Self::Descendants => "",
+        }
+    }
+
+    /// A descriptor whose exceptional condition (`POLLPRI`) says that the last process may have gone.
+    pub fn events(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Cgroup(_, events) => events.as_ref().map(AsFd::as_fd),
+            Self::Descendants => None,
+        }
+    }
+
+    /// Whether no process is left.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Cgroup(cgroup, _) => !cgroup.is_populated(),
+            Self::Descendants => descendants(nix::unistd::getpid()).is_empty(),
+        }
+    }
+
+    /// Asks all processes to end: SIGTERM, and SIGCONT so that stopped ones hear it.
+    pub fn terminate(&self) {
+        for pid in self.processes() {
+            self.signal(pid, Signal::TERM);
+            self.signal(pid, Signal::CONT);
+        }
+    }
+
+    /// Kills all processes. Has to be called again until [`Self::is_empty`].
+    pub fn kill(&self) {
+        if let Self::Cgroup(cgroup, _) = self
+            && cgroup.kill().is_ok()
+        {
+            return;
+        }
+        for pid in self.processes() {
+            self.signal(pid, Signal::KILL);
+        }
+    }
+
+    /// Removes the cgroup once nothing lives in it.
+    pub fn remove(&self) -> bool {
+        match self {
+            Self::Cgroup(cgroup, _) => cgroup.remove(),
+            Self::Descendants => true,
+        }
+    }
+
+    fn processes(&self) -> Vec<Pid> {
+        match self {
+            Self::Cgroup(cgroup, _) => cgroup.processes(),
+            Self::Descendants => descendants(nix::unistd::getpid()),
+        }
+    }
+
+    /// Signals a process by pidfd, after a look that the number still is one of ours.
+    fn signal(&self, pid: Pid, signal: Signal) {
+        let Some(number) = rustix::process::Pid::from_raw(pid.as_raw()) else { return };
+        let Ok(process) = pidfd_open(number, PidfdFlags::empty()) else { return };
+        let ours = match self {
+            Self::Cgroup(cgroup, _) => cgroup.holds(pid),
+            Self::Descendants => descendants(nix::unistd::getpid()).contains(&pid),
+        };
+        if ours {
+            let _ = pidfd_send_signal(&process, signal);
+        }
+    }
+}
+
+/// All processes below one, zombies left out (`/proc/PID/task/TID/children`).
+fn descendants(root: Pid) -> Vec<Pid> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut open = vec![root];
+    while let Some(pid) = open.pop() {
+        for child in children(pid) {
+            if seen.insert(child) {
+                open.push(child);
+                if !is_zombie(child) {
+                    found.push(child);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn children(pid: Pid) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    texts
+        .flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .map(Pid::from_raw)
+        .collect()
+}
+
+fn is_zombie(pid: Pid) -> bool {
+    // After the last parenthesis: a process can name itself anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+}
