@@ -1,2 +1,121 @@
-//! Skeleton.
-fn main() {}
+//! `jit-sudo`: asks the agent for one elevation, answers its prompts, and is the command's terminal while it runs.
+//!
+//! It runs as the invoking user and decides nothing. What it is told to do is `options.rs`; the talk with agent and
+//! monitor is `conversation.rs`; a command's session is `relay.rs`.
+
+mod conversation;
+mod duration;
+mod messages;
+mod options;
+mod process;
+mod prompt;
+mod relay;
+mod request;
+mod signals;
+mod terminal;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use jit_protocol::client::Connection;
+use jit_protocol::paths;
+use jit_protocol::request::Request;
+
+use crate::conversation::{Conversation, Outcome};
+use crate::messages::Messages;
+use crate::options::{Action, Asked, Mistake};
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    // Before anything is read: no process of the same user may attach, or take descriptors.
+    let protected = nix::sys::prctl::set_dumpable(false);
+    let mut words = std::env::args_os();
+    let name = options::program_name(words.next().as_deref());
+    let words: Vec<OsString> = words.collect();
+    let mut messages = Messages { name, out: &mut io::stdout(), err: &mut io::stderr() };
+    let outcome = match protected {
+        Ok(()) => run(&words, &mut messages),
+        Err(error) => refuse(&mut messages, &format!("this process cannot be protected: {}", error.desc()), ""),
+    };
+    ExitCode::from(match outcome {
+        Outcome::Status(status) => status,
+        Outcome::Signal(number) => signals::die_of(number),
+    })
+}
+
+fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
+    if messages.name == "sudoedit" {
+        let mistake = Mistake::NotBuilt("-e (sudoedit)".to_owned());
+        return refuse(messages, &mistake.to_string(), mistake.hint());
+    }
+    match options::parse(words, |name| std::env::var_os(name)) {
+        Err(mistake) => refuse(messages, &mistake.to_string(), mistake.hint()),
+        Ok(Action::Help) => print(messages, &options::help(messages.name)),
+        Ok(Action::Version) => print(messages, concat!("jit-sudo ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Action::Forget { all }) => talk(messages, None, false, false, || Ok(Request::Forget { all })),
+        Ok(Action::Elevate(asked)) => elevate(*asked, messages),
+    }
+}
+
+fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
+    let terminal = Terminal::find();
+    let (stdin, own_prompt) = (asked.stdin, asked.prompt.is_some());
+    let terminal = terminal.as_ref();
+    talk(messages, terminal, stdin, own_prompt, || {
+        Ok(Request::Elevate(Box::new(request::complete(asked, terminal)?)))
+    })
+}
+
+fn talk(
+    messages: &mut Messages<'_>,
+    terminal: Option<&Terminal>,
+    stdin: bool,
+    own_prompt: bool,
+    request: impl FnOnce() -> io::Result<Request>,
+) -> Outcome {
+    let request = match request() {
+        Ok(request) => request,
+        Err(error) => return refuse(messages, &format!("the working folder has no path: {error}"), ""),
+    };
+    let connection = match Connection::open(Path::new(paths::AGENT_SOCKET)) {
+        Ok(connection) => connection,
+        Err(error) => {
+            let (what, hint) = no_agent(&error);
+            return refuse(messages, &what, hint);
+        }
+    };
+    match request::send(&connection, request) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return refuse(messages, "the arguments and the environment are too long", "");
+        }
+        // The agent said no before it had read all: what it said waits to be read.
+        Err(_) => {}
+    }
+    Conversation { connection: &connection, terminal, stdin, own_prompt, messages }.run()
+}
+
+/// Why there is no connection, and what to do.
+fn no_agent(error: &io::Error) -> (String, &'static str) {
+    const STATUS: &str = "systemctl status jit-agentd";
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ("the agent is not running".to_owned(), STATUS),
+        io::ErrorKind::PermissionDenied => (format!("{} is not root's to answer at", paths::AGENT_SOCKET), STATUS),
+        _ => (format!("the agent cannot be reached: {error}"), STATUS),
+    }
+}
+
+fn refuse(messages: &mut Messages<'_>, what: &str, hint: &str) -> Outcome {
+    messages.refusal(what, hint);
+    Outcome::REFUSED
+}
+
+fn print(messages: &mut Messages<'_>, text: &str) -> Outcome {
+    match messages.print(text.as_bytes()) {
+        Ok(()) => Outcome::Status(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Signal(nix::libc::SIGPIPE),
+        Err(_) => Outcome::REFUSED,
+    }
+}

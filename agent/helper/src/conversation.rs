@@ -1,0 +1,169 @@
+//! The talk on the connection from the request to the end: prompts, messages, then the command's session.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::AsFd;
+
+use jit_protocol::client::Connection;
+use jit_protocol::frame::{Frame, Kind, MAX_ANSWER};
+
+use crate::messages::Messages;
+use crate::process;
+use crate::prompt::{Answer, Asker};
+use crate::relay::Relay;
+use crate::terminal::Terminal;
+
+/// How the helper ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It exits with this status.
+    Status(u8),
+    /// It dies of this signal.
+    Signal(i32),
+}
+
+impl Outcome {
+    /// Every refusal and failure.
+    pub(crate) const REFUSED: Self = Self::Status(1);
+
+    /// As the frame `Ended` says it.
+    pub(crate) fn of(value: i32) -> Self {
+        match u8::try_from(value) {
+            Ok(status) => Self::Status(status),
+            Err(_) if value < 0 => Self::Signal(value.saturating_neg()),
+            Err(_) => Self::REFUSED,
+        }
+    }
+}
+
+/// The helper's side of the talk.
+pub(crate) struct Conversation<'a, 'm> {
+    /// The agent's, then the monitor's.
+    pub(crate) connection: &'a Connection,
+    /// The helper's own terminal.
+    pub(crate) terminal: Option<&'a Terminal>,
+    /// `-S`.
+    pub(crate) stdin: bool,
+    /// The prompt is the user's own (`-p`): it is shown as it is.
+    pub(crate) own_prompt: bool,
+    /// What is said.
+    pub(crate) messages: &'a mut Messages<'m>,
+}
+
+impl Conversation<'_, '_> {
+    /// Talks until there is an end.
+    pub(crate) fn run(&mut self) -> Outcome {
+        loop {
+            let (frame, stream) = match self.connection.receive_frame() {
+                Ok(received) => received,
+                Err(error) => return self.lost(&error),
+            };
+            match frame.kind {
+                Kind::Prompt => {
+                    if let Some(outcome) = self.prompt(&frame) {
+                        return outcome;
+                    }
+                }
+                Kind::Message => self.messages.line(&frame.first_text()),
+                Kind::Notice => self.messages.notice(&frame.first_text(), "\n"),
+                Kind::Refused => {
+                    self.messages.refusal(&frame.first_text(), &frame.second_text());
+                    return Outcome::REFUSED;
+                }
+                Kind::Output => {
+                    if let Some(outcome) = self.output(&frame) {
+                        return outcome;
+                    }
+                }
+                Kind::Ended => return Outcome::of(frame.value),
+                Kind::Started => {
+                    let stream = stream.filter(|_| frame.value == 1);
+                    return match (stream, self.terminal) {
+                        (Some(stream), Some(terminal)) => {
+                            Relay::with_terminal(self.connection, self.messages, terminal, stream).run()
+                        }
+                        (None, _) if frame.value == 0 => Relay::new(self.connection, self.messages).run(),
+                        _ => self.lost(&io::ErrorKind::InvalidData.into()),
+                    };
+                }
+                _ => return self.lost(&io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+
+    /// The agent or the monitor went away, or says what is no message of this protocol.
+    fn lost(&mut self, error: &io::Error) -> Outcome {
+        let what = match error.kind() {
+            io::ErrorKind::InvalidData => "the agent speaks another protocol than this program",
+            _ => "the agent closed the connection without an answer",
+        };
+        self.messages.refusal(what, "systemctl status jit-agentd jit-spawner");
+        Outcome::REFUSED
+    }
+
+    /// Prints what was asked for. With a negative value more of it follows.
+    fn output(&mut self, frame: &Frame) -> Option<Outcome> {
+        let printed = self.messages.print(&frame.first);
+        if !frame.second.is_empty() {
+            self.messages.line(frame.second_text().trim_end_matches('\n'));
+        }
+        match printed {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Outcome::Signal(nix::libc::SIGPIPE)),
+            Err(_) => Some(Outcome::REFUSED),
+            Ok(()) if frame.value < 0 => None,
+            Ok(()) => Some(Outcome::of(frame.value)),
+        }
+    }
+
+    /// Asks, and sends the answer; an outcome only where the helper ends here.
+    fn prompt(&mut self, frame: &Frame) -> Option<Outcome> {
+        let answer = match self.ask(frame) {
+            Ok(answer) => answer,
+            Err(why) => {
+                self.messages.refusal(&why, "");
+                return Some(Outcome::REFUSED);
+            }
+        };
+        let reply = match answer {
+            Answer::Line(line) => Frame::with(Kind::Answer, 0, line.as_slice(), ""),
+            Answer::GaveUp => Frame::new(Kind::Answer, 1),
+            Answer::TooLong => {
+                self.messages.refusal(&format!("the answer is longer than {MAX_ANSWER} bytes"), "");
+                return Some(Outcome::REFUSED);
+            }
+            Answer::HasNul => {
+                self.messages.refusal("the answer has a NUL byte in it", "");
+                return Some(Outcome::REFUSED);
+            }
+            Answer::Withdrawn => return None,
+            Answer::Killed(signal) => return Some(Outcome::Signal(signal as i32)),
+        };
+        // Whether the other end still listens shows in what it sends next.
+        let _ = self.connection.send_frame(&reply, &[]);
+        None
+    }
+
+    fn ask(&self, frame: &Frame) -> Result<Answer, String> {
+        // A debugger would read the password. It could not attach to us, but it may have started us.
+        match process::is_traced() {
+            Some(false) => {}
+            Some(true) => return Err("a password is not asked for while this program is traced".to_owned()),
+            None => return Err("a password is not asked for without /proc".to_owned()),
+        }
+        let prompt = match self.own_prompt {
+            true => frame.first.clone(),
+            false => jit_protocol::escape_lines(&frame.first_text()).into_bytes(),
+        };
+        let connection = self.connection.as_fd();
+        let asker = match self.terminal {
+            _ if self.stdin => {
+                Asker { input: rustix::stdio::stdin(), output: rustix::stdio::stderr(), connection }
+            }
+            Some(terminal) => Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection },
+            None => return Err("there is no terminal to ask for a password".to_owned()),
+        };
+        asker.ask(&prompt, frame.value == 1).map_err(|error| format!("the terminal cannot be read: {error}"))
+    }
+}

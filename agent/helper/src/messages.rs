@@ -1,0 +1,53 @@
+//! What the helper says: on standard error, and on standard output only what was asked for.
+
+use std::io::{self, Write};
+
+use jit_protocol::escape_lines;
+
+/// Where it is said, and under which name.
+pub(crate) struct Messages<'a> {
+    /// What messages begin with: `jit-sudo`, or `sudo` if called so.
+    pub(crate) name: &'static str,
+    /// Standard output.
+    pub(crate) out: &'a mut dyn Write,
+    /// Standard error.
+    pub(crate) err: &'a mut dyn Write,
+}
+
+impl Messages<'_> {
+    /// `jit-sudo: WHAT`, and what to do about it where there is something.
+    pub(crate) fn refusal(&mut self, what: &str, hint: &str) {
+        let mut text = format!("{}: {}\n", self.name, escape_lines(what));
+        if !hint.is_empty() {
+            text.push_str(&format!("hint: {}\n", escape_lines(hint)));
+        }
+        self.to_err(&text);
+    }
+
+    /// A line of the PAM conversation, as it is: sudo's clients know some of them (`Sorry, try again.`).
+    pub(crate) fn line(&mut self, text: &str) {
+        self.to_err(&format!("{}\n", escape_lines(text)));
+    }
+
+    /// Something the person should know while the command runs. `end`: a line end as the terminal needs it.
+    pub(crate) fn notice(&mut self, text: &str, end: &str) {
+        let text = format!("{}: {}", self.name, escape_lines(text)).replace('\n', end);
+        // On a raw terminal the cursor is wherever the command left it.
+        let start = if end == "\n" { "" } else { "\r\n" };
+        self.to_err(&format!("{start}{text}{end}"));
+    }
+
+    /// What was asked for, on standard output.
+    ///
+    /// # Errors
+    /// Those of write(2); `BrokenPipe` if nobody reads it.
+    pub(crate) fn print(&mut self, text: &[u8]) -> io::Result<()> {
+        self.out.write_all(text)?;
+        self.out.flush()
+    }
+
+    fn to_err(&mut self, text: &str) {
+        // Where nobody reads messages, the exit status still tells.
+        let _ = self.err.write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,140 @@
+//! Every option there is, one line each: the grammar, and the text of `--help`.
+//!
+//! The names, short and long, are those of sudo(8); what is ours is long only. An option of sudo's that is not built yet
+//! stands here too, so that it is refused by name instead of being taken for something else.
+
+use super::{Flag, Value};
+
+/// One option.
+pub(super) struct Entry {
+    /// Its letter, if it has one.
+    pub(super) short: Option<u8>,
+    /// Its long name, without the dashes; every option has one, but `-ll`.
+    pub(super) long: &'static str,
+    /// What follows it.
+    pub(super) argument: Argument,
+    /// What it does.
+    pub(super) meaning: Meaning,
+    /// For `--help`; empty: not listed.
+    pub(super) help: &'static str,
+}
+
+/// What follows an option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Argument {
+    /// Nothing.
+    None,
+    /// A value, joined or as the next word; its name for `--help`.
+    Required(&'static str),
+    /// A value only if it is joined with `=`, and only to the long name.
+    Joined(&'static str),
+}
+
+/// What an option does.
+#[derive(Clone, Copy)]
+pub(super) enum Meaning {
+    /// It is on.
+    Flag(Flag),
+    /// It has this value.
+    Value(Value),
+    /// `-E` alone, or with a list of names.
+    PreserveEnvironment,
+    /// Prints the options. As `-h HOST`, sudo's remote host.
+    Help,
+    /// Prints the version.
+    Version,
+    /// Will exist.
+    NotBuilt,
+    /// Will never exist, and why.
+    Refused(&'static str),
+}
+
+use Argument::{Joined, None as Alone, Required};
+use Meaning::{NotBuilt, PreserveEnvironment, Refused};
+
+const fn on(short: u8, long: &'static str, flag: Flag, help: &'static str) -> Entry {
+    Entry { short: Some(short), long, argument: Alone, meaning: Meaning::Flag(flag), help }
+}
+
+const fn takes(
+    short: Option<u8>,
+    long: &'static str,
+    name: &'static str,
+    value: Value,
+    help: &'static str,
+) -> Entry {
+    Entry { short, long, argument: Required(name), meaning: Meaning::Value(value), help }
+}
+
+const fn other(short: Option<u8>, long: &'static str, argument: Argument, meaning: Meaning) -> Entry {
+    Entry { short, long, argument, meaning, help: "" }
+}
+
+/// All options.
+pub(super) const TABLE: &[Entry] = &[
+    on(b'n', "non-interactive", Flag::NonInteractive, "ask nobody; fail if somebody would have to be asked"),
+    takes(Some(b'u'), "user", "USER", Value::User, "run as this user (a name or #uid) instead of root"),
+    takes(Some(b'g'), "group", "GROUP", Value::Group, "run with this group (a name or #gid)"),
+    on(b'S', "stdin", Flag::Stdin, "read the password from standard input, prompt on standard error"),
+    takes(Some(b'p'), "prompt", "TEXT", Value::Prompt, "ask with this prompt: %p %u %U %h %H %% are replaced"),
+    on(b'k', "reset-timestamp", Flag::Forget, "forget this terminal's authentication; with a command: ignore it"),
+    on(b'K', "remove-timestamp", Flag::ForgetAll, "forget every authentication"),
+    on(b'v', "validate", Flag::Validate, "authenticate, run nothing"),
+    on(b'l', "list", Flag::List, "list what you may run; with a command: whether you may run it"),
+    Entry {
+        short: Some(b'E'),
+        long: "preserve-env",
+        argument: Joined("NAMES"),
+        meaning: PreserveEnvironment,
+        help: "keep the environment, or the variables named, as far as policy allows",
+    },
+    on(b'H', "set-home", Flag::SetHome, "set HOME to the target user's (it always is)"),
+    takes(None, "reason", "TEXT", Value::Reason, "why it is needed (also from JIT_REASON)"),
+    takes(None, "for", "DURATION", Value::For, "how long the grant shall live: 90s, 15m, 1h30m, 7d (also from JIT_FOR)"),
+    takes(None, "rule", "ID", Value::Rule, "use this rule (also from JIT_RULE)"),
+    Entry {
+        short: None,
+        long: "explain",
+        argument: Alone,
+        meaning: Meaning::Flag(Flag::Explain),
+        help: "print why it is permitted or denied, run nothing",
+    },
+    Entry { short: Some(b'h'), long: "help", argument: Alone, meaning: Meaning::Help, help: "print this" },
+    Entry { short: Some(b'V'), long: "version", argument: Alone, meaning: Meaning::Version, help: "print the version" },
+    // sudo's that are refused for good.
+    other(None, "host", Required("HOST"), Refused("policy is evaluated for this host and no other")),
+    other(Some(b'R'), "chroot", Required("FOLDER"), Refused("a root folder of the invoking user's choice cannot be made safe")),
+    // sudo's and ours that are not built yet.
+    other(Some(b'A'), "askpass", Alone, NotBuilt),
+    other(Some(b'b'), "background", Alone, NotBuilt),
+    other(Some(b'B'), "bell", Alone, NotBuilt),
+    other(Some(b'C'), "close-from", Required("NUMBER"), NotBuilt),
+    other(Some(b'D'), "chdir", Required("FOLDER"), NotBuilt),
+    other(Some(b'e'), "edit", Alone, NotBuilt),
+    other(Some(b'i'), "login", Alone, NotBuilt),
+    other(Some(b'N'), "no-update", Alone, NotBuilt),
+    other(Some(b'P'), "preserve-groups", Alone, NotBuilt),
+    other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
+    other(Some(b's'), "shell", Alone, NotBuilt),
+    other(Some(b't'), "type", Required("TYPE"), NotBuilt),
+    other(Some(b'T'), "command-timeout", Required("DURATION"), NotBuilt),
+    other(Some(b'U'), "other-user", Required("USER"), NotBuilt),
+    other(None, "json", Alone, NotBuilt),
+    other(None, "token", Required("FILE"), NotBuilt),
+    other(None, "wait", Joined("DURATION"), NotBuilt),
+];
+
+/// What `--help` prints: built from the table, so that it is complete.
+pub(crate) fn help(name: &str) -> String {
+    let mut text = format!("usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n\noptions:\n");
+    for entry in TABLE.iter().filter(|entry| !entry.help.is_empty()) {
+        let short = entry.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{}, ", char::from(letter)));
+        let long = match entry.argument {
+            Alone => format!("--{}", entry.long),
+            Required(value) => format!("--{} {value}", entry.long),
+            Joined(value) => format!("--{}[={value}]", entry.long),
+        };
+        text.push_str(&format!("  {short}{long:<24} {}\n", entry.help));
+    }
+    text
+}
