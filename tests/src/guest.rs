@@ -63,11 +63,12 @@ impl Guest {
         let leash = keeper.stdin.take();
         let mut line = String::new();
         let _ = BufReader::new(keeper.stdout.take().expect("it is a pipe")).read_line(&mut line);
-        let nspawn = line.trim().parse::<u32>().unwrap_or_else(|_| panic!("the guest's overlay or cgroup failed"));
+        let nspawn =
+            line.trim().parse::<u32>().unwrap_or_else(|_| panic!("the guest's overlay or cgroup failed"));
         let mut guest = Self { keeper, leash, work, init: 0, cgroup: None, release: release.to_owned() };
         guest.wait_for_init(nspawn);
-        guest.cgroup = guest.make_cgroup();
         guest.wait_for_systemd();
+        guest.cgroup = guest.make_cgroup();
         guest
     }
 
@@ -171,8 +172,8 @@ impl Guest {
         command
     }
 
-    /// Shuts the system down properly and keeps what it wrote: the overlay's upper folder.
-    pub(crate) fn power_off(mut self) -> PathBuf {
+    /// Shuts the system down properly and keeps what it wrote, the overlay's upper folder, under this name.
+    pub(crate) fn power_off_into(mut self, layer: &Path) {
         let _ = self.sh("systemctl poweroff");
         let end = Instant::now() + BOOT;
         while Path::new(&format!("/proc/{}", self.init)).exists() && Instant::now() < end {
@@ -182,14 +183,17 @@ impl Guest {
             let _ = leash.write_all(b"keep\n");
         }
         let _ = self.keeper.wait();
-        self.work.join("upper")
+        fs::rename(self.work.join("upper"), layer).expect("both are in target/guests");
+        let _ = fs::remove_dir_all(&self.work);
     }
 
     fn wait_for_init(&mut self, nspawn: u32) {
         let end = Instant::now() + BOOT;
         while Instant::now() < end && Path::new(&format!("/proc/{nspawn}")).exists() {
-            let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).unwrap_or_default();
-            let init = children.split_whitespace().find_map(|pid| pid.parse().ok().filter(|pid| is_init(*pid)));
+            let children =
+                fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).unwrap_or_default();
+            let init =
+                children.split_whitespace().find_map(|pid| pid.parse().ok().filter(|pid| is_init(*pid)));
             if let Some(pid) = init {
                 self.init = pid;
                 return;
@@ -223,7 +227,6 @@ impl Guest {
         let mount = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?.to_owned();
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.init)).ok()?;
         let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-        // systemd may still be about to move itself from the payload's root to init.scope.
         let payload = Path::new(&mount).join(path.trim_end_matches("/init.scope").trim_start_matches('/'));
         let group = payload.join("tests.scope");
         fs::create_dir_all(&group).ok()?;

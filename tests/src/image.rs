@@ -29,8 +29,10 @@ pub struct Layers(pub Vec<PathBuf>);
 
 /// Folder for build products: cargo's.
 pub fn target() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace").to_path_buf();
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), |folder| workspace.join(folder))
+    let workspace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace").to_path_buf();
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.join("target"), |folder| workspace.join(folder))
 }
 
 /// The package to test: `JIT_DEB`, or the newest in `target/debian`.
@@ -64,8 +66,7 @@ pub fn installed(release: &str, deb: &Path) -> Layers {
         remove_others(&base, &name);
         let guest = Guest::start(&Layers(vec![base.clone()]), release);
         install(&guest, deb);
-        let upper = guest.power_off();
-        fs::rename(&upper, &layer).expect("both are in target/guests");
+        guest.power_off_into(&layer);
     }
     drop(lock);
     Layers(vec![layer, base])
@@ -85,8 +86,11 @@ fn plain(release: &str) -> PathBuf {
         command.arg(format!("--include={PACKAGES}")).arg("--aptopt=Acquire::Languages \"none\"");
         command.args(apt_options());
         command.arg(release).arg(&partial).args(mirror());
-        let outcome = run(command, b"", Duration::from_secs(900));
-        assert!(outcome.is_ok(), "can't make the guest's image; `cargo xtask test` installs what it needs\n{outcome}");
+        let outcome = run(command, b"", Duration::from_mins(15));
+        assert!(
+            outcome.is_ok(),
+            "can't make the guest's image; `cargo xtask test` installs what it needs\n{outcome}"
+        );
         fs::rename(&partial, &image).expect("both are in target/guests");
     }
     drop(lock);
@@ -138,7 +142,9 @@ fn mirror() -> Option<String> {
         return None;
     }
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path()));
+    files.extend(
+        fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path()),
+    );
     files.iter().filter_map(|path| fs::read_to_string(path).ok()).find_map(|text| mirror_in(&text, &codename))
 }
 
@@ -168,7 +174,8 @@ fn mirror_in(text: &str, codename: &str) -> Option<String> {
 fn apt_options() -> Vec<String> {
     let dump = Command::new("apt-config").args(["dump", "Acquire"]).output();
     let text = dump.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let names = ["Proxy", "Verify-", "CaInfo", "CaPath", "SslCert", "SslKey", "Check-Valid-Until", "Check-Date"];
+    let names =
+        ["Proxy", "Verify-", "CaInfo", "CaPath", "SslCert", "SslKey", "Check-Valid-Until", "Check-Date"];
     let relevant = |line: &&str| names.iter().any(|name| line.contains(name)) && !line.ends_with("\"\";");
     text.lines().filter(relevant).map(|line| format!("--aptopt={}", line.trim_end_matches(';'))).collect()
 }

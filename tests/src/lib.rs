@@ -11,6 +11,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
     reason = "support for tests: what goes wrong here is a failed test, told at once and in full"
 )]
 

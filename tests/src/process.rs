@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long a program may take unless told otherwise.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What a program did.
 #[derive(Debug, Clone)]
@@ -190,7 +190,10 @@ mod tests {
 
     #[test]
     fn output_status_and_input_are_kept_apart() {
-        sh("read line; echo $line; echo wrong >&2; exit 3", DEADLINE).exits(3).prints("typed").complains("wrong");
+        sh("read line; echo $line; echo wrong >&2; exit 3", DEADLINE)
+            .exits(3)
+            .prints("typed")
+            .complains("wrong");
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl Terminal {
 
     /// Changes the size of the window: the kernel sends SIGWINCH.
     pub fn resize(&mut self, rows: u16, columns: u16) -> &mut Self {
-        rustix::termios::tcsetwinsize(self.master.as_fd(), window(rows, columns)).expect("a terminal has a size");
+        rustix::termios::tcsetwinsize(self.master.as_fd(), window(rows, columns))
+            .expect("a terminal has a size");
         self
     }
 
@@ -136,7 +137,7 @@ impl Terminal {
     /// All that was printed so far, with control characters escaped.
     pub fn shown(&self) -> String {
         let lines = String::from_utf8_lossy(&self.screen);
-        lines.lines().map(|line| format!("  {}\n", line.escape_debug())).collect()
+        lines.lines().map(|line| format!("  {}", line.escape_debug())).collect::<Vec<_>>().join("\n")
     }
 
     /// Process id of the program that was started.
@@ -200,7 +201,9 @@ mod tests {
 
     #[test]
     fn ctrl_c_and_the_window_size_reach_it() {
-        let mut terminal = shell("trap 'stty size; exit 5' WINCH; trap 'echo caught' INT; echo ready; while :; do sleep 0.1; done");
+        let mut terminal = shell(
+            "trap 'stty size; exit 5' WINCH; trap 'echo caught' INT; echo ready; while :; do sleep 0.1; done",
+        );
         terminal.expect("ready").press_ctrl('c').expect("caught").resize(33, 101).expect("33 101");
         terminal.finish().exits(5);
     }

@@ -1,2 +1,51 @@
-//! Skeleton.
-fn main() {}
+//! `cargo xtask`: everything that is done with this repository besides writing it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
+
+mod cargo;
+mod demo;
+mod host;
+mod package;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  demo            build, and show what it does in a throwaway sandbox (as root; about a minute)
+  demo --shell    the same sandbox, with a shell in it to try things by hand
+  package         build the Debian package into target/debian/
+  test            every tier: format, lints, unit and property tests, package, guests (Debian 13 and 12)
+  test --fast     the tiers that need no package and no guest
+  nightly         property tests with many more cases; hours
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["demo"] => demo::show(),
+        ["demo", "--shell"] => demo::shell(),
+        // What `demo` starts again inside the sandbox.
+        ["demo", "--inside", what] => demo::inside(what),
+        ["package"] => package::build().map(|deb| println!("{}", deb.display())),
+        ["test"] => test::all(),
+        ["test", "--fast"] => test::fast(),
+        ["nightly"] => test::nightly(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
