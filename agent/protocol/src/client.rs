@@ -204,8 +204,14 @@ impl Connection {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut iov = [IoSliceMut::new(buffer)];
-        let received =
-            retry_on_intr(|| recvmsg(&self.socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC))?;
+        let mut receive =
+            || retry_on_intr(|| recvmsg(&self.socket, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC));
+        // The other end closed without reading all that we sent (an agent that refuses leaves the descriptors unread):
+        // the kernel says so first, and then still has what it sent us.
+        let received = receive().or_else(|error| match error {
+            rustix::io::Errno::CONNRESET => receive(),
+            other => Err(other),
+        })?;
         // All descriptors are owned at once, so that none leaks whatever is decided about it.
         let mut descriptors: Vec<OwnedFd> = control
             .drain()
@@ -237,4 +243,37 @@ fn left_until(deadline: Instant) -> io::Result<Duration> {
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Kind;
+    use rustix::net::socketpair;
+
+    fn pair() -> (Connection, Connection) {
+        let (one, other) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        (Connection::over(one), Connection::over(other))
+    }
+
+    // One elevation that is refused: the frame with the descriptors is never read.
+    #[test]
+    fn a_refusal_is_received_though_its_sender_read_nothing_and_is_gone() {
+        let (helper, agent) = pair();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        helper.send_frame(&Frame::new(Kind::Descriptors, 0), &[file.as_fd()]).unwrap();
+        agent.send_frame(&Frame::refused("no", "because"), &[]).unwrap();
+        drop(agent);
+        assert_eq!(helper.receive_frame().unwrap().0, Frame::refused("no", "because"));
+        assert_eq!(helper.receive_frame().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn an_end_that_is_gone_without_a_word_is_an_end_of_file() {
+        let (helper, agent) = pair();
+        helper.send_frame(&Frame::new(Kind::Descriptors, 0), &[]).unwrap();
+        drop(agent);
+        assert_eq!(helper.receive_frame().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
 }
