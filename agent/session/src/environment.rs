@@ -24,15 +24,15 @@ const FROM_PAM: [&str; 14] = [
 /// The agent's variables, then PAM's of the list above that are not there yet, then the grant's id.
 pub fn complete(
     ordered: &[(Bytes, Bytes)],
-    from_pam: Vec<(Vec<u8>, Vec<u8>)>,
+    from_pam: &[(Vec<u8>, Vec<u8>)],
     grant: &str,
 ) -> Vec<(Bytes, Bytes)> {
     let mut environment = ordered.to_vec();
     for (name, value) in from_pam {
-        let wanted = FROM_PAM.iter().any(|known| known.as_bytes() == name);
+        let wanted = FROM_PAM.iter().any(|known| known.as_bytes() == name.as_slice());
         let harmless = !value.starts_with(b"()") && !value.contains(&b'%') && !value.contains(&b'\n');
-        if wanted && harmless && !environment.iter().any(|(known, _)| known.as_slice() == name) {
-            environment.push((Bytes(name), Bytes(value)));
+        if wanted && harmless && !environment.iter().any(|(known, _)| known.as_slice() == name.as_slice()) {
+            environment.push((Bytes(name.clone()), Bytes(value.clone())));
         }
     }
     environment.retain(|(name, _)| name.as_slice() != b"JIT_GRANT_ID");
@@ -61,7 +61,7 @@ mod tests {
             ("XDG_RUNTIME_DIR", "/run/user/0"),
             ("JIT_GRANT_ID", "forged"),
         ]);
-        let environment = complete(&ordered, from_pam, "g1");
+        let environment = complete(&ordered, &from_pam, "g1");
         let shown: Vec<_> = environment
             .iter()
             .map(|(n, v)| format!("{}={}", n.to_string_lossy(), v.to_string_lossy()))

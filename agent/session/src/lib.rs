@@ -6,7 +6,9 @@
 //!        monitor.rs       the way of one session, top to bottom: read this first
 //!        peer.rs          the connection's peer lives in our namespaces; what it had is read from the kernel
 //!        conversation.rs  PAM asks, the helper's person answers; prompt.rs words the question
+//!        open_session.rs  the PAM session of the target user
 //!        command.rs       what the child does between clone3 and exec
+//!        execution.rs     from Go to the last process
 //!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes
 //! ```
 //!
@@ -17,9 +19,11 @@ pub mod channel;
 pub mod command;
 pub mod conversation;
 pub mod environment;
+pub mod execution;
 pub mod helper;
 pub mod link;
 pub mod monitor;
+pub mod open_session;
 pub mod peer;
 pub mod pool;
 pub mod prompt;

@@ -1,34 +1,27 @@
 //! One monitor, one session: from the order to the last process. Read [`session`] from top to bottom.
 
-use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use jit_protocol::frame::{Frame, Kind};
-use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, ToMonitor};
-use jit_protocol::order::{Order, Program};
+use jit_protocol::link::{FromMonitor, Go, ToMonitor};
+use jit_protocol::order::Order;
 use jit_protocol::request::Mode;
-use jit_sys::limits::Limits;
 use jit_sys::pam::{Item, Transaction};
 use jit_sys::terminal::{self, Pty, Settings};
-use jit_sys::{process, signals};
-use nix::unistd::{Gid, Pid, Uid, getgroups, setgroups};
 
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
-use crate::command::{self, Command, NotRun, Step};
 use crate::conversation::{ANSWER_TIME, Dialogue, State, WORK_TIME};
-use crate::environment;
+use crate::execution::Execution;
 use crate::helper::{Helper, Lost};
 use crate::link::Link;
-use crate::peer::{self, Inherited, PeerError};
+use crate::open_session::OpenSession;
+use crate::peer::{self, PeerError};
 use crate::prompt;
-use crate::relay::Relay;
 use crate::report::Report;
-use crate::supervise::{Ending, Supervisor, child_signals, null_device};
-use crate::timer::{DeadlineTimer, boottime};
 use crate::tree::Tree;
 
 /// How long the agent may take to record the intent and say Go.
@@ -58,19 +51,27 @@ pub struct Assignment {
 
 /// Why nothing runs: what the person is told.
 #[derive(Debug)]
-struct Refusal {
+pub struct Refusal {
     what: String,
     hint: String,
     after_go: bool,
 }
 
 impl Refusal {
-    fn new(what: impl Into<String>, hint: &str) -> Self {
+    /// What happened, and what to do (may be empty).
+    pub fn new(what: impl Into<String>, hint: &str) -> Self {
         Self { what: what.into(), hint: hint.to_owned(), after_go: false }
     }
 
-    fn internal(what: &str, error: impl std::fmt::Display) -> Self {
+    /// A failure of this host, not of the person.
+    pub fn internal(what: &str, error: impl std::fmt::Display) -> Self {
         Self::new(format!("{what}: {error}"), "the system log of this host may tell more")
+    }
+
+    /// The agent has recorded the intent already.
+    #[must_use]
+    pub fn after_go(self) -> Self {
+        Self { after_go: true, ..self }
     }
 }
 
@@ -105,6 +106,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     // The peer is who the order says, and lives where we live.
     let inherited = peer::inspect(helper.as_fd(), order.invoking.uid).map_err(elsewhere)?;
     let [input, output, error, cwd] = helper.descriptors()?;
+    let stdio = [input, output, error];
 
     // Duties, in their order; then whether PAM takes the account at all.
     let reason = if order.ask_reason { Some(ask_reason(order, helper, &spawner)?) } else { None };
@@ -118,30 +120,20 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     };
 
     // Beside the agent's durable record: the PAM session of the target user. Only exec waits for the agent.
-    let opened = open_session(&mut pam, order, &inherited)?;
-    let stdio = [input, output, error];
-    let prepared = prepare_terminal(order, helper, &stdio).and_then(|pty| {
-        let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
-        Ok((pty, tree))
-    });
-    let result = prepared.and_then(|(pty, tree)| {
-        go_on(helper)?;
-        let go = await_go(link)?;
-        execute(
-            Execution { order, program, helper, link, spawner: &spawner, opened: &opened, inherited },
-            stdio,
-            &cwd,
-            pty,
-            tree,
-            &go,
-        )
-    });
-    if result.is_err() {
-        close_session(&mut pam);
-        return result.map(drop);
-    }
-    close_session(&mut pam);
-    result?.wait_for_the_last(link, &spawner);
+    let opened = OpenSession::open(&mut pam, order, &inherited)?;
+    let terminal = prepare_terminal(order, helper, &stdio)?;
+    let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
+    go_on(helper)?;
+    let go = await_go(link)?;
+
+    // From here on there is a record of the intent: whatever fails is told to the agent as well.
+    let execution =
+        Execution { order, program, helper, spawner: &spawner, opened: &opened, inherited, go: &go };
+    let mut running = execution.start(stdio, &cwd, terminal, tree, link)?;
+    let status = running.supervise()?;
+    running.answer(status);
+    drop(opened);
+    running.wait_for_the_last();
     Ok(())
 }
 
@@ -225,7 +217,7 @@ fn accept_account(pam: &mut Transaction, order: &Order) -> Result<(), Refusal> {
 }
 
 /// A module that changes the user would have us run for one what another has proven (CVE-2024-9313 and others).
-fn unchanged_user(pam: &Transaction, expected: &str) -> Result<(), Refusal> {
+pub(crate) fn unchanged_user(pam: &Transaction, expected: &str) -> Result<(), Refusal> {
     if pam.user().as_deref() == Some(expected) {
         return Ok(());
     }
@@ -269,61 +261,6 @@ fn send_output(helper: &Helper, stdout: &str, stderr: &str, status: i32) -> Resu
         helper.send(&Frame::with(Kind::Output, -1, part, ""))?;
     }
     helper.send(&Frame::with(Kind::Output, status, last, stderr))
-}
-
-/// What opening the PAM session has brought.
-struct Opened {
-    groups: Vec<Gid>,
-    limits: Limits,
-    nice: i32,
-    environment: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-/// The target user's PAM session, and what its modules did to this process: taken over, then undone here.
-fn open_session(pam: &mut Transaction, order: &Order, inherited: &Inherited) -> Result<Opened, Refusal> {
-    let failed = |what: &'static str| move |error: io::Error| Refusal::internal(what, error);
-    let _ = process::join_new_keyring(); // a kernel without keyrings has none to share
-    if let Some(login_uid) = inherited.login_uid {
-        // Attribution only; where the kernel refuses (immutable, no audit), the command has the spawner's: none.
-        let _ = fs::write("/proc/self/loginuid", login_uid.to_string());
-    }
-    let own = Pid::from_raw(0);
-    let (limits, nice) = (Limits::of(own), process::nice_of(0));
-    let (limits, nice) = (limits.map_err(failed("limits"))?, nice.map_err(failed("nice value"))?);
-    let groups: Vec<Gid> = order.target.groups.iter().copied().map(Gid::from_raw).collect();
-    setgroups(&groups).map_err(|error| Refusal::internal("groups", error))?;
-    let target = &order.target.name;
-    pam.set(Item::User, target).map_err(|error| Refusal::internal("PAM", error))?;
-    pam.establish_credentials().map_err(|error| Refusal::internal("PAM credentials", error))?;
-    pam.open_session().map_err(|error| Refusal::internal("PAM session", error))?;
-    let opened = (|| {
-        unchanged_user(pam, target)?;
-        if !process::ids_are(Uid::from_raw(0), Gid::from_raw(0)) {
-            return Err(Refusal::new("a PAM module changed the identity of the monitor", ""));
-        }
-        let after = Limits::of(own).map_err(failed("limits"))?;
-        let nice_after = process::nice_of(0).map_err(failed("nice value"))?;
-        limits.apply().map_err(failed("limits"))?;
-        process::set_nice(nice).map_err(failed("nice value"))?;
-        Ok(Opened {
-            groups: getgroups().map_err(|error| Refusal::internal("groups", error))?,
-            limits: inherited.limits.with_changes(&limits, &after),
-            nice: if nice_after == nice { inherited.nice } else { nice_after },
-            environment: pam.environment(),
-        })
-    })();
-    if opened.is_err() {
-        close_session(pam);
-    }
-    opened
-}
-
-fn close_session(pam: &mut Transaction) {
-    // PAM's helpers expect a normal signal mask.
-    let _ = signals::unblock_all();
-    let _ = pam.close_session();
-    let _ = pam.delete_credentials();
-    let _ = signals::block_all();
 }
 
 /// A terminal of ours if the helper has one, or if any of its descriptors is one: the command never holds the
@@ -388,153 +325,6 @@ fn no_agent() -> Refusal {
     )
 }
 
-/// Everybody who takes part in running the command.
-struct Execution<'a> {
-    order: &'a Order,
-    program: &'a Program,
-    helper: &'a Rc<Helper>,
-    link: &'a mut Link,
-    spawner: &'a Channel,
-    opened: &'a Opened,
-    inherited: Inherited,
-}
-
-/// What may go on after the command has ended and the helper has its answer.
-struct Leftover {
-    child: jit_sys::clone::Child,
-    tree: Tree,
-    go: Go,
-    ending: Ending,
-    ended: bool,
-}
-
-/// Starts the command, supervises it, and gives the helper its status.
-fn execute(
-    execution: Execution<'_>,
-    stdio: [OwnedFd; 3],
-    cwd: &OwnedFd,
-    pty: Option<Pty>,
-    tree: Tree,
-    go: &Go,
-) -> Result<Leftover, Refusal> {
-    let Execution { order, program, helper, link, spawner, opened, inherited } = execution;
-    let after_go = |what: &str, error: &dyn std::fmt::Display| Refusal {
-        after_go: true,
-        ..Refusal::internal(what, error)
-    };
-    signals::block_all().map_err(|error| after_go("signals", &error))?;
-    let child_signals = child_signals().map_err(|error| after_go("signals", &error))?;
-    if matches!(tree, Tree::Descendants) {
-        process::adopt_orphans().map_err(|error| after_go("orphans", &error))?;
-    }
-    let variables = environment::complete(&order.environment, opened.environment.clone(), &go.grant);
-    let child = {
-        let slave = pty.as_ref().map(|pty| pty.slave.as_fd());
-        let [input, output, error] = &stdio;
-        let command = Command {
-            order,
-            program,
-            environment: &variables,
-            groups: &opened.groups,
-            limits: opened.limits,
-            nice: opened.nice,
-            inherited,
-            stdio: [choose(input, slave), choose(output, slave), choose(error, slave)],
-            terminal: slave,
-            cwd: cwd.as_fd(),
-        };
-        let cgroup = match &tree {
-            Tree::Cgroup(cgroup, _) => Some(cgroup),
-            Tree::Descendants => None,
-        };
-        command::start(&command, cgroup).map_err(|error| not_run(program, error))
-    };
-    // Unlike the helper's own copies, ours would keep pipes open after the command has closed them.
-    drop(stdio);
-    let child = match child {
-        Ok(child) => child,
-        Err(refusal) => {
-            tree.kill();
-            tree.remove();
-            return Err(refusal);
-        }
-    };
-    Report::Within(watch(go.deadline, go.grace_ms)).send(spawner);
-    link.send(&FromMonitor::Running { pid: child.pid.as_raw(), cgroup: tree.name().to_owned() });
-    let relay = started(helper, pty).map_err(|error| {
-        tree.kill();
-        after_go("the terminal", &error)
-    })?;
-    let mut supervisor = Supervisor {
-        child: &child,
-        tree: &tree,
-        relay,
-        helper: Some(helper.clone()),
-        link,
-        spawner,
-        go,
-        signals: child_signals,
-        deadline: DeadlineTimer::new(go.deadline).map_err(|error| after_go("timers", &error))?,
-        warning: DeadlineTimer::new(go.warn).map_err(|error| after_go("timers", &error))?,
-        ending: Ending::No,
-    };
-    let status = supervisor.run();
-    let Ok(status) = status else {
-        tree.kill();
-        return Err(after_go(
-            "the command cannot be supervised",
-            &status.err().map_or(String::new(), |e| e.to_string()),
-        ));
-    };
-    supervisor.relay = None; // the helper reads to the end of the stream before it goes
-    let mut leftover = !tree.is_empty();
-    if leftover && go.kill_leftover {
-        tree.kill();
-        leftover = false;
-    }
-    let ended = matches!(supervisor.ending, Ending::No);
-    let ending = std::mem::replace(&mut supervisor.ending, Ending::No);
-    drop(supervisor);
-    if leftover && ended {
-        let notice = "processes that the command left behind run until the grant ends";
-        let _ = helper.send(&Frame::with(Kind::Notice, 0, notice, ""));
-    }
-    let value = match status {
-        ExitStatus::Status(status) => status,
-        ExitStatus::Signal(signal) => -signal,
-    };
-    let _ = helper.send(&Frame::new(Kind::Ended, value));
-    link.send(&FromMonitor::Ended { status, leftover });
-    Ok(Leftover { child, tree, go: go.clone(), ending, ended })
-}
-
-/// A terminal of theirs becomes ours; everything else is passed through untouched.
-fn choose<'a>(theirs: &'a OwnedFd, ours: Option<BorrowedFd<'a>>) -> BorrowedFd<'a> {
-    match ours {
-        Some(ours) if terminal::is_terminal(theirs).unwrap_or(true) => ours,
-        _ => theirs.as_fd(),
-    }
-}
-
-/// Tells the helper that the command runs, with its end of the terminal's stream.
-fn started(helper: &Helper, pty: Option<Pty>) -> io::Result<Option<Relay>> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    let Some(pty) = pty else {
-        let _ = helper.send(&Frame::new(Kind::Started, 0));
-        return Ok(None);
-    };
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    let relay = Relay::new(pty.master, ours)?;
-    let _ = helper.send_with(&Frame::new(Kind::Started, 1), &[theirs.as_fd()]);
-    Ok(Some(relay))
-}
-
-fn not_run(program: &Program, error: NotRun) -> Refusal {
-    let path = jit_protocol::escape::escape(program.path.as_slice());
-    let hint = if error.step == Step::Changed { "try again" } else { "" };
-    Refusal { after_go: true, ..Refusal::new(format!("{path}: {error}"), hint) }
-}
-
 fn elsewhere(error: PeerError) -> Refusal {
     match error {
         PeerError::OtherUser => Refusal::new("the connection belongs to another user", ""),
@@ -544,47 +334,5 @@ fn elsewhere(error: PeerError) -> Refusal {
             "run it on the host itself",
         ),
         PeerError::Unknown(error) => Refusal::internal("this process cannot be inspected", error),
-    }
-}
-
-/// How long the spawner lets this monitor live without a further word: the deadline, its grace, and some room.
-fn watch(deadline: Option<Deadline>, grace_ms: u64) -> Option<Duration> {
-    let left = deadline?.boottime_ns.saturating_sub(boottime());
-    Some(Duration::from_nanos(left) + Duration::from_millis(grace_ms) + Duration::from_secs(10))
-}
-
-impl Leftover {
-    /// Waits, without a helper, until the last process of the session is gone; ends it when its time is up.
-    fn wait_for_the_last(self, link: &mut Link, spawner: &Channel) {
-        let Self { child, tree, go, ending, ended } = self;
-        let (Ok(signals), Ok(deadline), Ok(warning)) =
-            (child_signals(), DeadlineTimer::new(go.deadline.filter(|_| ended)), DeadlineTimer::new(None))
-        else {
-            tree.kill();
-            return;
-        };
-        if let Ok(null) = null_device() {
-            // Nothing of the helper's terminal is held any more.
-            let _ = rustix::stdio::dup2_stdin(&null);
-        }
-        let mut supervisor = Supervisor {
-            child: &child,
-            tree: &tree,
-            relay: None,
-            helper: None,
-            link,
-            spawner,
-            go: &go,
-            signals,
-            deadline,
-            warning,
-            ending,
-        };
-        if supervisor.run_leftover().is_err() {
-            tree.kill();
-        }
-        supervisor.report_to_next_agent();
-        tree.remove();
-        link.send(&FromMonitor::Gone);
     }
 }

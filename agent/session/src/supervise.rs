@@ -1,13 +1,12 @@
 //! While the command runs: its output, stops, signals and end; its deadline; the agent's word; the helper's going.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use jit_protocol::frame::{Frame, Kind};
-use jit_protocol::link::{ExitStatus, FromMonitor, Go, ToMonitor};
+use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
 use jit_sys::clone::Child;
 use jit_sys::terminal;
 use nix::sys::signal::{Signal, killpg};
@@ -32,33 +31,26 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running command and everybody who cares.
 pub struct Supervisor<'a> {
-    /// The command.
-    pub child: &'a Child,
-    /// Everything it started.
-    pub tree: &'a Tree,
-    /// Its terminal, if it has one of ours.
-    pub relay: Option<Relay>,
-    /// The helper, until it has its answer or is gone.
-    pub helper: Option<Rc<Helper>>,
+    child: Child,
+    /// Everything the command started.
+    pub tree: Tree,
+    relay: Option<Relay>,
+    /// Until it has its answer or is gone.
+    helper: Option<Rc<Helper>>,
     /// The agent.
     pub link: &'a mut Link,
-    /// The spawner.
-    pub spawner: &'a Channel,
-    /// Until when, and how it ends.
-    pub go: &'a Go,
-    /// SIGCHLD.
-    pub signals: SignalFd,
-    /// When it must be gone.
-    pub deadline: DeadlineTimer,
+    spawner: &'a Channel,
+    grace: Duration,
+    signals: SignalFd,
+    deadline: DeadlineTimer,
     /// When the person is told that the grant has expired.
-    pub warning: DeadlineTimer,
-    /// What happens next to a tree that is being ended.
-    pub ending: Ending,
+    warning: DeadlineTimer,
+    ending: Ending,
 }
 
 /// How far the end of a tree has come.
 #[derive(Debug)]
-pub enum Ending {
+enum Ending {
     /// Not begun.
     No,
     /// SIGTERM is out; SIGKILL follows when the timer fires.
@@ -67,7 +59,59 @@ pub enum Ending {
     Killed,
 }
 
-impl Supervisor<'_> {
+impl<'a> Supervisor<'a> {
+    /// Of a command that runs already.
+    #[allow(clippy::too_many_arguments, reason = "each is another party; a struct of them would be this one")]
+    pub fn new(
+        child: Child,
+        tree: Tree,
+        relay: Option<Relay>,
+        helper: Option<Rc<Helper>>,
+        link: &'a mut Link,
+        spawner: &'a Channel,
+        grace_ms: u64,
+        signals: SignalFd,
+        deadline: DeadlineTimer,
+        warning: DeadlineTimer,
+    ) -> Self {
+        let grace = Duration::from_millis(grace_ms);
+        Self {
+            child,
+            tree,
+            relay,
+            helper,
+            link,
+            spawner,
+            grace,
+            signals,
+            deadline,
+            warning,
+            ending: Ending::No,
+        }
+    }
+
+    /// The helper is not waited for any more; its terminal's stream ends.
+    pub fn release_helper(&mut self) {
+        self.relay = None;
+        self.helper = None;
+    }
+
+    /// Whether something lives that the command left behind.
+    pub fn has_leftover(&self) -> bool {
+        !self.tree.is_empty()
+    }
+
+    /// Whether the end of what runs has begun.
+    pub fn is_ending(&self) -> bool {
+        !matches!(self.ending, Ending::No)
+    }
+
+    /// Kills everything, now.
+    pub fn kill_all(&mut self) {
+        self.tree.kill();
+        self.ending = Ending::Killed;
+    }
+
     /// Until the command has ended and its output has reached the helper, or the helper is gone.
     ///
     /// # Errors
@@ -121,20 +165,19 @@ impl Supervisor<'_> {
     }
 
     /// Ends everything: SIGTERM now, SIGKILL after the grace.
-    pub fn end(&mut self) {
+    fn end(&mut self) {
         if !matches!(self.ending, Ending::No) {
             return;
         }
         self.tree.terminate();
-        let grace = Duration::from_millis(self.go.grace_ms);
-        let timer = Timer::boottime().and_then(|timer| timer.set_in(grace).map(|()| timer));
+        let timer = Timer::boottime().and_then(|timer| timer.set_in(self.grace).map(|()| timer));
         self.ending = if let Ok(timer) = timer {
             Ending::Asked(timer)
         } else {
             self.tree.kill();
             Ending::Killed
         };
-        Report::Within(Some(grace + Duration::from_secs(10))).send(self.spawner);
+        Report::Within(Some(self.grace + Duration::from_secs(10))).send(self.spawner);
     }
 
     /// All output has gone to the helper: everyone who held the terminal has closed it; or something left behind
@@ -312,12 +355,4 @@ fn waitid_any() -> nix::Result<Option<Pid>> {
 fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&now)) == Ok(1)
-}
-
-/// The null device, in the place of what is not there.
-///
-/// # Errors
-/// Those of open(2).
-pub fn null_device() -> io::Result<File> {
-    File::options().read(true).write(true).open("/dev/null")
 }

@@ -1,0 +1,210 @@
+//! From Go to the last process: the command is started, supervised, answered for, and what it left behind is outlived.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use jit_protocol::escape::escape;
+use jit_protocol::frame::{Frame, Kind};
+use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go};
+use jit_protocol::order::{Order, Program};
+use jit_sys::clone::Child;
+use jit_sys::terminal::{self, Pty};
+use jit_sys::{process, signals};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::channel::Channel;
+use crate::command::{self, Command, NotRun, Step};
+use crate::environment;
+use crate::helper::Helper;
+use crate::link::Link;
+use crate::monitor::Refusal;
+use crate::open_session::OpenSession;
+use crate::peer::Inherited;
+use crate::relay::Relay;
+use crate::report::Report;
+use crate::supervise::{Supervisor, child_signals};
+use crate::timer::{DeadlineTimer, boottime};
+use crate::tree::Tree;
+
+/// Everything that is settled when the agent has said Go.
+pub struct Execution<'a, 'o> {
+    /// What was ordered.
+    pub order: &'a Order,
+    /// The file to run.
+    pub program: &'a Program,
+    /// The helper.
+    pub helper: &'a Rc<Helper>,
+    /// The spawner.
+    pub spawner: &'a Channel,
+    /// The open PAM session.
+    pub opened: &'o OpenSession<'o>,
+    /// What the command takes over from the peer.
+    pub inherited: Inherited,
+    /// The agent's Go.
+    pub go: &'a Go,
+}
+
+/// A command that runs, or has run.
+pub struct Running<'a> {
+    supervisor: Supervisor<'a>,
+    helper: &'a Rc<Helper>,
+    go: &'a Go,
+}
+
+impl<'a> Execution<'a, '_> {
+    /// Starts the command and tells everybody.
+    ///
+    /// # Errors
+    /// What the person is told; nothing is left running.
+    pub fn start(
+        &self,
+        stdio: [OwnedFd; 3],
+        cwd: &OwnedFd,
+        pty: Option<Pty>,
+        tree: Tree,
+        link: &'a mut Link,
+    ) -> Result<Running<'a>, Refusal> {
+        let not_set_up =
+            |error: io::Error| Refusal::internal("the session cannot be set up", error).after_go();
+        signals::block_all().map_err(not_set_up)?;
+        if matches!(tree, Tree::Descendants) {
+            process::adopt_orphans().map_err(not_set_up)?;
+        }
+        // All that can fail without the command comes before it.
+        let signals = child_signals().map_err(not_set_up)?;
+        let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
+        let warning = DeadlineTimer::new(self.go.warn).map_err(not_set_up)?;
+        let child = self.spawn(stdio, cwd, pty.as_ref(), &tree).map_err(|error| {
+            tree.kill();
+            tree.remove();
+            not_run(self.program, error)
+        })?;
+        Report::Within(watch(self.go.deadline, self.go.grace_ms)).send(self.spawner);
+        link.send(&FromMonitor::Running { pid: child.pid.as_raw(), cgroup: tree.name().to_owned() });
+        let relay = self.tell_started(pty).map_err(|error| {
+            tree.kill();
+            not_set_up(error)
+        })?;
+        let helper = Some(self.helper.clone());
+        let supervisor = Supervisor::new(
+            child,
+            tree,
+            relay,
+            helper,
+            link,
+            self.spawner,
+            self.go.grace_ms,
+            signals,
+            deadline,
+            warning,
+        );
+        Ok(Running { supervisor, helper: self.helper, go: self.go })
+    }
+
+    fn spawn(
+        &self,
+        stdio: [OwnedFd; 3],
+        cwd: &OwnedFd,
+        pty: Option<&Pty>,
+        tree: &Tree,
+    ) -> Result<Child, NotRun> {
+        let slave = pty.map(|pty| pty.slave.as_fd());
+        let environment =
+            environment::complete(&self.order.environment, &self.opened.environment, &self.go.grant);
+        let [input, output, error] = &stdio;
+        let command = Command {
+            order: self.order,
+            program: self.program,
+            environment: &environment,
+            groups: &self.opened.groups,
+            limits: self.opened.limits,
+            nice: self.opened.nice,
+            inherited: self.inherited,
+            stdio: [choose(input, slave), choose(output, slave), choose(error, slave)],
+            terminal: slave,
+            cwd: cwd.as_fd(),
+        };
+        let cgroup = match tree {
+            Tree::Cgroup(cgroup, _) => Some(cgroup),
+            Tree::Descendants => None,
+        };
+        // Our copies of the helper's descriptors are closed on return: they would keep pipes open that the command
+        // has closed.
+        command::start(&command, cgroup)
+    }
+
+    /// Tells the helper that the command runs, with its end of the terminal's stream.
+    fn tell_started(&self, pty: Option<Pty>) -> io::Result<Option<Relay>> {
+        let Some(pty) = pty else {
+            let _ = self.helper.send(&Frame::new(Kind::Started, 0));
+            return Ok(None);
+        };
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let relay = Relay::new(pty.master, ours)?;
+        let _ = self.helper.send_with(&Frame::new(Kind::Started, 1), &[theirs.as_fd()]);
+        Ok(Some(relay))
+    }
+}
+
+impl Running<'_> {
+    /// Until the command has ended and its output is out.
+    ///
+    /// # Errors
+    /// What the person is told; nothing is left running.
+    pub fn supervise(&mut self) -> Result<ExitStatus, Refusal> {
+        self.supervisor.run().map_err(|error| {
+            self.supervisor.kill_all();
+            Refusal::internal("the command cannot be supervised", error).after_go()
+        })
+    }
+
+    /// The helper gets its answer, the agent the end.
+    pub fn answer(&mut self, status: ExitStatus) {
+        self.supervisor.release_helper();
+        let leftover = self.supervisor.has_leftover();
+        if leftover && self.go.kill_leftover {
+            self.supervisor.kill_all();
+        } else if leftover && !self.supervisor.is_ending() {
+            let notice = "processes that the command left behind run until the grant ends";
+            let _ = self.helper.send(&Frame::with(Kind::Notice, 0, notice, ""));
+        }
+        let value = match status {
+            ExitStatus::Status(status) => status,
+            ExitStatus::Signal(signal) => -signal,
+        };
+        let _ = self.helper.send(&Frame::new(Kind::Ended, value));
+        self.supervisor.link.send(&FromMonitor::Ended { status, leftover });
+    }
+
+    /// Until the last process of the session is gone; its time still counts.
+    pub fn wait_for_the_last(&mut self) {
+        if self.supervisor.run_leftover().is_err() {
+            self.supervisor.kill_all();
+        }
+        self.supervisor.report_to_next_agent();
+        self.supervisor.tree.remove();
+        self.supervisor.link.send(&FromMonitor::Gone);
+    }
+}
+
+/// A terminal of theirs becomes ours; everything else is passed through untouched.
+fn choose<'a>(theirs: &'a OwnedFd, ours: Option<BorrowedFd<'a>>) -> BorrowedFd<'a> {
+    match ours {
+        Some(ours) if terminal::is_terminal(theirs).unwrap_or(true) => ours,
+        _ => theirs.as_fd(),
+    }
+}
+
+fn not_run(program: &Program, error: NotRun) -> Refusal {
+    let path = escape(program.path.as_slice());
+    let hint = if error.step == Step::Changed { "try again" } else { "" };
+    Refusal::new(format!("{path}: {error}"), hint).after_go()
+}
+
+/// How long the spawner lets this monitor live without a further word: the deadline, its grace, and some room.
+fn watch(deadline: Option<Deadline>, grace_ms: u64) -> Option<Duration> {
+    let left = deadline?.boottime_ns.saturating_sub(boottime());
+    Some(Duration::from_nanos(left) + Duration::from_millis(grace_ms) + Duration::from_secs(10))
+}
