@@ -1,1 +1,404 @@
-//! Tests.
+//! The grammar as tables: what sudo(8) says of an option, and what sudo's clients call.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn words(line: &[&str]) -> Vec<OsString> {
+    line.iter().map(OsString::from).collect()
+}
+
+fn read(line: &[&str]) -> Result<Action, Mistake> {
+    parse(&words(line), |_| None)
+}
+
+fn asked(line: &[&str]) -> Asked {
+    match read(line) {
+        Ok(Action::Elevate(asked)) => *asked,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+fn run(command: &[&str]) -> Asked {
+    Asked {
+        mode: Mode::Run,
+        command: words(command),
+        assignments: Vec::new(),
+        user: None,
+        group: None,
+        preserve_environment: false,
+        preserve_names: Vec::new(),
+        reason: None,
+        duration: None,
+        rule: None,
+        non_interactive: false,
+        ignore_record: false,
+        stdin: false,
+        prompt: None,
+    }
+}
+
+fn pairs(all: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
+    all.iter().map(|(name, value)| (Bytes::from(*name), Bytes::from(*value))).collect()
+}
+
+// research/features.md, 2.1: "What each client really passes", word for word.
+#[test]
+fn each_client_of_sudo_is_understood() {
+    let root = || Some("root".to_owned());
+    let become_command = "echo BECOME-SUCCESS-abcdefghijklmnopqrstuvwxyzabcdef ; /usr/bin/python3 x.py";
+    let calls: &[(&str, &[&str], Asked)] = &[
+        (
+            "Ansible without a password",
+            &["-H", "-S", "-n", "-u", "root", "/bin/sh", "-c", become_command],
+            Asked { stdin: true, non_interactive: true, user: root(), ..run(&["/bin/sh", "-c", become_command]) },
+        ),
+        (
+            "Ansible with a password",
+            &["-H", "-S", "-p", "[sudo via ansible, key=abc] password:", "-u", "root", "/bin/sh", "-c", "x"],
+            Asked {
+                stdin: true,
+                user: root(),
+                prompt: Some(b"[sudo via ansible, key=abc] password:".to_vec()),
+                ..run(&["/bin/sh", "-c", "x"])
+            },
+        ),
+        (
+            "Ansible's flags in one word",
+            &["-HSn", "-u", "root", "/bin/sh", "-c", "x"],
+            Asked { stdin: true, non_interactive: true, user: root(), ..run(&["/bin/sh", "-c", "x"]) },
+        ),
+        (
+            "pyinfra without a password",
+            &["-H", "-n", "-E", "-u", "deploy", "sh", "-c", "x"],
+            Asked {
+                non_interactive: true,
+                preserve_environment: true,
+                user: Some("deploy".to_owned()),
+                ..run(&["sh", "-c", "x"])
+            },
+        ),
+        ("Fabric", &["-S", "-p", "[sudo] password: ", "id"], Asked {
+            stdin: true,
+            prompt: Some(b"[sudo] password: ".to_vec()),
+            ..run(&["id"])
+        }),
+        ("Vagrant", &["-E", "-H", "bash", "-l"], Asked { preserve_environment: true, ..run(&["bash", "-l"]) }),
+        (
+            "Homebrew",
+            &["-u", "root", "-n", "-E", "PATH=/a b:/c", "X=", "--", "/usr/bin/env", "A=1", "tool"],
+            Asked {
+                user: root(),
+                non_interactive: true,
+                preserve_environment: true,
+                assignments: pairs(&[("PATH", "/a b:/c"), ("X", "")]),
+                ..run(&["/usr/bin/env", "A=1", "tool"])
+            },
+        ),
+        ("Homebrew's prompt", &["--prompt", "Password for %p:", "-u", "root", "-E", "--", "id"], Asked {
+            prompt: Some(b"Password for %p:".to_vec()),
+            user: root(),
+            preserve_environment: true,
+            ..run(&["id"])
+        }),
+        ("Ghostty", &["TERMINFO=/usr/share/terminfo", "id"], Asked {
+            assignments: pairs(&[("TERMINFO", "/usr/share/terminfo")]),
+            ..run(&["id"])
+        }),
+        ("VeraCrypt", &["-S", "-p", "", "id"], Asked { stdin: true, prompt: Some(Vec::new()), ..run(&["id"]) }),
+        ("Cockpit, but for -A", &["-k", "cockpit-bridge", "--privileged"], Asked {
+            ignore_record: true,
+            ..run(&["cockpit-bridge", "--privileged"])
+        }),
+        ("liquidprompt", &["-nv"], Asked { mode: Mode::Validate, non_interactive: true, ..run(&[]) }),
+        ("scripts: may I?", &["-n", "true"], Asked { non_interactive: true, ..run(&["true"]) }),
+        ("scripts: may I run it?", &["-l", "apt"], Asked { mode: Mode::List, ..run(&["apt"]) }),
+        ("Packer", &["-S", "-E", "sh"], Asked { stdin: true, preserve_environment: true, ..run(&["sh"]) }),
+    ];
+    for (client, line, expected) in calls {
+        assert_eq!(&asked(line), expected, "{client}: {line:?}");
+    }
+}
+
+// What the client needs is not built yet: it is told so, by the option's name.
+#[test]
+fn a_client_that_needs_what_is_not_built_is_told_so() {
+    for (line, option) in [
+        (&["-H", "-A", "-k", "id"][..], "-A"),
+        (&["-i"], "-i"),
+        (&["-Nnv"], "-N"),
+        (&["-Hi", "id"], "-i"),
+        (&["-u", "root", "-s"], "-s"),
+        (&["-D", "/tmp", "id"], "-D"),
+        (&["-D/tmp", "id"], "-D"),
+        (&["--chdir=/tmp", "id"], "--chdir"),
+        (&["-T5m", "id"], "-T"),
+        (&["-e", "/etc/hosts"], "-e"),
+        (&["-b", "id"], "-b"),
+        (&["-B", "id"], "-B"),
+        (&["-P", "id"], "-P"),
+        (&["-C3", "id"], "-C"),
+        (&["-ll"], "-ll"),
+        (&["-l", "-l"], "-ll"),
+        (&["-l", "-U", "bob"], "-U"),
+        (&["-r", "x", "id"], "-r"),
+        (&["-t", "x", "id"], "-t"),
+        (&["--wait", "id"], "--wait"),
+        (&["--wait=5m", "id"], "--wait"),
+        (&["--token", "file", "id"], "--token"),
+        (&["--json", "id"], "--json"),
+    ] {
+        assert_eq!(read(line), Err(Mistake::NotBuilt(option.to_owned())), "{line:?}");
+    }
+}
+
+// CVE-2025-32462 (-h with a command) and CVE-2025-32463 (-R): refused with the reason, in every form.
+#[test]
+fn another_host_and_another_root_folder_are_refused() {
+    for line in
+        [&["-h", "web-1", "id"][..], &["-hweb-1", "id"], &["--host", "web-1", "id"], &["--host=web-1", "id"], &["-nh", "x"]]
+    {
+        let mistake = read(line).unwrap_err();
+        assert!(matches!(mistake, Mistake::Refused(..)), "{line:?}: {mistake:?}");
+        assert!(mistake.to_string().contains("this host"), "{mistake}");
+    }
+    for line in [&["-R", "/x", "id"][..], &["-R/x", "id"], &["--chroot=/x", "id"], &["--chroot"]] {
+        assert!(matches!(read(line), Err(Mistake::Refused(..))), "{line:?}");
+    }
+}
+
+#[test]
+fn a_value_follows_in_every_form_that_getopt_knows() {
+    for line in [
+        &["-u", "root", "id"][..],
+        &["-uroot", "id"],
+        &["-nuroot", "id"],
+        &["--user=root", "id"],
+        &["--user", "root", "id"],
+    ] {
+        assert_eq!(asked(line).user.as_deref(), Some("root"), "{line:?}");
+        assert_eq!(asked(line).command, words(&["id"]), "{line:?}");
+    }
+    assert_eq!(asked(&["-u", "#1000", "id"]).user.as_deref(), Some("#1000"));
+    assert_eq!(asked(&["-u-n", "id"]).user.as_deref(), Some("-n"));
+    assert_eq!(asked(&["--user=a=b", "id"]).user.as_deref(), Some("a=b"));
+    assert_eq!(asked(&["-g", "#0", "-u", "bob", "id"]).group.as_deref(), Some("#0"));
+}
+
+// sudo allows each option with a value once (sudo 1.9.x, parse_args.c; CVE class: the last one wins over the checked one).
+#[test]
+fn a_value_option_twice_is_refused() {
+    for option in ["-u", "-g", "-p", "--reason", "--for", "--rule"] {
+        let mistake = read(&[option, "1h", option, "1h", "id"]).unwrap_err();
+        assert_eq!(mistake, Mistake::Twice(option.to_owned()));
+    }
+    assert_eq!(read(&["-u", "a", "--user=b", "id"]), Err(Mistake::Twice("--user".to_owned())));
+}
+
+// sudo(8): "VAR=value … environment variables to be set for the command may also be passed", before `--` only.
+#[test]
+fn variables_mix_with_options_and_end_with_them() {
+    let mixed = asked(&["A=1", "-n", "B=x=y", "-u", "bob", "id", "C=3"]);
+    assert_eq!(mixed.assignments, pairs(&[("A", "1"), ("B", "x=y")]));
+    assert_eq!(mixed.command, words(&["id", "C=3"]));
+    assert_eq!(asked(&["--", "A=1"]).command, words(&["A=1"]));
+    assert_eq!(asked(&["/opt/a=b", "x"]).command, words(&["/opt/a=b", "x"]));
+    assert_eq!(asked(&["./a=b", "id"]).assignments, pairs(&[("./a", "b")]));
+    assert_eq!(read(&["=x", "id"]), Err(Mistake::NoVariable));
+}
+
+#[test]
+fn options_after_the_command_are_the_commands() {
+    let asked = asked(&["-n", "ls", "-u", "root", "--", "-V"]);
+    assert_eq!(asked.command, words(&["ls", "-u", "root", "--", "-V"]));
+    assert_eq!(asked.user, None);
+    assert_eq!(self::asked(&["-"]).command, words(&["-"]));
+    assert_eq!(self::asked(&["--", "-n"]).command, words(&["-n"]));
+}
+
+// sudo(8): "-k: when used without a command, invalidates the user's cached credentials"; with one, ignores them.
+#[test]
+fn forgetting_is_alone_and_ignoring_is_beside_something() {
+    for line in [&["-k"][..], &["-kn"], &["-k", "-S"], &["--reset-timestamp"], &["-k", "--"]] {
+        assert_eq!(read(line), Ok(Action::Forget { all: false }), "{line:?}");
+    }
+    for line in [&["-K"][..], &["-nK"], &["--remove-timestamp"]] {
+        assert_eq!(read(line), Ok(Action::Forget { all: true }), "{line:?}");
+    }
+    assert!(asked(&["-k", "id"]).ignore_record);
+    assert_eq!((asked(&["-kv"]).mode, asked(&["-kv"]).ignore_record), (Mode::Validate, true));
+    assert_eq!((asked(&["-kl"]).mode, asked(&["-kl"]).ignore_record), (Mode::List, true));
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    for line in [
+        &["-v", "-l"][..],
+        &["-v", "-K"],
+        &["-l", "-K"],
+        &["-k", "-K"],
+        &["-K", "id"],
+        &["-v", "id"],
+        &["-v", "A=1"],
+        &["-v", "-E"],
+        &["-l", "-E", "id"],
+        &["-l", "-u", "bob"],
+        &["-l", "-g", "web"],
+        &["-l", "A=1"],
+        &["-l", "--rule", "x"],
+        &["-v", "--reason", "x"],
+        &["-v", "--for", "1h"],
+        &["-k", "-u", "bob"],
+        &["-k", "A=1"],
+        &["-K", "--rule", "x"],
+        &["--explain", "-v"],
+        &["--explain", "-l", "id"],
+        &["--explain"],
+        &[],
+        &["-n"],
+        &["-u", "root"],
+        &["A=1"],
+        &["--"],
+        &[""],
+        &["--", "", "x"],
+    ] {
+        assert!(read(line).is_err(), "{line:?}: {:?}", read(line));
+    }
+}
+
+#[test]
+fn what_is_unknown_or_incomplete_is_refused_by_name() {
+    for (line, mistake) in [
+        (&["-z", "id"][..], Mistake::Unknown("-z".to_owned())),
+        (&["-nz", "id"], Mistake::Unknown("-z".to_owned())),
+        (&["--nope", "id"], Mistake::Unknown("--nope".to_owned())),
+        (&["--use=x", "id"], Mistake::Unknown("--use".to_owned())),
+        (&["--=x", "id"], Mistake::Unknown("--".to_owned())),
+        (&["-\u{1b}", "id"], Mistake::Unknown("-\\x1b".to_owned())),
+        (&["--\u{1b}[2J", "id"], Mistake::Unknown("--\\x1b[2J".to_owned())),
+        (&["--stdin=x", "id"], Mistake::TakesNoValue("--stdin".to_owned())),
+        (&["-u"], Mistake::NeedsValue("-u".to_owned())),
+        (&["--reason"], Mistake::NeedsValue("--reason".to_owned())),
+        (&["-u", "", "id"], Mistake::NeedsValue("-u".to_owned())),
+        (&["--rule=", "id"], Mistake::NeedsValue("--rule".to_owned())),
+        (&["--for", "soon", "id"], Mistake::Duration("--for")),
+        (&["--preserve-env=A,B=1", "id"], Mistake::NotAName("--preserve-env".to_owned())),
+    ] {
+        assert_eq!(read(line), Err(mistake), "{line:?}");
+    }
+    let not_text = vec![OsString::from("-u"), OsString::from_vec(b"\xff".to_vec()), OsString::from("id")];
+    assert_eq!(parse(&not_text, |_| None), Err(Mistake::NotText("-u")));
+}
+
+#[test]
+fn kept_variables_add_up() {
+    let asked = asked(&["--preserve-env=A,,B", "--preserve-env=C", "id"]);
+    assert_eq!(asked.preserve_names, ["A", "B", "C"].map(Bytes::from));
+    assert!(!asked.preserve_environment);
+    assert!(self::asked(&["--preserve-env", "id"]).preserve_environment);
+}
+
+// interface.md: "Also from the environment: JIT_REASON, JIT_FOR, JIT_RULE"; features.md: "SUDO_PROMPT".
+#[test]
+fn the_environment_fills_what_the_command_line_leaves_open() {
+    let variable = |name: &str| match name {
+        "JIT_REASON" => Some("from outside".into()),
+        "JIT_FOR" => Some("1h30m".into()),
+        "JIT_RULE" => Some("web".into()),
+        "SUDO_PROMPT" => Some("%p: ".into()),
+        _ => None,
+    };
+    let read = |line: &[&str]| match parse(&words(line), variable) {
+        Ok(Action::Elevate(asked)) => (asked.reason, asked.duration, asked.rule, asked.prompt),
+        other => panic!("{other:?}"),
+    };
+    let outside = Some("from outside".to_owned());
+    assert_eq!(read(&["id"]), (outside, Some(5400), Some("web".to_owned()), Some(b"%p: ".to_vec())));
+    let given = read(&["--reason", "mine", "--for=7d", "--rule", "x", "-p", "", "id"]);
+    assert_eq!(given, (Some("mine".to_owned()), Some(604_800), Some("x".to_owned()), Some(Vec::new())));
+    // Set for a whole session, it must not make `-v` a usage error.
+    assert_eq!(read(&["-v"]), (None, None, None, Some(b"%p: ".to_vec())));
+    assert_eq!(
+        parse(&words(&["id"]), |name| (name == "JIT_FOR").then(|| "soon".into())),
+        Err(Mistake::Duration("JIT_FOR"))
+    );
+    assert_eq!(
+        parse(&words(&["id"]), |name| (name == "JIT_FOR").then(OsString::new)),
+        Ok(Action::Elevate(Box::new(run(&["id"]))))
+    );
+}
+
+#[test]
+fn help_and_version_need_nothing_else() {
+    for line in [&["-h"][..], &["--help"], &["-n", "--help", "-z"], &["-h", "-n"], &["-nh"]] {
+        assert_eq!(read(line), Ok(Action::Help), "{line:?}");
+    }
+    for line in [&["-V"][..], &["--version"]] {
+        assert_eq!(read(line), Ok(Action::Version));
+    }
+    let text = help("sudo");
+    assert!(text.starts_with("usage: sudo "));
+    for option in ["-n, --non-interactive", "--preserve-env[=NAMES]", "--for DURATION", "--explain"] {
+        assert!(text.contains(option), "{option}");
+    }
+    assert!(!text.contains("--askpass"), "what is not built is not offered");
+}
+
+#[test]
+fn messages_carry_the_name_that_sudos_clients_look_for() {
+    for (called_as, name) in [
+        ("sudo", "sudo"),
+        ("/usr/local/bin/sudo", "sudo"),
+        ("/usr/bin/jit-sudo", "jit-sudo"),
+        ("sudoedit", "sudoedit"),
+        ("evil\u{1b}[2J", "jit-sudo"),
+        ("", "jit-sudo"),
+    ] {
+        assert_eq!(program_name(Some(OsStr::new(called_as))), name);
+    }
+    assert_eq!(program_name(None), "jit-sudo");
+}
+
+#[test]
+fn each_option_stands_in_the_table_once() {
+    for (at, entry) in TABLE.iter().enumerate() {
+        for other in &TABLE[at + 1..] {
+            assert_ne!(entry.long, other.long);
+            assert!(entry.short.is_none() || entry.short != other.short, "{}", entry.long);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_command_line_makes_it_panic(line in prop::collection::vec(prop::collection::vec(1_u8.., 0..12), 0..8)) {
+        let line: Vec<OsString> = line.into_iter().map(OsString::from_vec).collect();
+        if let Err(mistake) = parse(&line, |_| None) {
+            prop_assert!(!mistake.to_string().chars().any(char::is_control));
+        }
+    }
+
+    #[test]
+    fn whatever_follows_two_dashes_is_the_command(command in prop::collection::vec("[^\0]{1,8}", 1..5)) {
+        let mut line = words(&["-n", "--"]);
+        line.extend(command.iter().map(OsString::from));
+        let Ok(Action::Elevate(asked)) = parse(&line, |_| None) else { panic!() };
+        prop_assert_eq!(asked.command, command.iter().map(OsString::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn options_of_the_table_in_any_order_never_panic(
+        picks in prop::collection::vec((0..TABLE.len(), any::<bool>(), "[a-z0-9=,-]{0,4}"), 0..6)
+    ) {
+        let mut line = Vec::new();
+        for (at, long, value) in picks {
+            let entry = &TABLE[at];
+            match entry.short.filter(|_| !long) {
+                Some(letter) => line.push(format!("-{}{value}", char::from(letter)).into()),
+                None => line.push(format!("--{}={value}", entry.long).into()),
+            }
+        }
+        line.push("id".into());
+        let _ = parse(&line, |_| None);
+    }
+}
