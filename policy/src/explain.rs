@@ -1,6 +1,15 @@
 //! Why a request is permitted or denied, in words.
 
+use std::sync::Arc;
+
 use serde::Serialize;
+
+use crate::account::{Directory, LookupFailed};
+use crate::decision::{Decision, Denial, Why};
+use crate::evaluate::{Question, sides};
+use crate::policy::Core;
+use crate::request::Request;
+use crate::rule::{Authentication, Effect, Reason, Rule};
 
 /// Why a request is permitted or denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -46,25 +55,174 @@ pub struct Failure {
 }
 
 impl Explanation {
-    /// For the user: what to do, and nothing about files. Nothing at all for a person without any rule.
+    /// For the user: what to do, and nothing about files. A person without any rule learns nothing.
     pub fn for_user(&self) -> String {
-        String::new()
+        if !self.has_rules {
+            return "you have no rule for this\n".to_owned();
+        }
+        let mut text = format!("{}\n", self.summary);
+        for rule in &self.permitting {
+            text.push_str(&format!("  {}: {}\n", rule.rule, rule.duties_text()));
+        }
+        let own =
+            |rule: &&Considered| rule.effect == "allow" && rule.failed.iter().all(|one| one.key != "users");
+        for rule in self.near.iter().filter(own) {
+            for failure in &rule.failed {
+                text.push_str(&format!("  {}: {}\n", rule.rule, failure.why));
+            }
+        }
+        text
     }
 
     /// For an administrator: every rule that came near, with file and line.
     pub fn for_administrator(&self) -> String {
-        String::new()
+        let mut text = format!("{}\n", self.summary);
+        for (title, rules) in
+            [("denies", &self.denying), ("permits", &self.permitting), ("came near", &self.near)]
+        {
+            for rule in rules {
+                let Considered { rule: id, effect, file, line, .. } = rule;
+                text.push_str(&format!("{title}: {id} ({effect}, {file}:{line})\n"));
+                if effect == &"allow" && rule.failed.is_empty() {
+                    text.push_str(&format!("  {}\n", rule.duties_text()));
+                }
+                for failure in &rule.failed {
+                    text.push_str(&format!("  {}: {}\n", failure.key, failure.why));
+                }
+            }
+        }
+        text
     }
 }
 
-impl crate::policy::Core {
+impl Considered {
+    fn new(rule: &Rule, failed: Vec<Failure>) -> Self {
+        let effect = if rule.effect == Effect::Allow { "allow" } else { "deny" };
+        let mut duties = Vec::new();
+        if rule.effect == Effect::Allow {
+            duties.extend((!matches!(rule.require.reason, Reason::No)).then_some("reason"));
+            duties.extend(
+                (rule.require.authentication == Authentication::Password).then_some("authentication"),
+            );
+        }
+        Self { rule: rule.id.clone(), effect, file: rule.file.to_string(), line: rule.line, duties, failed }
+    }
+
+    fn duties_text(&self) -> String {
+        if self.duties.is_empty() {
+            "no duties".to_owned()
+        } else {
+            format!("duties: {}", self.duties.join(", "))
+        }
+    }
+
+    /// How far the rule is from matching: another program is further away than another argument.
+    fn distance(&self) -> usize {
+        self.failed.iter().map(|failure| if failure.why == PROGRAM { 2 } else { 1 }).sum()
+    }
+}
+
+const PROGRAM: &str = "names other programs";
+/// A rule this far away is not near any more.
+const FAR: usize = 3;
+/// How many rules that came near are shown.
+const MOST: usize = 10;
+
+impl Core {
+    /// Looks at every rule: for people, who can wait for it.
     pub(crate) fn explain(
         &self,
-        denies: &[std::sync::Arc<Self>],
-        request: &crate::request::Request<'_>,
-        directory: &dyn crate::account::Directory,
-    ) -> Result<Explanation, crate::account::LookupFailed> {
-        let _ = (denies, request, directory);
-        Ok(Explanation::default())
+        denies: &[Arc<Self>],
+        request: &Request<'_>,
+        directory: &dyn Directory,
+    ) -> Result<Explanation, LookupFailed> {
+        let (mut permitting, mut denying, mut near) = (Vec::new(), Vec::new(), Vec::new());
+        for core in [self].into_iter().chain(denies.iter().map(|core| &**core)) {
+            let question = Question::new(core, request, directory);
+            for rule in &core.rules {
+                let considered = Considered::new(rule, question.failures(rule));
+                match (considered.failed.is_empty(), rule.effect) {
+                    (true, Effect::Allow) => permitting.push(considered),
+                    (true, Effect::Deny) => denying.push(considered),
+                    (false, _) if considered.distance() < FAR => near.push(considered),
+                    (false, _) => {}
+                }
+            }
+        }
+        for list in [&mut permitting, &mut denying, &mut near] {
+            list.sort_by(|a, b| (a.distance(), &a.rule).cmp(&(b.distance(), &b.rule)));
+        }
+        near.truncate(MOST);
+        let decision = self.evaluate(denies, request, directory)?;
+        let (permitted, has_rules, summary) = match decision {
+            Decision::Permit(_) => {
+                (true, true, "permitted, once the duties of one of these rules are done".to_owned())
+            }
+            Decision::Deny(denial) => (false, denial.has_rules, summary(&denial)),
+        };
+        Ok(Explanation { permitted, has_rules, summary, permitting, denying, near })
+    }
+}
+
+fn summary(denial: &Denial<'_>) -> String {
+    match &denial.why {
+        Why::InvalidId => "denied: an id is 4294967295, which is no id".to_owned(),
+        Why::DeniedBy(rule) => format!("denied by the rule `{}`", rule.id),
+        Why::RuleDoesNotPermit => "denied: the rule that was asked for does not permit this".to_owned(),
+        Why::UntrustedPath(_) => "denied: others than root can write to the path of this command".to_owned(),
+        Why::Options(_) => "denied: no rule permits this with these options".to_owned(),
+        Why::NoRuleMatches => "denied: no rule permits this".to_owned(),
+    }
+}
+
+impl Question<'_, '_> {
+    /// Every key of a rule that does not hold.
+    fn failures(&self, rule: &Rule) -> Vec<Failure> {
+        let (ours, theirs) = sides(rule);
+        let (core, request) = (self.core, self.request);
+        let mut failed = Vec::new();
+        let mut check = |key: &'static str, holds: Result<bool, LookupFailed>, why: &str| {
+            let why = match holds {
+                Ok(true) => return,
+                Ok(false) => why.to_owned(),
+                Err(failure) => failure.to_string(),
+            };
+            failed.push(Failure { key, why });
+        };
+        check(
+            "users",
+            core.is_one_of(request.user, &rule.users, self.directory),
+            "does not name the invoking user",
+        );
+        check("except_users", self.is_excepted_user(rule).map(|is| !is), "excepts the invoking user");
+        check("hosts", Ok(self.host_holds(rule)), "does not hold on this host");
+        check("nested", Ok(self.nesting_holds(rule)), "does not hold inside another elevated session");
+        let times =
+            if rule.not_before.is_some_and(|from| request.now < from) { "not_before" } else { "not_after" };
+        let why = if times == "not_before" { "holds only later" } else { "holds no more" };
+        check(times, Ok(self.time_holds(rule)), why);
+        check("run_as", self.target_holds(rule), "does not name the target user");
+        check("except_run_as", self.is_excepted_target(rule).map(|is| !is), "excepts the target user");
+        check("run_as_groups", self.group_holds(rule), "does not name the group");
+        let matched = self.command(rule, ours);
+        let has_program =
+            rule.commands.has_program(&request.command, ours, &core.symbols, &core.command_sets);
+        check("commands", Ok(matched.is_some()), if has_program { "names other arguments" } else { PROGRAM });
+        check("except_commands", Ok(!self.is_excepted_command(rule, theirs)), "excepts this command");
+        if let (Effect::Allow, Some(matched)) = (rule.effect, matched) {
+            let why = "others than root can write to the path of this command";
+            check("trusted_path", Ok(!self.is_untrusted(rule, &matched)), why);
+        }
+        if rule.effect == Effect::Allow {
+            check(
+                "id",
+                Ok(request.asked.rule.is_none_or(|id| id == rule.id)),
+                "is not the rule that was asked for",
+            );
+            if let Some(why) = self.unserved(rule) {
+                check("options", Ok(false), why);
+            }
+        }
+        failed
     }
 }

@@ -39,10 +39,10 @@ struct Entries {
 }
 
 impl Loader<'_> {
-    pub(super) fn commands<'t>(
+    pub(super) fn commands(
         &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
         key: &str,
         bare: Bare,
     ) -> Option<Commands> {
@@ -116,10 +116,10 @@ impl Loader<'_> {
     }
 
     /// `{ path = "/usr/local/sbin/deploy", args = ["--env", { regex = "prod|stage" }] }`
-    fn command_table<'t>(
+    fn command_table(
         &mut self,
-        reader: &mut Reader<'t>,
-        entry: &Value<'t>,
+        reader: &mut Reader<'_>,
+        entry: &Value<'_>,
         bare: Bare,
         entries: &mut Entries,
     ) -> Option<()> {
@@ -155,7 +155,7 @@ impl Loader<'_> {
     }
 
     /// One element of `args`.
-    fn argument_value<'t>(&mut self, reader: &mut Reader<'t>, value: &Value<'t>) -> Option<ArgPattern> {
+    fn argument_value(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<ArgPattern> {
         const HINT: &str = "an argument is a string, { regex = \"…\" } or { under = \"/folder\" }";
         if let Some(text) = value.get_ref().as_str() {
             let word = one_word(text).and_then(|pieces| argument(&pieces));

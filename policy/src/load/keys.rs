@@ -78,10 +78,10 @@ pub(super) struct Keys {
 
 impl Loader<'_> {
     /// Reads the keys; `own` are those that only this table has, and that the caller reads.
-    pub(super) fn keys<'t>(
+    pub(super) fn keys(
         &mut self,
-        reader: &mut Reader<'t>,
-        table: &DeTable<'t>,
+        reader: &mut Reader<'_>,
+        table: &DeTable<'_>,
         what: &str,
         own: &[&'static str],
         effect: Effect,
@@ -125,7 +125,7 @@ impl Loader<'_> {
         keys
     }
 
-    fn require<'t>(&mut self, reader: &mut Reader<'t>, value: &Value<'t>, keys: &mut Keys) -> Option<()> {
+    fn require(&mut self, reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
         const KEYS: [&str; 5] =
             ["reason", "authentication", "authenticate_as", "authentication_timeout", "approval"];
         let table = reader.table(value, "require")?;
@@ -158,7 +158,7 @@ impl Loader<'_> {
         Some(())
     }
 
-    fn reason<'t>(&mut self, reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Reason> {
+    fn reason(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Reason> {
         match value.get_ref() {
             DeValue::Boolean(false) => Some(Reason::No),
             DeValue::Boolean(true) => Some(Reason::Any),
@@ -172,7 +172,7 @@ impl Loader<'_> {
     }
 }
 
-fn grant<'t>(reader: &mut Reader<'t>, value: &Value<'t>, keys: &mut Keys) -> Option<()> {
+fn grant(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
     const KEYS: [&str; 7] = ["duration", "max_duration", "uses", "scope", "on_expiry", "grace", "leftover"];
     let table = reader.table(value, "grant")?;
     reader.only(table, "`grant`", &KEYS, &[]);
@@ -207,7 +207,7 @@ fn grant<'t>(reader: &mut Reader<'t>, value: &Value<'t>, keys: &mut Keys) -> Opt
 }
 
 /// 1 to 4294967295.
-fn uses<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<u32> {
+fn uses(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u32> {
     let integer = value.get_ref().as_integer();
     let uses = integer
         .and_then(|integer| i128::from_str_radix(integer.as_str(), integer.radix()).ok())
@@ -220,7 +220,7 @@ fn uses<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<u32> {
     uses
 }
 
-fn restrict<'t>(reader: &mut Reader<'t>, value: &Value<'t>, keys: &mut Keys) -> Option<()> {
+fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
     const KEYS: [&str; 7] = ["env_keep", "env_set", "secure_path", "umask", "cwd", "allow_cwd", "timeout"];
     const UNBUILT: [&str; 12] = [
         "record",
@@ -254,7 +254,7 @@ fn restrict<'t>(reader: &mut Reader<'t>, value: &Value<'t>, keys: &mut Keys) -> 
     Some(())
 }
 
-fn env_keep<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Vec<EnvPattern>> {
+fn env_keep(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<EnvPattern>> {
     let mut patterns = Vec::new();
     for (text, span) in reader.strings(value, "env_keep")? {
         if text.is_empty()
@@ -270,7 +270,7 @@ fn env_keep<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Vec<EnvPat
     Some(patterns)
 }
 
-fn env_set<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<BTreeMap<String, String>> {
+fn env_set(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<BTreeMap<String, String>> {
     let mut variables = BTreeMap::new();
     for (key, value) in reader.table(value, "env_set")?.iter() {
         let name: &str = key.get_ref();
@@ -293,7 +293,7 @@ fn env_set<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<BTreeMap<St
     Some(variables)
 }
 
-fn secure_path<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<String> {
+fn secure_path(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
     let text = reader.string(value, "secure_path")?;
     if text.split(':').all(|folder| is_normal(folder.as_bytes())) && !text.contains('\0') {
         return Some(text.to_owned());
@@ -304,7 +304,7 @@ fn secure_path<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<String>
 }
 
 /// Three octal digits, with or without a leading zero.
-fn umask<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<u32> {
+fn umask(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u32> {
     let text = reader.string(value, "umask")?;
     let digits = text.len() == 3 || (text.len() == 4 && text.starts_with('0'));
     let umask =
@@ -317,7 +317,7 @@ fn umask<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<u32> {
 
 const FOLDER: &str = "write it absolute, without `.`, `..`, `//` and without a `/` at its end";
 
-fn cwd<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Cwd> {
+fn cwd(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Cwd> {
     match reader.string(value, "cwd")? {
         "caller" => Some(Cwd::Caller),
         folder if is_normal(folder.as_bytes()) && !folder.contains('\0') => {
@@ -330,7 +330,7 @@ fn cwd<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Cwd> {
     }
 }
 
-fn allow_cwd<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<AllowCwd> {
+fn allow_cwd(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<AllowCwd> {
     let mut words: Vec<Word> = Vec::new();
     let mut all = false;
     for (text, span) in reader.strings(value, "allow_cwd")? {

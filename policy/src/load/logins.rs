@@ -27,21 +27,17 @@ pub(super) struct LoginKeys {
 
 impl Loader<'_> {
     /// `[login_defaults]`
-    pub(super) fn login_defaults<'t>(
-        &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
-    ) -> Option<LoginKeys> {
+    pub(super) fn login_defaults(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<LoginKeys> {
         let table = reader.table(value, "login_defaults")?;
         reader.only(table, "`[login_defaults]`", &DEFAULTS, &UNBUILT);
         Some(self.login_keys(reader, table))
     }
 
     /// One `[[login]]`; `None` if it has a mistake, which is noted.
-    pub(super) fn login<'t>(
+    pub(super) fn login(
         &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
         defaults: &LoginKeys,
     ) -> Option<LoginRule> {
         let before = reader.found.len();
@@ -81,7 +77,7 @@ impl Loader<'_> {
         (reader.found.len() == before).then_some(login)
     }
 
-    fn login_keys<'t>(&mut self, reader: &mut Reader<'t>, table: &DeTable<'t>) -> LoginKeys {
+    fn login_keys(&mut self, reader: &mut Reader<'_>, table: &DeTable<'_>) -> LoginKeys {
         let accesses = [("grant", Access::Grant), ("allow", Access::Allow), ("deny", Access::Deny)];
         let mut keys = LoginKeys::default();
         for (key, value) in table.iter() {
@@ -98,7 +94,7 @@ impl Loader<'_> {
     }
 }
 
-fn services<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Vec<String>> {
+fn services(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
     let mut services = Vec::new();
     for (text, span) in reader.strings(value, "services")? {
         let plain = |char: char| char.is_ascii_alphanumeric() || "-_.+".contains(char);

@@ -1,5 +1,6 @@
 //! From texts to a checked policy. Nothing is parsed and ignored, and one mistake does not hide the next.
 
+mod blocks;
 mod commands;
 mod keys;
 mod logins;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 use toml::de::{DeTable, DeValue};
 
+use self::blocks::Blocks;
+use self::keys::Keys;
 use self::reader::Reader;
 use self::sets::AllSets;
 use crate::diagnostics::{Diagnostics, Place};
@@ -93,21 +96,45 @@ impl Loader<'_> {
         if source.text.len() > LONGEST_FILE {
             reader.mistake(0..0, "this file is longer than 64 MiB", "split it");
             self.complete = false;
-        } else {
-            let (table, errors) = DeTable::parse_recoverable(&source.text);
-            for error in &errors {
-                reader.mistake(error.span().unwrap_or(0..0), error.message(), "");
-            }
-            if errors.is_empty() {
-                self.file(&mut reader, table.get_ref());
-            } else {
-                self.complete = false;
-            }
+        } else if self.read_in_blocks(&mut reader, &source.text).is_none() {
+            self.read_whole(&mut reader, &source.text);
         }
         self.found.append(reader.found);
     }
 
-    fn file<'t>(&mut self, reader: &mut Reader<'t>, table: &DeTable<'t>) {
+    fn read_whole(&mut self, reader: &mut Reader<'_>, text: &str) {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            reader.mistake(error.span().unwrap_or(0..0), error.message(), "");
+        }
+        if errors.is_empty() {
+            let defaults = self.all_but_rules(reader, table.get_ref());
+            self.rules_of(reader, table.get_ref(), &defaults);
+        } else {
+            self.complete = false;
+        }
+    }
+
+    /// Reads a long file. `None`, before anything is kept of it, if it must be read as a whole.
+    fn read_in_blocks(&mut self, reader: &mut Reader<'_>, text: &str) -> Option<()> {
+        let Blocks { rest, blocks } = blocks::cut_if_long(text)?;
+        let rest = DeTable::parse(&rest).ok().filter(|rest| !rest.get_ref().contains_key("rule"))?;
+        let parse = |block: &Range<usize>| DeTable::parse(text.get(block.clone())?).ok();
+        // Twice: a mistake in any block must be found before the first is read.
+        if !blocks.iter().all(|block| parse(block).is_some_and(|table| table.get_ref().keys().count() == 1)) {
+            return None;
+        }
+        let defaults = self.all_but_rules(reader, rest.get_ref());
+        for block in &blocks {
+            reader.base = block.start;
+            self.rules_of(reader, parse(block)?.get_ref(), &defaults);
+        }
+        reader.base = 0;
+        Some(())
+    }
+
+    /// Everything but the rules; the defaults that they need.
+    fn all_but_rules(&mut self, reader: &mut Reader<'_>, table: &DeTable<'_>) -> Keys {
         const KEYS: [&str; 6] = ["schema", "defaults", "sets", "rule", "login", "login_defaults"];
         reader.only(table, "a policy file", &KEYS, &["test"]);
         schema(reader, table);
@@ -120,14 +147,18 @@ impl Loader<'_> {
         if let Some(sets) = table.get("sets").and_then(|value| reader.table(value, "sets")) {
             self.define_sets(reader, sets);
         }
-        for value in table.get("rule").and_then(|rules| reader.array(rules, "rule")).into_iter().flatten() {
-            let rule = self.rule(reader, value, &defaults);
-            self.rules.extend(rule);
-        }
         for value in table.get("login").and_then(|logins| reader.array(logins, "login")).into_iter().flatten()
         {
             let login = self.login(reader, value, &login_defaults);
             self.logins.extend(login);
+        }
+        defaults
+    }
+
+    fn rules_of(&mut self, reader: &mut Reader<'_>, table: &DeTable<'_>, defaults: &Keys) {
+        for value in table.get("rule").and_then(|rules| reader.array(rules, "rule")).into_iter().flatten() {
+            let rule = self.rule(reader, value, defaults);
+            self.rules.extend(rule);
         }
         if self.rules.len() + self.logins.len() > MOST_RULES {
             reader.mistake(
@@ -147,7 +178,7 @@ impl Loader<'_> {
     }
 }
 
-fn schema<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>) {
+fn schema(reader: &mut Reader<'_>, table: &DeTable<'_>) {
     match table.get("schema") {
         None => reader.mistake(0..0, "this file has no `schema`", "begin it with `schema = 1`"),
         Some(value) => match value.get_ref() {

@@ -34,10 +34,10 @@ impl Among {
 type Text<'v> = (&'v str, Range<usize>);
 
 impl Loader<'_> {
-    pub(super) fn principals<'t>(
+    pub(super) fn principals(
         &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
         key: &str,
         among: Among,
     ) -> Option<Principals> {
@@ -83,12 +83,7 @@ impl Loader<'_> {
         }
     }
 
-    pub(super) fn groups<'t>(
-        &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
-        key: &str,
-    ) -> Option<Groups> {
+    pub(super) fn groups(&mut self, reader: &mut Reader<'_>, value: &Value<'_>, key: &str) -> Option<Groups> {
         let texts = reader.strings(value, key)?;
         let mut groups: Vec<GroupName> =
             texts.into_iter().filter_map(|text| self.group(reader, text, key)).collect();
@@ -112,10 +107,10 @@ impl Loader<'_> {
         }
     }
 
-    pub(super) fn hosts<'t>(
+    pub(super) fn hosts(
         &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
         key: &str,
         how: Use,
     ) -> Option<Hosts> {

@@ -23,6 +23,8 @@ pub(super) struct Reader<'t> {
     text: &'t str,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// Where the part begins that is read now: the places of values count from there.
+    pub(super) base: usize,
     pub(super) found: Diagnostics,
 }
 
@@ -30,21 +32,35 @@ impl<'t> Reader<'t> {
     pub(super) fn new(source: &'t Source) -> Self {
         let text = source.text.as_str();
         let lines = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { path: source.path.as_str().into(), text, lines, found: Diagnostics::default() }
+        Self { path: source.path.as_str().into(), text, lines, base: 0, found: Diagnostics::default() }
     }
 
     /// The line of a byte, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
+        self.line_in_file(self.base + at)
+    }
+
+    fn line_in_file(&self, at: usize) -> usize {
         self.lines.partition_point(|start| *start <= at)
     }
 
     /// What stands there.
     pub(super) fn text_at(&self, span: Range<usize>) -> &'t str {
-        self.text.get(span).unwrap_or_default()
+        self.text.get(self.in_file(span)).unwrap_or_default()
+    }
+
+    /// Counted from where the file begins.
+    pub(super) fn in_file(&self, span: Range<usize>) -> Range<usize> {
+        self.base + span.start..self.base + span.end
     }
 
     pub(super) fn place(&self, span: Range<usize>) -> Place {
-        let line = self.line(span.start);
+        self.place_in_file(self.in_file(span))
+    }
+
+    /// The place of a span that counts from where the file begins.
+    pub(super) fn place_in_file(&self, span: Range<usize>) -> Place {
+        let line = self.line_in_file(span.start);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let rest = self.text.get(start..).unwrap_or_default();
         let whole = rest.lines().next().unwrap_or_default();
@@ -114,22 +130,22 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn table<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Option<&'v DeTable<'t>> {
+    pub(super) fn table<'v, 'd>(&mut self, value: &'v Value<'d>, key: &str) -> Option<&'v DeTable<'d>> {
         let table = value.get_ref().as_table();
         self.expect(table, value, key, "a table")
     }
 
-    pub(super) fn array<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Option<&'v DeArray<'t>> {
+    pub(super) fn array<'v, 'd>(&mut self, value: &'v Value<'d>, key: &str) -> Option<&'v DeArray<'d>> {
         let array = value.get_ref().as_array();
         self.expect(array, value, key, "an array, in `[` and `]`")
     }
 
-    pub(super) fn string<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Option<&'v str> {
+    pub(super) fn string<'v>(&mut self, value: &'v Value<'_>, key: &str) -> Option<&'v str> {
         let string = value.get_ref().as_str();
         self.expect(string, value, key, "a string, in quotes")
     }
 
-    pub(super) fn boolean(&mut self, value: &Value<'t>, key: &str) -> Option<bool> {
+    pub(super) fn boolean(&mut self, value: &Value<'_>, key: &str) -> Option<bool> {
         let boolean = value.get_ref().as_bool();
         self.expect(boolean, value, key, "`true` or `false`")
     }
@@ -137,7 +153,7 @@ impl<'t> Reader<'t> {
     /// Each element of an array of strings.
     pub(super) fn strings<'v>(
         &mut self,
-        value: &'v Value<'t>,
+        value: &'v Value<'_>,
         key: &str,
     ) -> Option<Vec<(&'v str, Range<usize>)>> {
         let array = self.array(value, key)?;
@@ -145,7 +161,7 @@ impl<'t> Reader<'t> {
     }
 
     /// One of a few words.
-    pub(super) fn one_of<T: Copy>(&mut self, value: &Value<'t>, key: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn one_of<T: Copy>(&mut self, value: &Value<'_>, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.string(value, key)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
@@ -158,7 +174,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A duration; "0" only where it has a meaning.
-    pub(super) fn duration(&mut self, value: &Value<'t>, key: &str, may_be_zero: bool) -> Option<Duration> {
+    pub(super) fn duration(&mut self, value: &Value<'_>, key: &str, may_be_zero: bool) -> Option<Duration> {
         let text = self.string(value, key)?;
         if may_be_zero && text == "0" {
             return Some(Duration::ZERO);
@@ -178,7 +194,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A time with an offset.
-    pub(super) fn timestamp(&mut self, value: &Value<'t>, key: &str) -> Option<jiff::Timestamp> {
+    pub(super) fn timestamp(&mut self, value: &Value<'_>, key: &str) -> Option<jiff::Timestamp> {
         const FORM: &str = "write it as 2027-01-31T18:00:00+01:00 or 2027-01-31T17:00:00Z, without quotes";
         let datetime = value.get_ref().as_datetime();
         let datetime = self.expect(datetime, value, key, "a time, without quotes")?;
@@ -197,7 +213,7 @@ impl<'t> Reader<'t> {
         timestamp
     }
 
-    fn expect<V>(&mut self, found: Option<V>, value: &Value<'t>, key: &str, wanted: &str) -> Option<V> {
+    fn expect<V>(&mut self, found: Option<V>, value: &Value<'_>, key: &str, wanted: &str) -> Option<V> {
         if found.is_none() {
             let kind = match value.get_ref() {
                 DeValue::String(_) => "a string",
@@ -215,7 +231,7 @@ impl<'t> Reader<'t> {
 }
 
 /// "did you mean `…`?", for the nearest name that is near enough.
-pub(super) fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(super) fn did_you_mean(name: &str, known: impl Iterator<Item = &str>) -> Option<String> {
     let distance = |other: &str| strsim::osa_distance(&name.to_lowercase(), other);
     known
         .map(|other| (distance(&other.to_lowercase()), other))

@@ -26,7 +26,7 @@ const UMASK: u32 = 0o022;
 
 impl Loader<'_> {
     /// `[defaults]`
-    pub(super) fn defaults<'t>(&mut self, reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Keys> {
+    pub(super) fn defaults(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Keys> {
         let table = reader.table(value, "defaults")?;
         for key in table.keys().filter(|key| OWN.contains(&&**key.get_ref())) {
             reader.mistake(
@@ -39,10 +39,10 @@ impl Loader<'_> {
     }
 
     /// One `[[rule]]`; `None` if it has a mistake, which is noted.
-    pub(super) fn rule<'t>(
+    pub(super) fn rule(
         &mut self,
-        reader: &mut Reader<'t>,
-        value: &Value<'t>,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
         defaults: &Keys,
     ) -> Option<Rule> {
         let before = reader.found.len();
@@ -147,10 +147,10 @@ impl Loader<'_> {
         }
     }
 
-    fn rule_id<'t>(
+    fn rule_id(
         &mut self,
-        reader: &mut Reader<'t>,
-        table: &DeTable<'t>,
+        reader: &mut Reader<'_>,
+        table: &DeTable<'_>,
         header: &Range<usize>,
     ) -> Option<String> {
         let (id, span) = id(reader, table, header, "rule")?;
@@ -160,15 +160,15 @@ impl Loader<'_> {
             reader.clash(span, format!("the id `{id}` is used twice"), hint, first, "first here");
             return None;
         }
-        self.rule_ids.insert(id.clone(), (self.file, span));
+        self.rule_ids.insert(id.clone(), (self.file, reader.in_file(span)));
         Some(id)
     }
 }
 
 /// The `id` of a rule or login, and where it stands.
-pub(super) fn id<'t>(
-    reader: &mut Reader<'t>,
-    table: &DeTable<'t>,
+pub(super) fn id(
+    reader: &mut Reader<'_>,
+    table: &DeTable<'_>,
     header: &Range<usize>,
     what: &str,
 ) -> Option<(String, Range<usize>)> {
@@ -191,13 +191,13 @@ pub(super) fn id<'t>(
 }
 
 /// The `description` of a rule or login.
-pub(super) fn description<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>) -> Option<String> {
+pub(super) fn description(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<String> {
     let value = table.get("description")?;
     reader.string(value, "description").map(str::to_owned)
 }
 
 /// Where a rule or login begins: its `[[…]]`, or what stands there for an inline table.
-pub(super) fn header<'t>(reader: &Reader<'t>, table: &DeTable<'t>, value: &Value<'t>) -> Range<usize> {
+pub(super) fn header(reader: &Reader<'_>, table: &DeTable<'_>, value: &Value<'_>) -> Range<usize> {
     let _ = (reader, table);
     value.span()
 }
@@ -221,11 +221,13 @@ fn check_times(reader: &mut Reader<'_>, header: &Range<usize>, rule: &Rule) {
 }
 
 impl Loader<'_> {
-    /// A place in a file that may already be read and done with.
+    /// A place in a file that may already be done with.
     fn place_of(&self, file: usize, span: Range<usize>, reader: &Reader<'_>) -> Place {
         if file == self.file {
-            return reader.place(span);
+            return reader.place_in_file(span);
         }
-        self.sources.get(file).map_or_else(|| reader.place(0..0), |source| Reader::new(source).place(span))
+        self.sources
+            .get(file)
+            .map_or_else(|| reader.place_in_file(0..0), |source| Reader::new(source).place_in_file(span))
     }
 }

@@ -179,11 +179,7 @@ impl AllSets {
     pub(super) fn finish(self) -> (Vec<UserSet>, Vec<CommandSet>, Vec<HostSet>) {
         let users =
             self.users.slots.into_iter().map(|slot| UserSet { name: slot.name, members: slot.members });
-        let commands = self
-            .commands
-            .slots
-            .into_iter()
-            .map(|slot| CommandSet { name: slot.name, commands: slot.members });
+        let commands = self.commands.slots.into_iter().map(|slot| CommandSet { commands: slot.members });
         let hosts =
             self.hosts.slots.into_iter().map(|slot| HostSet { name: slot.name, members: slot.members });
         (users.collect(), commands.collect(), hosts.collect())
@@ -216,7 +212,7 @@ impl Loader<'_> {
     }
 
     /// `[sets]` of one file.
-    pub(super) fn define_sets<'t>(&mut self, reader: &mut Reader<'t>, tables: &DeTable<'t>) {
+    pub(super) fn define_sets(&mut self, reader: &mut Reader<'_>, tables: &DeTable<'_>) {
         reader.only(tables, "`[sets]`", &["users", "commands", "hosts"], &[]);
         for (kind, sets) in tables.iter() {
             let Some(sets) = reader.table(sets, "sets") else { continue };

@@ -61,7 +61,6 @@ pub(crate) struct Commands {
 /// One of `[sets.commands]`. Holds no sets.
 #[derive(Debug)]
 pub(crate) struct CommandSet {
-    pub(crate) name: Box<str>,
     pub(crate) commands: Commands,
 }
 
@@ -108,7 +107,7 @@ impl Commands {
             .map(Matched::Named)
     }
 
-    /// Whether the program alone matches, for `explain`.
+    /// Whether the program alone matches.
     pub(crate) fn has_program(
         &self,
         command: &Command<'_>,
