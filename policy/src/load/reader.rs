@@ -231,11 +231,11 @@ impl<'t> Reader<'t> {
 }
 
 /// "did you mean `…`?", for the nearest name that is near enough.
-pub(super) fn did_you_mean(name: &str, known: impl Iterator<Item = &str>) -> Option<String> {
-    let distance = |other: &str| strsim::osa_distance(&name.to_lowercase(), other);
+pub(super) fn did_you_mean(name: &str, known: impl Iterator<Item = impl AsRef<str>>) -> Option<String> {
+    let name = name.to_lowercase();
     known
-        .map(|other| (distance(&other.to_lowercase()), other))
-        .filter(|(distance, other)| *distance <= 1 + other.chars().count() / 4)
-        .min()
-        .map(|(_, other)| format!("did you mean `{other}`?"))
+        .map(|other| (strsim::osa_distance(&name, &other.as_ref().to_lowercase()), other))
+        .filter(|(distance, other)| *distance <= 1 + other.as_ref().chars().count() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, other)| format!("did you mean `{}`?", other.as_ref()))
 }
