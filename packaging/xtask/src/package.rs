@@ -9,8 +9,8 @@ use crate::host;
 
 const MAINTAINER: &str = "jit-sudo maintainers <jit-sudo@packages.debian.invalid>";
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
-/// The programs that link the C library as usual, because accounts come from NSS and passwords go to PAM.
-const DYNAMIC: [&str; 4] = ["jit-agent", "jit-session", "jitctl", "pam-jit"];
+/// All crates with something to install. The last is linked statically, the others need NSS or PAM.
+pub(crate) const PROGRAMS: [&str; 5] = ["jit-agent", "jit-session", "jitctl", "pam-jit", "jit-sudo"];
 const CRT_STATIC: &str = "-C target-feature=+crt-static";
 
 /// Where something goes: from `packaging/` or from the build, to a path below the root, with a mode. None of them is
@@ -29,18 +29,15 @@ pub(crate) fn build() -> Done<PathBuf> {
     host::install(&[host::BUILD, host::PACKAGE])?;
     let release = build_programs()?;
     let architecture = read(command(&["dpkg", "--print-architecture"]))?;
-    let triplet = read(command(&["dpkg-architecture", "-qDEB_HOST_MULTIARCH"]))?;
     let name = format!("jit-sudo_{VERSION}_{architecture}");
     let folder = jit_tests::image::target().join("debian");
     let root = folder.join(&name);
     let _ = fs::remove_dir_all(&root);
-    for item in items(&release, &triplet)? {
-        put(&item, &root)?;
-    }
-    make_folder(&root.join("etc/jit-sudo/policy.d"))?;
+    stage(&release, &root)?;
     let documents = root.join("usr/share/doc/jit-sudo");
     run(command(&["gzip", "-9nf", &text(&documents.join("changelog"))]))?;
     control(&root, &release, &architecture)?;
+    open_folders(&root)?;
 
     let deb = folder.join(format!("{name}.deb"));
     let mut pack = command(&["dpkg-deb", "--root-owner-group", "-Zxz", "--build", &text(&root), &text(&deb)]);
@@ -50,15 +47,29 @@ pub(crate) fn build() -> Done<PathBuf> {
     Ok(deb)
 }
 
-/// The folders with the programs built for release: dynamically and statically linked.
-struct Release {
-    dynamic: PathBuf,
-    fixed: PathBuf,
+/// The folders with the built programs: dynamically linked ones, and the statically linked helper.
+pub(crate) struct Programs {
+    pub(crate) dynamic: PathBuf,
+    pub(crate) fixed: PathBuf,
 }
 
-fn build_programs() -> Done<Release> {
+/// Puts everything the package installs below this folder.
+///
+/// # Errors
+/// What can't be copied.
+pub(crate) fn stage(programs: &Programs, root: &Path) -> Done {
+    let triplet = read(command(&["gcc", "-print-multiarch"]))?;
+    for item in items(programs, &triplet)? {
+        put(&item, root)?;
+    }
+    make_folder(&root.join("etc/jit-sudo/policy.d"))?;
+    open_folders(root)
+}
+
+fn build_programs() -> Done<Programs> {
     let mut words = vec!["build", "--release", "--locked"];
-    words.extend(DYNAMIC.iter().flat_map(|package| ["--package", package]));
+    let dynamic = PROGRAMS.iter().filter(|package| **package != "jit-sudo");
+    words.extend(dynamic.flat_map(|package| ["--package", package]));
     run(cargo(&words))?;
     // The helper is static: no loader, no LD_PRELOAD, and 0.7 ms less. `--target` keeps build scripts out of that.
     let machine = std::env::consts::ARCH;
@@ -73,17 +84,17 @@ fn build_programs() -> Done<Release> {
     build.env(variable, CRT_STATIC);
     run(build)?;
     let target = jit_tests::image::target();
-    Ok(Release { dynamic: target.join("release"), fixed: target.join(triple).join("release") })
+    Ok(Programs { dynamic: target.join("release"), fixed: target.join(triple).join("release") })
 }
 
-fn items(release: &Release, triplet: &str) -> Done<Vec<Item>> {
+fn items(programs: &Programs, triplet: &str) -> Done<Vec<Item>> {
     let packaging = workspace().join("packaging");
-    let dynamic = |name: &str| release.dynamic.join(name);
+    let dynamic = |name: &str| programs.dynamic.join(name);
     let own = |path: &str| packaging.join(path);
     let item = |from: PathBuf, to: &str, mode| Item { from, to: to.to_owned(), mode };
     let mut items = vec![
         // Not readable: then not dumpable, and no process of the same user can attach to it.
-        item(release.fixed.join("jit-sudo"), "usr/bin/jit-sudo", 0o711),
+        item(programs.fixed.join("jit-sudo"), "usr/bin/jit-sudo", 0o711),
         item(dynamic("jitctl"), "usr/bin/jitctl", 0o711),
         item(dynamic("jit-agentd"), "usr/libexec/jit-sudo/jit-agentd", 0o755),
         item(dynamic("jit-spawner"), "usr/libexec/jit-sudo/jit-spawner", 0o755),
@@ -105,7 +116,7 @@ fn items(release: &Release, triplet: &str) -> Done<Vec<Item>> {
 }
 
 /// The folder DEBIAN: control, conffiles, md5sums, scripts.
-fn control(root: &Path, release: &Release, architecture: &str) -> Done {
+fn control(root: &Path, programs: &Programs, architecture: &str) -> Done {
     let deb = workspace().join("packaging/deb");
     let control = root.join("DEBIAN");
     let size = read(command(&["du", "--summarize", "--apparent-size", "--block-size=1024", &text(root)]))?;
@@ -118,7 +129,7 @@ fn control(root: &Path, release: &Release, architecture: &str) -> Done {
         .replace("@ARCHITECTURE@", architecture)
         .replace("@MAINTAINER@", MAINTAINER)
         .replace("@INSTALLED_SIZE@", size)
-        .replace("@DEPENDS@", &dependencies(root, release)?);
+        .replace("@DEPENDS@", &dependencies(root, programs)?);
     write(&control.join("control"), &filled)?;
     put(&Item { from: deb.join("conffiles"), to: "DEBIAN/conffiles".into(), mode: 0o644 }, root)?;
     for script in SCRIPTS {
@@ -130,7 +141,7 @@ fn control(root: &Path, release: &Release, architecture: &str) -> Done {
 }
 
 /// Which shared libraries the programs need, and which versions of them, as dpkg-shlibdeps sees it.
-fn dependencies(root: &Path, release: &Release) -> Done<String> {
+fn dependencies(root: &Path, programs: &Programs) -> Done<String> {
     // It insists on a source package's debian/control.
     let folder = root.with_extension("shlibdeps");
     make_folder(&folder.join("debian"))?;
@@ -140,7 +151,7 @@ fn dependencies(root: &Path, release: &Release) -> Done<String> {
     )?;
     let mut command = command(&["dpkg-shlibdeps", "-O", "--ignore-missing-info"]);
     for name in ["jit-agentd", "jit-spawner", "jitctl", "libpam_jit.so"] {
-        command.arg(format!("-e{}", release.dynamic.join(name).display()));
+        command.arg(format!("-e{}", programs.dynamic.join(name).display()));
     }
     command.current_dir(&folder);
     let found = read(command)?;
@@ -167,17 +178,12 @@ fn put(item: &Item, root: &Path) -> Done {
 }
 
 fn make_folder(path: &Path) -> Done {
-    fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // Whatever our umask is: a package's folders are for all to enter.
-    let mut folder = Some(path);
-    while let Some(here) = folder.filter(|here| here.components().any(|part| part.as_os_str() == "debian")) {
-        if here.ends_with("debian") {
-            break;
-        }
-        let _ = fs::set_permissions(here, fs::Permissions::from_mode(0o755));
-        folder = here.parent();
-    }
-    Ok(())
+    fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Whatever our umask is: a package's folders are for all to enter.
+fn open_folders(root: &Path) -> Done {
+    read(command(&["find", &text(root), "-type", "d", "-exec", "chmod", "755", "{}", "+"])).map(drop)
 }
 
 fn write(path: &Path, content: &str) -> Done {
