@@ -35,7 +35,8 @@ pub enum Kind {
     Stopped = 5,
     /// To the helper, last: the command ended. `value` ≥ 0: exit status; < 0: minus the signal that killed it.
     Ended = 6,
-    /// To the helper, last: `first` for stdout, `second` for stderr, `value`: exit status.
+    /// To the helper: `first` for stdout, `second` for stderr. `value` ≥ 0: exit status, and this is the last; < 0: more
+    /// of it follows.
     Output = 7,
     /// To the helper: `first`: a line for stderr (expiry near, left-over processes).
     Notice = 8,

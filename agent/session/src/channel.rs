@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::cmsg_space;
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
@@ -77,7 +77,12 @@ impl Channel {
         let flags =
             if wait { RecvFlags::CMSG_CLOEXEC } else { RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT };
         let mut iov = [IoSliceMut::new(buffer)];
-        let received = retry_on_intr(|| recvmsg(&self.0, &mut iov, &mut control, flags))?;
+        let mut receive = || retry_on_intr(|| recvmsg(&self.0, &mut iov, &mut control, flags));
+        let received = match receive() {
+            // The other end left without reading all of ours; what it said before is still there (unix(7)).
+            Err(Errno::CONNRESET) => receive()?,
+            result => result?,
+        };
         // All descriptors are owned at once, so that none leaks whatever is decided about it.
         let descriptors: Vec<OwnedFd> = control
             .drain()

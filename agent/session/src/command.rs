@@ -149,6 +149,8 @@ fn become_command(command: &Command<'_>) -> Result<std::convert::Infallible, Not
         return Err(NotRun { step: Step::Changed, errno: 0 });
     }
     let entered = enter_callers_folder(command);
+    // While it is root's: a hard limit can be raised then. Nothing is opened after it, for they may be tiny.
+    command.limits.apply().map_err(number).map_err(failed(Step::Attributes))?;
     switch_identity(&command.order.target, command.groups).map_err(failed(Step::Identity))?;
     enter_folder(command, entered).map_err(failed(Step::Folder))?;
     isolate(command).map_err(failed(Step::Isolation))?;
@@ -259,8 +261,6 @@ fn enter_folder(command: &Command<'_>, entered: bool) -> Result<(), Errno> {
 
 fn isolate(command: &Command<'_>) -> Result<(), Errno> {
     process::close_on_exec_from(3).map_err(number)?;
-    // Last, because they may be tiny.
-    command.limits.apply().map_err(number)?;
     signals::reset_dispositions(&command.order.ignored_signals).map_err(number)?;
     signals::unblock_all().map_err(number)
 }

@@ -76,11 +76,13 @@ impl<'a> Execution<'a, '_> {
         let signals = child_signals().map_err(not_set_up)?;
         let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
         let warning = DeadlineTimer::new(self.go.warn).map_err(not_set_up)?;
-        let child = self.spawn(stdio, cwd, pty.as_ref(), &tree).map_err(|error| {
+        let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree).map_err(|error| {
             tree.kill();
             tree.remove();
             not_run(self.program, error)
         })?;
+        // Our copies would keep pipes open that the command has closed.
+        drop(stdio);
         Report::Within(watch(self.go.deadline, self.go.grace_ms)).send(self.spawner);
         link.send(&FromMonitor::Running { pid: child.pid.as_raw(), cgroup: tree.name().to_owned() });
         let relay = self.tell_started(pty).map_err(|error| {
@@ -105,7 +107,7 @@ impl<'a> Execution<'a, '_> {
 
     fn spawn(
         &self,
-        stdio: [OwnedFd; 3],
+        stdio: &[OwnedFd; 3],
         cwd: &OwnedFd,
         pty: Option<&Pty>,
         tree: &Tree,
@@ -113,7 +115,7 @@ impl<'a> Execution<'a, '_> {
         let slave = pty.map(|pty| pty.slave.as_fd());
         let environment =
             environment::complete(&self.order.environment, &self.opened.environment, &self.go.grant);
-        let [input, output, error] = &stdio;
+        let [input, output, error] = stdio;
         let command = Command {
             order: self.order,
             program: self.program,
@@ -130,8 +132,6 @@ impl<'a> Execution<'a, '_> {
             Tree::Cgroup(cgroup, _) => Some(cgroup),
             Tree::Descendants => None,
         };
-        // Our copies of the helper's descriptors are closed on return: they would keep pipes open that the command
-        // has closed.
         command::start(&command, cgroup)
     }
 

@@ -5,13 +5,16 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::unistd::{Gid, Uid};
 
-/// No core dump, no attaching by others, no `/proc/PID/mem` (`PR_SET_DUMPABLE` in prctl(2), `RLIMIT_CORE` 0).
+/// No core dump, no attaching by others, no `/proc/PID/mem` (`PR_SET_DUMPABLE` in prctl(2), soft `RLIMIT_CORE` 0).
 ///
 /// # Errors
 /// Those of prctl(2) and setrlimit(2).
 pub fn hide_memory() -> io::Result<()> {
+    const CORE: nix::sys::resource::Resource = nix::sys::resource::Resource::RLIMIT_CORE;
     nix::sys::prctl::set_dumpable(false)?;
-    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
+    // The soft limit alone: commands get their own back, and a container may not be allowed to raise a hard one.
+    let (_, hard) = nix::sys::resource::getrlimit(CORE)?;
+    nix::sys::resource::setrlimit(CORE, 0, hard)?;
     Ok(())
 }
 

@@ -10,16 +10,37 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 /// Those of sigaction(2).
 pub fn reset_dispositions(ignored: &[i32]) -> io::Result<()> {
     for number in 1..=64 {
-        if matches!(number, libc::SIGKILL | libc::SIGSTOP | 32 | 33) {
-            continue; // cannot be changed; 32 and 33 belong to the C library and are never left ignored by it
+        if matches!(number, libc::SIGKILL | libc::SIGSTOP) {
+            continue; // cannot be changed
         }
         let handler = if ignored.contains(&number) { libc::SIG_IGN } else { libc::SIG_DFL };
-        // SAFETY: signal(2) with SIG_DFL or SIG_IGN installs no code of ours.
-        if unsafe { libc::signal(number, handler) } == libc::SIG_ERR {
+        let action = KernelAction { handler, flags: 0, restorer: 0, mask: 0 };
+        // The system call itself: the C library refuses 32 and 33, its own, which may have been inherited ignored.
+        // SAFETY: SIG_DFL and SIG_IGN install no code; the structure is live and of the size that is told.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                &raw const action,
+                std::ptr::null::<KernelAction>(),
+                8,
+            )
+        };
+        if result != 0 {
             return Err(io::Error::last_os_error());
         }
     }
     Ok(())
+}
+
+/// The kernel's `struct sigaction`, as `rt_sigaction` takes it on x86-64 (elsewhere without the restorer, where the
+/// mask, all zero like it, stands in its place).
+#[repr(C)]
+struct KernelAction {
+    handler: libc::sighandler_t,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
 }
 
 /// Blocks every signal, so that they are read from a signalfd(2) or not at all.

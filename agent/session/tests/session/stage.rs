@@ -1,0 +1,500 @@
+//! The stage: a mount namespace with its own /run/jit-sudo and PAM service, the spawner on it, and the two parts that
+//! the test plays.
+
+use std::fs;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jit_protocol::Bytes;
+use jit_protocol::frame::{Frame, Kind, MAX_FRAME};
+use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, ToMonitor};
+use jit_protocol::order::{Account, Cwd, Order, Program, Restrictions, Umask};
+use jit_protocol::paths::SPAWNER_SOCKET;
+use jit_protocol::request::{Mode, Terminal};
+use jit_session::channel::Channel;
+use jit_session::timer::boottime;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+pub(crate) struct Stage {
+    spawner: Child,
+    work: Channel,
+    _control: Channel,
+    cgroup: String,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        fs::create_dir_all("/run/jit-sudo").unwrap();
+        mount(Some("tmpfs"), "/run/jit-sudo", Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
+        mount(Some("tmpfs"), "/etc/pam.d", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        let permit: String =
+            ["auth", "account", "session"].map(|kind| format!("{kind} required pam_permit.so\n")).concat();
+        fs::write("/etc/pam.d/jit-sudo", &permit).unwrap();
+        fs::write("/etc/pam.d/other", permit).unwrap();
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+        std::env::set_current_dir("/").unwrap();
+        let spawner = Command::new(env!("CARGO_BIN_EXE_jit-spawner"))
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the spawner listens", || Channel::connect(Path::new(SPAWNER_SOCKET)).is_ok());
+        let control = Channel::connect(Path::new(SPAWNER_SOCKET)).unwrap();
+        let mut buffer = [0; 4096];
+        let received = control.receive(&mut buffer, true).unwrap();
+        let welcome: jit_protocol::spawner::Welcome =
+            serde_json::from_slice(&buffer[..received.length]).unwrap();
+        let [_root, work]: [OwnedFd; 2] = received.descriptors.try_into().unwrap();
+        let cgroup = welcome.cgroup.expect("these tests need cgroup v2");
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Self { spawner, work: Channel::from(work), _control: control, cgroup, folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn script(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        let _ = fs::remove_file(&path);
+        let mut file = fs::File::options().write(true).create_new(true).mode(0o755).open(&path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        path
+    }
+
+    pub(crate) fn run(&self, order: &Order) -> Run {
+        self.run_with_input(order, b"")
+    }
+
+    pub(crate) fn run_with_input(&self, order: &Order, input: &[u8]) -> Run {
+        let mut session = self.begin_with(order, input, "/");
+        session.go_when_asked();
+        session.finish()
+    }
+
+    pub(crate) fn run_in(&self, folder: &str, order: &Order) -> Run {
+        let mut session = self.begin_with(order, b"", folder);
+        session.go_when_asked();
+        session.finish()
+    }
+
+    pub(crate) fn begin(&self, order: &Order) -> Session {
+        self.begin_with(order, b"", "/")
+    }
+
+    pub(crate) fn begin_on_terminal(&self, order: &Order) -> Session {
+        // What the helper's descriptors would be: a terminal, which the command must never get.
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let slave = pty.slave.try_clone().unwrap();
+        let mut session = self.hand_over(
+            order,
+            [pty.slave.as_fd().try_clone_to_owned().unwrap(), slave.try_clone().unwrap(), slave],
+            "/",
+        );
+        session.kept.push(pty.master);
+        session
+    }
+
+    fn begin_with(&self, order: &Order, input: &[u8], cwd: &str) -> Session {
+        let mut stdin = tempfile::tempfile().unwrap();
+        stdin.write_all(input).unwrap();
+        stdin.rewind().unwrap();
+        let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let copies = [stdout.try_clone().unwrap(), stderr.try_clone().unwrap()];
+        let mut session = self.hand_over(order, [stdin.into(), stdout.into(), stderr.into()], cwd);
+        session.output = Some(copies);
+        session
+    }
+
+    fn hand_over(&self, order: &Order, stdio: [OwnedFd; 3], cwd: &str) -> Session {
+        let (connection, helper) = Channel::pair().unwrap();
+        let (theirs, agent) = Channel::pair().unwrap();
+        let cwd = fs::File::open(cwd).or_else(|_| {
+            // A folder that is gone while somebody stands in it.
+            let gone = tempfile::tempdir_in("/var/tmp").unwrap();
+            fs::File::open(gone.path())
+        });
+        let cwd = cwd.unwrap();
+        let [stdin, stdout, stderr] = &stdio;
+        helper
+            .send(
+                &Frame::new(Kind::Descriptors, 0).encode(),
+                &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), cwd.as_fd()],
+                true,
+            )
+            .unwrap();
+        let mut text = tempfile::tempfile().unwrap();
+        text.write_all(&serde_json::to_vec(order).unwrap()).unwrap();
+        self.work.send(b"order", &[connection.as_fd(), theirs.as_fd(), text.as_fd()], true).unwrap();
+        Session {
+            helper: Some(helper),
+            agent: Some(agent),
+            messages: Vec::new(),
+            frames: Vec::new(),
+            stream: None,
+            shown: String::new(),
+            output: None,
+            kept: Vec::new(),
+        }
+    }
+
+    pub(crate) fn session_cgroups(&self) -> usize {
+        let folder = format!("/sys/fs/cgroup/unified{}", self.cgroup);
+        let folder =
+            if Path::new(&folder).exists() { folder } else { format!("/sys/fs/cgroup{}", self.cgroup) };
+        let entries = fs::read_dir(folder).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("s-")).count()
+    }
+
+    pub(crate) fn monitors(&self) -> usize {
+        let children = format!("/proc/{0}/task/{0}/children", self.spawner.id());
+        fs::read_to_string(children).unwrap().split_whitespace().count()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.spawner.id()).unwrap());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.spawner.wait();
+    }
+}
+
+/// One session, seen from the helper's and the agent's chair.
+pub(crate) struct Session {
+    helper: Option<Channel>,
+    agent: Option<Channel>,
+    messages: Vec<FromMonitor>,
+    frames: Vec<Frame>,
+    stream: Option<UnixStream>,
+    shown: String,
+    output: Option<[fs::File; 2]>,
+    kept: Vec<OwnedFd>,
+}
+
+/// What came of it.
+pub(crate) struct Run {
+    pub(crate) messages: Vec<FromMonitor>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    pub(crate) fn ended(&self) -> ExitStatus {
+        let found = self.messages.iter().find_map(|message| match message {
+            FromMonitor::Ended { status, .. } => Some(*status),
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("no end among {:?}; {:?}", self.messages, self.texts()))
+    }
+
+    pub(crate) fn refused(&self) -> &Frame {
+        let last = self.frames.last().unwrap();
+        assert_eq!(last.kind, Kind::Refused, "{:?}; {}", self.frames, self.stdout);
+        last
+    }
+
+    pub(crate) fn notices(&self) -> String {
+        self.texts().join("\n")
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.frames.iter().map(Frame::first_text).collect()
+    }
+}
+
+impl Session {
+    pub(crate) fn expect_fulfilled(&mut self) {
+        self.await_message("Fulfilled", |message| matches!(message, FromMonitor::Fulfilled { .. }));
+    }
+
+    pub(crate) fn go_when_asked(&mut self) {
+        let asked = |message: &FromMonitor| {
+            matches!(message, FromMonitor::Fulfilled { .. } | FromMonitor::Refused { .. })
+        };
+        self.await_message("Fulfilled or Refused", asked);
+        if matches!(self.messages.last(), Some(FromMonitor::Fulfilled { .. })) {
+            self.go(None, Duration::from_secs(1), false);
+        }
+    }
+
+    pub(crate) fn go(&mut self, time: Option<Duration>, grace: Duration, kill_leftover: bool) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let deadline = time.map(|time| Deadline {
+            boottime_ns: boottime() + u64::try_from(time.as_nanos()).unwrap(),
+            realtime_ns: i64::try_from((now + time + Duration::from_secs(60)).as_nanos()).unwrap(),
+        });
+        self.say_go(deadline, grace, kill_leftover);
+    }
+
+    pub(crate) fn go_until(&mut self, boottime_ns: u64, realtime_ns: i64) {
+        self.say_go(Some(Deadline { boottime_ns, realtime_ns }), Duration::from_millis(100), false);
+    }
+
+    fn say_go(&mut self, deadline: Option<Deadline>, grace: Duration, kill_leftover: bool) {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap();
+        self.say(&ToMonitor::Go(Go {
+            grant: "grant-1".into(),
+            deadline,
+            warn: None,
+            grace_ms,
+            kill_leftover,
+        }));
+    }
+
+    pub(crate) fn say(&self, message: &ToMonitor) {
+        self.agent.as_ref().unwrap().send(&serde_json::to_vec(message).unwrap(), &[], true).unwrap();
+    }
+
+    pub(crate) fn send(&self, frame: &Frame) {
+        self.helper.as_ref().unwrap().send(&frame.encode(), &[], true).unwrap();
+    }
+
+    pub(crate) fn hang_up_agent(&mut self) {
+        self.agent = None;
+    }
+
+    pub(crate) fn hang_up_helper(&mut self) {
+        self.helper = None;
+    }
+
+    pub(crate) fn await_running(&mut self) -> i32 {
+        self.await_message("Running", |message| matches!(message, FromMonitor::Running { .. }));
+        let Some(FromMonitor::Running { pid, .. }) = self.messages.last() else {
+            panic!("{:?}", self.messages)
+        };
+        *pid
+    }
+
+    pub(crate) fn await_ended(&mut self) {
+        self.await_message("Ended", |message| matches!(message, FromMonitor::Ended { .. }));
+    }
+
+    pub(crate) fn await_stdout(&mut self, text: &str) {
+        until(text, || self.stdout().contains(text));
+    }
+
+    pub(crate) fn await_terminal(&mut self, text: &str) {
+        if self.stream.is_none() {
+            self.await_frame(Kind::Started);
+        }
+        let start = Instant::now();
+        while !self.shown.contains(text) {
+            assert!(start.elapsed() < Duration::from_secs(10), "no {text:?} in {:?}", self.shown);
+            let mut buffer = [0; 4096];
+            match self.stream.as_mut().unwrap().read(&mut buffer) {
+                Ok(0) => panic!("the terminal closed before {text:?}: {:?}", self.shown),
+                Ok(length) => self.shown.push_str(&String::from_utf8_lossy(&buffer[..length])),
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.stream.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    pub(crate) fn await_frame(&mut self, kind: Kind) -> Frame {
+        loop {
+            let frame = self.next_frame().unwrap_or_else(|| panic!("no {kind:?}; {:?}", self.frames));
+            if frame.kind == kind {
+                return frame;
+            }
+        }
+    }
+
+    pub(crate) fn finish_terminal(&mut self) {
+        self.await_frame(Kind::Started);
+        let mut rest = Vec::new();
+        let stream = self.stream.as_mut().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.read_to_end(&mut rest).unwrap();
+        self.shown.push_str(&String::from_utf8_lossy(&rest));
+    }
+
+    /// Reads all frames and messages to their ends.
+    pub(crate) fn finish(mut self) -> Run {
+        if self.stream.is_some() {
+            self.drain_stream();
+        }
+        while self.next_frame().is_some() {
+            if self.stream.is_some() && self.frames.last().is_some_and(|frame| frame.kind == Kind::Started) {
+                self.drain_stream();
+            }
+        }
+        while self.agent.is_some() && self.next_message() {}
+        let stdout = self.stdout();
+        let stderr = self.output.as_mut().map(|[_, stderr]| read_all(stderr)).unwrap_or_default();
+        Run { messages: self.messages, frames: self.frames, stdout, stderr }
+    }
+
+    pub(crate) fn finish_whatever(mut self) {
+        while self.next_frame().is_some() {}
+    }
+
+    fn drain_stream(&mut self) {
+        let mut rest = Vec::new();
+        let stream = self.stream.as_mut().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let _ = stream.read_to_end(&mut rest);
+        self.shown.push_str(&String::from_utf8_lossy(&rest));
+    }
+
+    fn stdout(&mut self) -> String {
+        self.output.as_mut().map(|[stdout, _]| read_all(stdout)).unwrap_or_default()
+    }
+
+    fn await_message(&mut self, what: &str, wanted: impl Fn(&FromMonitor) -> bool) {
+        loop {
+            assert!(self.next_message(), "no {what} among {:?}", self.messages);
+            if wanted(self.messages.last().unwrap()) {
+                return;
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> bool {
+        let agent = self.agent.as_ref().unwrap();
+        assert!(readable_in_time(agent), "the monitor says nothing; so far {:?}", self.messages);
+        let mut buffer = vec![0; 64 * 1024];
+        let Ok(received) = agent.receive(&mut buffer, true) else { return false };
+        self.messages.push(serde_json::from_slice(&buffer[..received.length]).unwrap());
+        true
+    }
+
+    fn next_frame(&mut self) -> Option<Frame> {
+        let helper = self.helper.as_ref()?;
+        assert!(readable_in_time(helper), "the helper hears nothing; so far {:?}", self.frames);
+        let mut buffer = vec![0; MAX_FRAME];
+        let mut received = helper.receive(&mut buffer, true).ok()?;
+        let frame = Frame::decode(&buffer[..received.length]).unwrap();
+        if let Some(stream) = received.descriptors.pop() {
+            let stream = UnixStream::from(stream);
+            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            self.stream = Some(stream);
+        }
+        self.frames.push(frame.clone());
+        Some(frame)
+    }
+}
+
+fn readable_in_time(channel: &Channel) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(15_000_u16)).unwrap() == 1
+}
+
+fn read_all(file: &mut fs::File) -> String {
+    use std::os::unix::fs::FileExt;
+    let length = usize::try_from(file.metadata().unwrap().size()).unwrap();
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Words for `/bin/sh -c`.
+pub(crate) fn shell(script: &str) -> [String; 3] {
+    ["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()]
+}
+
+/// An order from root to root, for an absolute command as it is now.
+pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
+    let path = argv[0].as_ref();
+    let now = fs::metadata(path).unwrap();
+    let nanoseconds = |s: i64, n: i64| i128::from(s) * 1_000_000_000 + i128::from(n);
+    let program = Program {
+        path: Bytes::from(path),
+        device: now.dev(),
+        inode: now.ino(),
+        size: i64::try_from(now.size()).unwrap(),
+        modified: nanoseconds(now.mtime(), now.mtime_nsec()),
+        changed: nanoseconds(now.ctime(), now.ctime_nsec()),
+    };
+    Order {
+        session: "0123456789abcdef0123456789abcdef".to_owned(),
+        mode: Mode::Run,
+        invoking: account("root", 0, 0, &[0]),
+        target: account("root", 0, 0, &[0]),
+        authenticate: None,
+        ask_reason: false,
+        program: Some(program),
+        argv: argv.iter().map(|word| Bytes::from(word.as_ref())).collect(),
+        environment: vec![(Bytes::from("PATH"), Bytes::from("/usr/bin:/bin"))],
+        restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
+        terminal: None,
+        ignored_signals: Vec::new(),
+        nested_in: None,
+        tty: None,
+        host: "host".to_owned(),
+    }
+}
+
+pub(crate) fn account(name: &str, uid: u32, gid: u32, groups: &[u32]) -> Account {
+    Account {
+        name: name.to_owned(),
+        uid,
+        gid,
+        groups: groups.to_vec(),
+        home: Bytes::from("/"),
+        shell: Bytes::from("/bin/sh"),
+    }
+}
+
+/// A terminal's settings as `stty sane` has them.
+pub(crate) fn terminal(rows: u16, columns: u16) -> Terminal {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let sane = nix::sys::termios::tcgetattr(&pty.slave).unwrap();
+    Terminal {
+        rows,
+        columns,
+        flags: [
+            sane.input_flags.bits(),
+            sane.output_flags.bits(),
+            sane.control_flags.bits(),
+            sane.local_flags.bits(),
+        ],
+        control_characters: sane.control_chars.to_vec(),
+    }
+}
+
+/// Waits at most ten seconds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Processes with this text in their command line, zombies and shells that only quote it left out.
+pub(crate) fn count_processes(text: &str) -> usize {
+    let wanted = |pid: &str| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        words.first().is_some_and(|word| word == "sleep") && words.join(" ").contains(text)
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter(|entry| wanted(&entry.file_name().to_string_lossy())).count()
+}
+
+pub(crate) fn parent_of(pid: i32) -> i32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    line.trim().parse().unwrap()
+}
