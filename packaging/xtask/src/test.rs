@@ -44,7 +44,7 @@ impl Report {
 
 /// Everything.
 pub(crate) fn all() -> Done {
-    host::install(&[host::BUILD, host::PACKAGE, host::GUESTS])?;
+    host::install(&[host::BUILD, host::TESTS, host::PACKAGE, host::GUESTS])?;
     let mut report = Report::default();
     without_guests(&mut report);
     let mut deb = None;
@@ -63,7 +63,7 @@ pub(crate) fn all() -> Done {
 
 /// What needs neither the package nor a guest.
 pub(crate) fn fast() -> Done {
-    host::install(&[host::BUILD])?;
+    host::install(&[host::BUILD, host::TESTS])?;
     let mut report = Report::default();
     without_guests(&mut report);
     report.finish()
@@ -71,7 +71,7 @@ pub(crate) fn fast() -> Done {
 
 /// Property tests with so many cases that it takes hours.
 pub(crate) fn nightly() -> Done {
-    host::install(&[host::BUILD])?;
+    host::install(&[host::BUILD, host::TESTS])?;
     let mut report = Report::default();
     report.tier("property tests, a million cases each", || {
         let mut command = cargo(&["test", "--workspace", "--release", "--", "--include-ignored"]);
