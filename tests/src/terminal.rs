@@ -157,6 +157,11 @@ impl Terminal {
         Outcome { what: self.what.clone(), status, stdout, stderr: String::new(), took }
     }
 
+    /// Waits for the end, whatever it is.
+    pub fn hang_up(self) {
+        drop(self.finish());
+    }
+
     fn receive(&mut self, end: Instant) -> bool {
         match self.incoming.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(bytes) => {

@@ -1,0 +1,63 @@
+//! The audit log tells all of it, and tells when it was changed.
+
+use crate::{NO_PASSWORD, eligible};
+use jit_tests::Guest;
+
+const LOG: &str = "/var/log/jit-sudo/audit.jsonl";
+
+#[test]
+fn an_elevation_is_told_from_start_to_end() {
+    let (guest, _policy) = eligible("tilda", NO_PASSWORD);
+    guest.as_user("tilda").run("jit-sudo --reason 'because' sh -c 'exit 7'").exits(7);
+    for event in ["grant.issued", "session.started", "session.ended"] {
+        let records = guest.audit(&[&format!("\"{event}\""), "\"tilda\""]);
+        assert_eq!(records.len(), 1, "{event}: {records:#?}");
+    }
+    assert_eq!(guest.audit(&["\"session.ended\"", "\"tilda\"", "\"status\":7"]).len(), 1);
+    assert_eq!(guest.audit(&["\"session.started\"", "\"tilda\"", "because"]).len(), 1);
+    guest.sh("jitctl audit show").success().shows("tilda");
+    guest.sh("journalctl --no-pager").success().shows("tilda : ");
+    guest.sh(&format!("stat -c '%a %U' {LOG}")).success().prints("600 root");
+}
+
+#[test]
+fn control_characters_are_escaped_wherever_they_are_shown() {
+    let (guest, _policy) = eligible("tessa", NO_PASSWORD);
+    let evil = "printf 'x\\033]0;evil\\007\\nforged : COMMAND=x\\302\\233'";
+    let clean = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control());
+    let outcome = guest.as_user("tessa").run(&format!("jit-sudo -n \"$({evil})\"")).exits(1);
+    assert!(clean(&outcome.stderr), "{outcome}");
+    guest.as_user("tessa").run(&format!("jit-sudo -n --reason \"$({evil})\" true \"$({evil})\""));
+    let shown = guest.sh("jitctl audit show").success();
+    assert!(clean(&shown.stdout) && shown.stdout.contains("evil"), "{shown}");
+    guest.sh(&format!("LC_ALL=C grep -c -P '[\\x00-\\x08\\x0b-\\x1f\\x7f]' {LOG}")).prints("0");
+    guest.sh("journalctl --no-pager -o cat | grep -c '^forged'").prints("0");
+}
+
+/// Each record's hash covers the one before: what is changed, lost, swapped or inserted breaks the chain.
+#[test]
+fn tampering_is_found() {
+    let (guest, _policy) = eligible("tamara", NO_PASSWORD);
+    guest.as_user("tamara").run("for i in 1 2 3; do jit-sudo -n true; done").success();
+    guest.sh("jitctl audit verify").success();
+    let copy = "/root/audit-copy.jsonl";
+    for tamper in ["", "sed -i '5s/tru/TRU/;5s/user/USER/'", "sed -i 5d", "sed -i '5{h;d};6{G}'", "sed -i 5p"]
+    {
+        guest.sh(&format!("cp {LOG} {copy}; [ -z \"{tamper}\" ] || {tamper} {copy}")).success();
+        let outcome = guest.sh(&format!("jitctl audit verify {copy}"));
+        assert_eq!(outcome.code(), Some(i32::from(!tamper.is_empty())), "{tamper}: {outcome}");
+    }
+}
+
+#[test]
+fn a_cut_tail_is_found() {
+    let guest = Guest::shared();
+    guest.sh("jit-sudo true").success();
+    guest
+        .sh(&format!("cp {LOG} /root/whole && sed '$d' /root/whole >/root/cut && cat /root/cut >{LOG}"))
+        .success();
+    let found = guest.sh("jitctl audit verify");
+    guest.sh(&format!("cat /root/whole >{LOG}")).success();
+    found.exits(1);
+    guest.sh("jitctl audit verify").success();
+}

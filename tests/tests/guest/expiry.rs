@@ -1,0 +1,98 @@
+//! What runs ends when its grant does.
+
+use std::time::Duration;
+
+use crate::{NO_PASSWORD, eligible, rule};
+
+const SHORT: &str = "require.authentication = \"none\"\ngrant.duration = \"3s\"\ngrant.grace = \"1s\"";
+
+#[test]
+fn a_sleep_ends_when_its_grant_does() {
+    let (guest, _policy) = eligible("xenia", SHORT);
+    let outcome = guest.as_user("xenia").run("jit-sudo sleep 61001");
+    assert!(!outcome.is_ok() && (2..8).contains(&outcome.took.as_secs()), "{outcome}");
+    guest.sh("pgrep -f '^sleep 61001'").exits(1);
+    assert_eq!(guest.audit(&["\"session.expired\"", "\"xenia\""]).len(), 1);
+}
+
+/// The whole cgroup goes: double-forked, with a session of their own, stopped, deaf to SIGTERM.
+#[test]
+fn children_that_hide_end_with_it() {
+    let (guest, _policy) = eligible("xaver", SHORT);
+    let script = "\
+#!/bin/sh
+setsid sh -c 'sleep 62001 & sleep 62002' &
+(setsid setsid sleep 62003 &)
+sh -c 'kill -STOP $$; sleep 62004' &
+sh -c 'trap \"\" TERM HUP INT; sleep 62005; sleep 62006' &
+python3 -c 'import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: os.execvp(\"sleep\", [\"sleep\", \"62007\"])
+' &
+touch /run/xaver.ready
+sleep 62008
+";
+    guest.write("/root/hide.sh", script.as_bytes());
+    let outcome = guest.as_user("xaver").run("jit-sudo sh /root/hide.sh");
+    assert!(!outcome.is_ok() && outcome.took < Duration::from_secs(10), "{outcome}");
+    guest.sh("ls /run/xaver.ready").success();
+    guest.until("! pgrep -f 'sleep 6200[0-9]|kill -STOP'", Duration::from_secs(3));
+}
+
+#[test]
+fn what_a_command_leaves_behind_ends_with_the_grant_too() {
+    let (guest, _policy) = eligible("xandra", SHORT);
+    guest.as_user("xandra").run("jit-sudo sh -c 'sleep 63001 >/dev/null 2>&1 </dev/null &'").success();
+    guest.sh("pgrep -f '^sleep 63001'").success();
+    guest.until("! pgrep -f '^sleep 63001'", Duration::from_secs(8));
+}
+
+#[test]
+fn a_revoked_grant_ends_what_runs_in_it() {
+    let (guest, _policy) = eligible("xiomara", NO_PASSWORD);
+    let terminal = guest.as_user("xiomara").terminal("jit-sudo sleep 64001; echo status $?");
+    guest.until("pgrep -f '^sleep 64001'", Duration::from_secs(10));
+    guest.sh("jitctl grants --all").success().shows("xiomara");
+    guest.sh("jitctl revoke --user xiomara").success();
+    terminal.finish().never_shows("status 0");
+    guest.until("! pgrep -f '^sleep 64001'", Duration::from_secs(15));
+    guest.sh("jitctl grants --all").success().never_shows("xiomara");
+    assert_eq!(guest.audit(&["\"grant.revoked\"", "\"xiomara\""]).len(), 1);
+}
+
+#[test]
+fn a_user_can_end_what_is_his_own_and_nothing_else() {
+    let (guest, _policy) = eligible("xerxes", NO_PASSWORD);
+    let (_, _other) = eligible("xavier", NO_PASSWORD);
+    let terminal = guest.as_user("xerxes").terminal("jit-sudo sleep 65001; echo status $?");
+    guest.until("pgrep -f '^sleep 65001'", Duration::from_secs(10));
+    guest.as_user("xavier").run("jitctl grants").success().never_shows("xerxes");
+    guest.as_user("xavier").run("jitctl revoke --user xerxes").exits(1);
+    guest.sh("pgrep -f '^sleep 65001'").success();
+    guest.as_user("xerxes").run("jitctl revoke --user xerxes").success();
+    terminal.finish().never_shows("status 0");
+}
+
+/// A live grant that the new policy would not give ends.
+#[test]
+fn a_reload_that_takes_the_rule_away_ends_the_grant() {
+    let (guest, policy) = eligible("xochitl", NO_PASSWORD);
+    let terminal = guest.as_user("xochitl").terminal("jit-sudo sleep 66001; echo status $?");
+    guest.until("pgrep -f '^sleep 66001'", Duration::from_secs(10));
+    drop(policy);
+    terminal.finish().never_shows("status 0");
+    guest.until("! pgrep -f '^sleep 66001'", Duration::from_secs(15));
+    guest.as_user("xochitl").run("jit-sudo -n id").exits(1);
+}
+
+#[test]
+fn a_grant_with_one_use_is_good_once() {
+    let (guest, _policy) = eligible("xylon", NO_PASSWORD);
+    let _once = guest.policy(
+        "xylon",
+        &rule("xylon", "xylon", "require.authentication = \"none\"\nrequire.reason = true\ngrant.uses = 1"),
+    );
+    guest.as_user("xylon").run("jit-sudo -n --reason once id -u").success().prints("0");
+    guest.as_user("xylon").run("jit-sudo -n id -u").exits(1).silent();
+}

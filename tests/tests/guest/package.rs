@@ -1,0 +1,84 @@
+//! What `dpkg -i` leaves behind.
+
+use jit_tests::Guest;
+
+/// Nothing in the package is setuid, setgid or has capabilities; helper and jitctl can't be read, so nobody can attach.
+#[test]
+fn no_file_of_the_package_has_privileges_of_its_own() {
+    let guest = Guest::shared();
+    guest.sh("dpkg -L jit-sudo | grep -c .").success();
+    guest.sh("find $(dpkg -L jit-sudo) -maxdepth 0 -type f -perm /6000").success().prints("");
+    guest.sh("dpkg -L jit-sudo | while read f; do [ -f $f ] && getfattr -n security.capability $f 2>/dev/null; done; true")
+        .success()
+        .prints("");
+    guest
+        .sh("stat -c '%a %U %G' /usr/bin/jit-sudo /usr/bin/jitctl")
+        .success()
+        .prints("711 root root\n711 root root");
+    guest.sh("find $(dpkg -L jit-sudo) -maxdepth 0 -not -type l -perm /022").success().prints("");
+}
+
+#[test]
+fn folders_have_the_modes_of_the_contract() {
+    let folders =
+        "/run/jit-sudo /run/jit-sudo/private /var/lib/jit-sudo /var/lib/jit-sudo-login /var/log/jit-sudo";
+    let stat = Guest::shared().sh(&format!("stat -c '%a %U %n' {folders}")).success();
+    stat.prints(
+        "755 root /run/jit-sudo\n700 root /run/jit-sudo/private\n700 root /var/lib/jit-sudo\n\
+         755 root /var/lib/jit-sudo-login\n700 root /var/log/jit-sudo",
+    );
+    Guest::shared().sh("getent group jit-admin").success().shows("jit-admin:");
+}
+
+#[test]
+fn its_units_are_enabled_and_active_and_none_failed() {
+    let guest = Guest::shared();
+    for unit in ["jit-agentd.service", "jit-agentd.socket", "jit-agentd-pam.socket", "jit-spawner.service"] {
+        guest
+            .sh(&format!("systemctl is-active {unit} && systemctl is-enabled {unit}"))
+            .success()
+            .prints("active\nenabled");
+    }
+    guest.sh("systemctl --failed --no-legend").success().prints("");
+    guest.sh("systemctl show -P NRestarts jit-agentd.service jit-spawner.service").success().prints("0\n\n0");
+}
+
+/// Exit status 0, or 1 and a line that says what this host lacks.
+#[test]
+fn status_tells_what_works_and_what_is_missing() {
+    let guest = Guest::shared();
+    let outcome = guest.sh("jitctl status");
+    assert!(
+        outcome.code() == Some(0) || (outcome.code() == Some(1) && outcome.stdout.contains("missing")),
+        "{outcome}"
+    );
+    let json = guest.sh("jitctl status --json");
+    guest
+        .sh_with_input("python3 -m json.tool", json.stdout.as_bytes(), jit_tests::process::DEADLINE)
+        .success();
+}
+
+/// An upgrade restarts the agent and never the spawner, so one that runs inside a session comes to its end.
+#[test]
+fn an_upgrade_from_inside_a_session_finishes_and_keeps_the_spawner() {
+    let guest = Guest::shared();
+    let pid = |unit: &str| guest.sh(&format!("systemctl show -P MainPID {unit}")).success().stdout;
+    let before = (pid("jit-spawner.service"), pid("jit-agentd.service"));
+    guest.sh("jit-sudo dpkg -i /root/jit-sudo.deb").success().shows("Setting up jit-sudo");
+    assert_eq!(pid("jit-spawner.service"), before.0);
+    assert_ne!(pid("jit-agentd.service"), before.1);
+    guest.sh("jit-sudo id -u").success().prints("0");
+}
+
+/// The agent's unit is sandboxed; the spawner's must not be: a command would inherit it.
+#[test]
+fn commands_do_not_inherit_a_sandbox() {
+    let guest = Guest::shared();
+    let facts = "grep -E '^(NoNewPrivs|Seccomp|CapBnd):' /proc/self/status";
+    let outside = guest.sh(facts).success().stdout;
+    guest.sh(&format!("jit-sudo {facts}")).success().prints(outside.trim());
+    let agent = guest
+        .sh("grep -E '^(NoNewPrivs|Seccomp):' /proc/$(systemctl show -P MainPID jit-agentd)/status")
+        .success();
+    agent.shows("NoNewPrivs:\t1").shows("Seccomp:\t2");
+}
