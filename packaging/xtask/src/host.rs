@@ -14,8 +14,10 @@ pub(crate) const BUILD: &[Need] = &[
     ("libpam0g-dev", "spawner and module link libpam"),
 ];
 /// To run the tests that need no guest.
-pub(crate) const TESTS: &[Need] =
-    &[("pamtester", "puts the PAM module into real stacks"), ("util-linux", "setpriv, for hosts of the module")];
+pub(crate) const TESTS: &[Need] = &[
+    ("pamtester", "puts the PAM module into real stacks"),
+    ("util-linux", "setpriv, for hosts of the module"),
+];
 /// To make the Debian package.
 pub(crate) const PACKAGE: &[Need] =
     &[("dpkg-dev", "dpkg-shlibdeps finds which libraries, and which versions, the package needs")];
