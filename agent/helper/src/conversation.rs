@@ -13,7 +13,7 @@ use crate::messages::Messages;
 use crate::process;
 use crate::prompt::{Answer, Asker};
 use crate::relay::Relay;
-use crate::terminal::Terminal;
+use crate::terminal::{Pipeline, Terminal};
 
 /// How the helper ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,8 @@ impl Conversation<'_, '_> {
                     let stream = stream.filter(|_| frame.value == 1);
                     return match (stream, self.terminal) {
                         (Some(stream), Some(terminal)) => {
-                            Relay::with_terminal(self.connection, self.messages, terminal, stream).run()
+                            let pipeline = Pipeline::of_this_process();
+                            Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline).run()
                         }
                         (None, _) if frame.value == 0 => Relay::new(self.connection, self.messages).run(),
                         _ => self.lost(&io::ErrorKind::InvalidData.into()),

@@ -24,7 +24,7 @@ use rustix::io::retry_on_intr;
 use crate::conversation::Outcome;
 use crate::messages::Messages;
 use crate::signals::{RELAYED, Signals, suspend};
-use crate::terminal::Terminal;
+use crate::terminal::{Pipeline, Terminal};
 use screen::Screen;
 
 /// How long the stream may be silent, but open, once the command has ended.
@@ -61,8 +61,9 @@ impl<'a, 'm> Relay<'a, 'm> {
         messages: &'a mut Messages<'m>,
         terminal: &'a Terminal,
         stream: OwnedFd,
+        pipeline: Pipeline,
     ) -> Self {
-        Self { screen: Some(Screen::new(terminal, stream)), ..Self::new(connection, messages) }
+        Self { screen: Some(Screen::new(terminal, stream, pipeline)), ..Self::new(connection, messages) }
     }
 
     /// Relays until the command has ended and all it wrote is shown.

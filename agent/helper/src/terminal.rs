@@ -8,7 +8,7 @@ use jit_protocol::request;
 use nix::sys::termios::{InputFlags, LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices, Termios};
 use nix::sys::termios::{cfmakeraw, tcgetattr, tcsetattr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, dup, retry_on_intr};
 use rustix::process::getpgrp;
 use rustix::termios::{isatty, tcgetpgrp, tcgetwinsize};
@@ -73,6 +73,27 @@ pub(crate) fn is_foreground(terminal: BorrowedFd<'_>) -> bool {
         Ok(group) => group == getpgrp(),
         Err(Errno::NOTTY) => true,
         Err(_) => false, // hung up, or its session has no foreground
+    }
+}
+
+/// What else of a pipeline has to do with the terminal.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pipeline {
+    /// Standard input or output is a pipe: whoever is at its other end (a pager) may want the keys.
+    pub(crate) shares_keys: bool,
+    /// Standard output is no terminal: whoever writes to the terminal, in our place, writes plain lines.
+    pub(crate) shares_output: bool,
+}
+
+impl Pipeline {
+    /// As standard input and output are.
+    pub(crate) fn of_this_process() -> Self {
+        let is_pipe =
+            |file| fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
+        Self {
+            shares_keys: is_pipe(rustix::stdio::stdin()) || is_pipe(rustix::stdio::stdout()),
+            shares_output: !isatty(rustix::stdio::stdout()),
+        }
     }
 }
 

@@ -3,13 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use rustix::process::getpgrp;
-use rustix::termios::{isatty, tcgetpgrp};
+use rustix::termios::tcgetpgrp;
 
-use crate::terminal::{Settings, Terminal, is_foreground};
+use crate::terminal::{Pipeline, Settings, Terminal, is_foreground};
 
 /// Most bytes on their way in one direction.
 const ROOM: usize = 16 * 1024;
@@ -21,8 +20,8 @@ pub(super) struct Screen<'a> {
     terminal: &'a Terminal,
     stream: OwnedFd,
     raw: Option<Settings<'a>>,
-    /// Somebody else of a pipeline may want the keys: they are not ours before the command wants them.
-    shares_keys: bool,
+    /// Keys that somebody else may want are not ours before the command asks for them.
+    pipeline: Pipeline,
     size: Option<(u16, u16)>,
     keys: Flow,
     output: Flow,
@@ -77,18 +76,9 @@ impl Flow {
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(terminal: &'a Terminal, stream: OwnedFd) -> Self {
-        let is_pipe =
-            |file| fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
-        Self {
-            terminal,
-            stream,
-            raw: None,
-            shares_keys: [rustix::stdio::stdin(), rustix::stdio::stdout()].into_iter().any(is_pipe),
-            size: terminal.size(),
-            keys: Flow::new(),
-            output: Flow::new(),
-        }
+    pub(super) fn new(terminal: &'a Terminal, stream: OwnedFd, pipeline: Pipeline) -> Self {
+        let size = terminal.size();
+        Self { terminal, stream, raw: None, pipeline, size, keys: Flow::new(), output: Flow::new() }
     }
 
     pub(super) fn terminal(&self) -> BorrowedFd<'_> {
@@ -101,19 +91,19 @@ impl<'a> Screen<'a> {
 
     /// The command asked for the keys.
     pub(super) fn wants_keys(&mut self) {
-        self.shares_keys = false;
+        self.pipeline.shares_keys = false;
     }
 
     /// Makes the terminal raw if this process is in its foreground; whether it is.
     pub(super) fn enter(&mut self) -> bool {
-        if self.shares_keys || !is_foreground(self.terminal.as_fd()) {
+        if self.pipeline.shares_keys || !is_foreground(self.terminal.as_fd()) {
             self.leave();
             return false;
         }
         match &self.raw {
             Some(settings) => settings.apply().is_ok(),
             None => {
-                self.raw = Settings::raw(self.terminal.as_fd(), !isatty(rustix::stdio::stdout())).ok();
+                self.raw = Settings::raw(self.terminal.as_fd(), self.pipeline.shares_output).ok();
                 self.raw.is_some()
             }
         }
