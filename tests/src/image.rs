@@ -18,7 +18,7 @@ use crate::process::run;
 
 /// What a guest has beside a minimal Debian: systemd and logind, ways to come in, and tools that tests use.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,libpam-modules,libpam-runtime,openssh-server,\
-                        openssh-client,cron,procps,psmisc,python3-minimal,util-linux-extra,passwd,login,iproute2,\
+                        openssh-client,cron,procps,python3-minimal,util-linux-extra,passwd,login,iproute2,\
                         uidmap,file";
 
 /// Releases that guests can be made of.
