@@ -18,6 +18,7 @@ use crate::channel::Channel;
 use crate::monitor::{self, Assignment, Ready};
 use crate::report::Report;
 use crate::timer::boottime;
+use crate::tree;
 
 /// How many idle monitors wait for orders.
 const IDLE: usize = 2;
@@ -84,6 +85,10 @@ impl Pool {
             } else {
                 at += 1;
             }
+        }
+        if self.subtree.is_none() {
+            let own: Vec<_> = self.monitors.iter().map(|monitor| monitor.child.pid).collect();
+            tree::kill_adopted(&own);
         }
         self.dying.retain(|cgroup| {
             if cgroup.is_populated() {

@@ -73,6 +73,7 @@ impl Spawner {
         let subtree = match Subtree::prepare(in_unit) {
             Ok(subtree) => Some(Rc::new(subtree)),
             Err(error) => {
+                process::adopt_orphans()?;
                 missing.push(format!("cgroup: {error}: a session's processes are found by descent instead"));
                 None
             }

@@ -113,6 +113,16 @@ impl Tree {
     }
 }
 
+/// Kills and buries children of this process that it did not make: orphans of a monitor that died, where there is no
+/// cgroup to find them by. Their own children come here next, announced by SIGCHLD.
+pub fn kill_adopted(own: &[Pid]) {
+    for pid in children(nix::unistd::getpid()).into_iter().filter(|pid| !own.contains(pid)) {
+        // A child's number is its own until it is waited for, which only this process does.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
+    }
+}
+
 /// All processes below one, zombies left out (`/proc/PID/task/TID/children`).
 fn descendants(root: Pid) -> Vec<Pid> {
     let mut found = Vec::new();

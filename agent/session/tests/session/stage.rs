@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Seek, Write};
+use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -25,12 +26,12 @@ pub(crate) struct Stage {
     spawner: Child,
     work: Channel,
     _control: Channel,
-    cgroup: String,
+    cgroup: Option<String>,
     folder: tempfile::TempDir,
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(with_cgroup: bool) -> Self {
         unshare(CloneFlags::CLONE_NEWNS).unwrap();
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
@@ -41,6 +42,13 @@ impl Stage {
             ["auth", "account", "session"].map(|kind| format!("{kind} required pam_permit.so\n")).concat();
         fs::write("/etc/pam.d/jit-sudo", &permit).unwrap();
         fs::write("/etc/pam.d/other", permit).unwrap();
+        if !with_cgroup {
+            let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+            let v2 = mounts.lines().filter(|line| line.contains(" - cgroup2 "));
+            for mount in v2.filter_map(|line| line.split(' ').nth(4)) {
+                nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH).unwrap();
+            }
+        }
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         std::env::set_current_dir("/").unwrap();
         let spawner = Command::new(env!("CARGO_BIN_EXE_jit-spawner"))
@@ -55,7 +63,9 @@ impl Stage {
         let welcome: jit_protocol::spawner::Welcome =
             serde_json::from_slice(&buffer[..received.length]).unwrap();
         let [_root, work]: [OwnedFd; 2] = received.descriptors.try_into().unwrap();
-        let cgroup = welcome.cgroup.expect("these tests need cgroup v2");
+        assert_eq!(welcome.cgroup.is_some(), with_cgroup, "{:?}", welcome.missing);
+        assert_eq!(welcome.missing.is_empty(), with_cgroup);
+        let cgroup = welcome.cgroup;
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self { spawner, work: Channel::from(work), _control: control, cgroup, folder }
@@ -99,7 +109,7 @@ impl Stage {
         let slave = pty.slave.try_clone().unwrap();
         let mut session = self.hand_over(
             order,
-            [pty.slave.as_fd().try_clone_to_owned().unwrap(), slave.try_clone().unwrap(), slave],
+            &[pty.slave.as_fd().try_clone_to_owned().unwrap(), slave.try_clone().unwrap(), slave],
             "/",
         );
         session.kept.push(pty.master);
@@ -112,12 +122,12 @@ impl Stage {
         stdin.rewind().unwrap();
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         let copies = [stdout.try_clone().unwrap(), stderr.try_clone().unwrap()];
-        let mut session = self.hand_over(order, [stdin.into(), stdout.into(), stderr.into()], cwd);
+        let mut session = self.hand_over(order, &[stdin.into(), stdout.into(), stderr.into()], cwd);
         session.output = Some(copies);
         session
     }
 
-    fn hand_over(&self, order: &Order, stdio: [OwnedFd; 3], cwd: &str) -> Session {
+    fn hand_over(&self, order: &Order, stdio: &[OwnedFd; 3], cwd: &str) -> Session {
         let (connection, helper) = Channel::pair().unwrap();
         let (theirs, agent) = Channel::pair().unwrap();
         let cwd = fs::File::open(cwd).or_else(|_| {
@@ -126,11 +136,11 @@ impl Stage {
             fs::File::open(gone.path())
         });
         let cwd = cwd.unwrap();
-        let [stdin, stdout, stderr] = &stdio;
+        let [input, output, error] = stdio;
         helper
             .send(
                 &Frame::new(Kind::Descriptors, 0).encode(),
-                &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), cwd.as_fd()],
+                &[input.as_fd(), output.as_fd(), error.as_fd(), cwd.as_fd()],
                 true,
             )
             .unwrap();
@@ -150,9 +160,9 @@ impl Stage {
     }
 
     pub(crate) fn session_cgroups(&self) -> usize {
-        let folder = format!("/sys/fs/cgroup/unified{}", self.cgroup);
-        let folder =
-            if Path::new(&folder).exists() { folder } else { format!("/sys/fs/cgroup{}", self.cgroup) };
+        let Some(name) = &self.cgroup else { return 0 };
+        let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(|mount| format!("{mount}{name}"));
+        let folder = mounts.into_iter().find(|folder| Path::new(folder).exists()).unwrap();
         let entries = fs::read_dir(folder).unwrap().flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("s-")).count()
     }
@@ -234,7 +244,7 @@ impl Session {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let deadline = time.map(|time| Deadline {
             boottime_ns: boottime() + u64::try_from(time.as_nanos()).unwrap(),
-            realtime_ns: i64::try_from((now + time + Duration::from_secs(60)).as_nanos()).unwrap(),
+            realtime_ns: i64::try_from((now + time + Duration::from_mins(1)).as_nanos()).unwrap(),
         });
         self.say_go(deadline, grace, kill_leftover);
     }
@@ -329,7 +339,7 @@ impl Session {
     }
 
     /// Reads all frames and messages to their ends.
-    pub(crate) fn finish(mut self) -> Run {
+    pub(crate) fn finish(&mut self) -> Run {
         if self.stream.is_some() {
             self.drain_stream();
         }
@@ -341,11 +351,7 @@ impl Session {
         while self.agent.is_some() && self.next_message() {}
         let stdout = self.stdout();
         let stderr = self.output.as_mut().map(|[_, stderr]| read_all(stderr)).unwrap_or_default();
-        Run { messages: self.messages, frames: self.frames, stdout, stderr }
-    }
-
-    pub(crate) fn finish_whatever(mut self) {
-        while self.next_frame().is_some() {}
+        Run { messages: take(&mut self.messages), frames: take(&mut self.frames), stdout, stderr }
     }
 
     fn drain_stream(&mut self) {
@@ -391,6 +397,18 @@ impl Session {
         }
         self.frames.push(frame.clone());
         Some(frame)
+    }
+}
+
+/// A monitor whose agent goes away waits for the next one: so the agent stays to the end.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.helper = None;
+        self.stream = None;
+        if let Some(agent) = &self.agent {
+            let mut buffer = vec![0; 64 * 1024];
+            while readable_in_time(agent) && agent.receive(&mut buffer, true).is_ok() {}
+        }
     }
 }
 
