@@ -383,13 +383,14 @@ fn last_output(stage: &Stage) {
 }
 
 fn broken_protocol(stage: &Stage) {
+    let mark = format!("{}.47", std::process::id());
     for bad in [Frame::with(Kind::Answer, 0, "unasked", ""), Frame::new(Kind::Started, 1)] {
-        let mut session = stage.begin(&order(&shell("sleep 30")));
+        let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
         session.expect_fulfilled();
         session.send(&bad);
         session.go(None, Duration::from_millis(100), false);
     }
-    stage::until("nothing runs", || stage::count_processes("sleep 30") == 0);
+    stage::until("nothing runs", || stage::count_processes(&mark) == 0);
 }
 
 fn many_sessions(stage: &Stage) {
