@@ -83,7 +83,8 @@ impl Conversation<'_, '_> {
                     return match (stream, self.terminal) {
                         (Some(stream), Some(terminal)) => {
                             let pipeline = Pipeline::of_this_process();
-                            Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline).run()
+                            Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline)
+                                .run()
                         }
                         (None, _) if frame.value == 0 => Relay::new(self.connection, self.messages).run(),
                         _ => self.lost(&io::ErrorKind::InvalidData.into()),
@@ -111,7 +112,9 @@ impl Conversation<'_, '_> {
             self.messages.line(frame.second_text().trim_end_matches('\n'));
         }
         match printed {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Some(Outcome::Signal(nix::libc::SIGPIPE)),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Some(Outcome::Signal(nix::libc::SIGPIPE))
+            }
             Err(_) => Some(Outcome::REFUSED),
             Ok(()) if frame.value < 0 => None,
             Ok(()) => Some(Outcome::of(frame.value)),
@@ -153,9 +156,10 @@ impl Conversation<'_, '_> {
             Some(true) => return Err("a password is not asked for while this program is traced".to_owned()),
             None => return Err("a password is not asked for without /proc".to_owned()),
         }
-        let prompt = match self.own_prompt {
-            true => frame.first.clone(),
-            false => jit_protocol::escape_lines(&frame.first_text()).into_bytes(),
+        let prompt = if self.own_prompt {
+            frame.first.clone()
+        } else {
+            jit_protocol::escape_lines(&frame.first_text()).into_bytes()
         };
         let connection = self.connection.as_fd();
         let asker = match self.terminal {

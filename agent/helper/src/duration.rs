@@ -28,17 +28,26 @@ mod tests {
     // interface.md: "Durations: `90s 15m 1h30m 7d`, at least one second."
     #[test]
     fn durations_are_read_as_policy_writes_them() {
-        for (text, seconds) in
-            [("90s", 90), ("15m", 900), ("1h30m", 5400), ("7d", 604_800), ("1d1h1m1s", 90_061), ("3650d", LONGEST)]
-        {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("1h30m", 5400),
+            ("7d", 604_800),
+            ("1d1h1m1s", 90_061),
+            ("3650d", LONGEST),
+        ] {
             assert_eq!(parse(text.as_bytes()), Some(seconds), "{text}");
         }
     }
 
     #[test]
     fn what_is_not_a_duration_is_refused() {
-        let bad = ["", "15", "m", "15 m", "15min", "1m1h", "1m1m", "-1s", "+1s", "1.5h", "15M", "0s", "3651d", "1ms"];
-        for text in bad.into_iter().chain(["18446744073709551616s", "18446744073709551615d", "1s\0", "\u{661}s"]) {
+        let bad = [
+            "", "15", "m", "15 m", "15min", "1m1h", "1m1m", "-1s", "+1s", "1.5h", "15M", "0s", "3651d", "1ms",
+        ];
+        for text in
+            bad.into_iter().chain(["18446744073709551616s", "18446744073709551615d", "1s\0", "\u{661}s"])
+        {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }
     }

@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     let mut messages = Messages { name, out: &mut io::stdout(), err: &mut io::stderr() };
     let outcome = match protected {
         Ok(()) => run(&words, &mut messages),
-        Err(error) => refuse(&mut messages, &format!("this process cannot be protected: {}", error.desc()), ""),
+        Err(error) => {
+            refuse(&mut messages, &format!("this process cannot be protected: {}", error.desc()), "")
+        }
     };
     ExitCode::from(match outcome {
         Outcome::Status(status) => status,
@@ -86,13 +88,9 @@ fn talk(
             return refuse(messages, &what, hint);
         }
     };
-    match request::send(&connection, request) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            return refuse(messages, "the arguments and the environment are too long", "");
-        }
-        // The agent said no before it had read all: what it said waits to be read.
-        Err(_) => {}
+    // Any other error: the agent said no before it had read all. What it said waits to be read.
+    if request::send(&connection, request).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+        return refuse(messages, "the arguments and the environment are too long", "");
     }
     Conversation { connection: &connection, terminal, stdin, own_prompt, messages }.run()
 }
@@ -101,8 +99,12 @@ fn talk(
 fn no_agent(error: &io::Error) -> (String, &'static str) {
     const STATUS: &str = "systemctl status jit-agentd";
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ("the agent is not running".to_owned(), STATUS),
-        io::ErrorKind::PermissionDenied => (format!("{} is not root's to answer at", paths::AGENT_SOCKET), STATUS),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            ("the agent is not running".to_owned(), STATUS)
+        }
+        io::ErrorKind::PermissionDenied => {
+            (format!("{} is not root's to answer at", paths::AGENT_SOCKET), STATUS)
+        }
         _ => (format!("the agent cannot be reached: {error}"), STATUS),
     }
 }

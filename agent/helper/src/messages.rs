@@ -17,16 +17,13 @@ pub(crate) struct Messages<'a> {
 impl Messages<'_> {
     /// `jit-sudo: WHAT`, and what to do about it where there is something.
     pub(crate) fn refusal(&mut self, what: &str, hint: &str) {
-        let mut text = format!("{}: {}\n", self.name, escape_lines(what));
-        if !hint.is_empty() {
-            text.push_str(&format!("hint: {}\n", escape_lines(hint)));
-        }
-        self.to_err(&text);
+        let hint = if hint.is_empty() { String::new() } else { format!("hint: {}\n", escape_lines(hint)) };
+        self.tell(&format!("{}: {}\n{hint}", self.name, escape_lines(what)));
     }
 
     /// A line of the PAM conversation, as it is: sudo's clients know some of them (`Sorry, try again.`).
     pub(crate) fn line(&mut self, text: &str) {
-        self.to_err(&format!("{}\n", escape_lines(text)));
+        self.tell(&format!("{}\n", escape_lines(text)));
     }
 
     /// Something the person should know while the command runs. `end`: a line end as the terminal needs it.
@@ -34,7 +31,7 @@ impl Messages<'_> {
         let text = format!("{}: {}", self.name, escape_lines(text)).replace('\n', end);
         // On a raw terminal the cursor is wherever the command left it.
         let start = if end == "\n" { "" } else { "\r\n" };
-        self.to_err(&format!("{start}{text}{end}"));
+        self.tell(&format!("{start}{text}{end}"));
     }
 
     /// What was asked for, on standard output.
@@ -46,7 +43,7 @@ impl Messages<'_> {
         self.out.flush()
     }
 
-    fn to_err(&mut self, text: &str) {
+    fn tell(&mut self, text: &str) {
         // Where nobody reads messages, the exit status still tells.
         let _ = self.err.write_all(text.as_bytes());
     }

@@ -159,8 +159,10 @@ impl Given {
             None => (word, None),
         };
         let shown = || format!("--{}", jit_protocol::escape(name));
-        let entry =
-            TABLE.iter().find(|entry| entry.long.as_bytes() == name).ok_or_else(|| Mistake::Unknown(shown()))?;
+        let entry = TABLE
+            .iter()
+            .find(|entry| entry.long.as_bytes() == name)
+            .ok_or_else(|| Mistake::Unknown(shown()))?;
         let value = match (entry.argument, joined) {
             (Argument::None, Some(_)) => return Err(Mistake::TakesNoValue(shown())),
             (Argument::Required(_), None) if is_wanted(entry) => {
@@ -205,7 +207,9 @@ impl Given {
             Meaning::Refused(why) => return Err(Mistake::Refused(shown.to_owned(), why)),
             Meaning::Help => self.at_once = Some(Action::Help),
             Meaning::Version => self.at_once = Some(Action::Version),
-            Meaning::Flag(Flag::List) if self.has(Flag::List) => return Err(Mistake::NotBuilt("-ll".to_owned())),
+            Meaning::Flag(Flag::List) if self.has(Flag::List) => {
+                return Err(Mistake::NotBuilt("-ll".to_owned()));
+            }
             Meaning::Flag(flag) => self.flags.push(flag),
             Meaning::Value(which) => {
                 let value = value.unwrap_or_default();
@@ -255,10 +259,16 @@ impl Given {
         // From the environment only where the option could stand too: automation sets it once for all calls.
         let about_command = !command.is_empty();
         let mut value = |which, name: &'static str, long: &'static str| {
-            let given = self.values.iter().position(|(other, _)| *other == which).map(|at| self.values.swap_remove(at).1);
+            let given = self
+                .values
+                .iter()
+                .position(|(other, _)| *other == which)
+                .map(|at| self.values.swap_remove(at).1);
             match given {
                 Some(value) => Some((value, long)),
-                None => variable(name).filter(|value| !value.is_empty() && about_command).map(|value| (value, name)),
+                None => variable(name)
+                    .filter(|value| !value.is_empty() && about_command)
+                    .map(|value| (value, name)),
             }
         };
         let reason = text(value(Value::Reason, "JIT_REASON", "--reason"))?;
@@ -300,10 +310,10 @@ impl Given {
             (Flag::List, Purpose::List),
             (Flag::Explain, Purpose::Explain),
         ] {
-            if self.has(flag) {
-                if let Some(other) = purpose.replace(says) {
-                    return Err(Mistake::Conflict(other.option(), says.option()));
-                }
+            if self.has(flag)
+                && let Some(other) = purpose.replace(says)
+            {
+                return Err(Mistake::Conflict(other.option(), says.option()));
             }
         }
         if self.has(Flag::ForgetAll) && self.has(Flag::Forget) {

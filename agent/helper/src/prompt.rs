@@ -107,8 +107,9 @@ impl Asker<'_> {
                 match read(self.input, byte.as_mut_slice()) {
                     Ok(0) | Err(Errno::IO) => return Ok(Some(line.end_of_file())),
                     Ok(_) => {
-                        if let Some(end) = line.take(byte[0]) {
-                            return Ok(Some(end));
+                        let end = byte.first().and_then(|byte| line.take(*byte));
+                        if end.is_some() {
+                            return Ok(end);
                         }
                     }
                     Err(Errno::AGAIN | Errno::INTR) => {}

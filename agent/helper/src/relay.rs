@@ -91,25 +91,20 @@ impl<'a, 'm> Relay<'a, 'm> {
         let signals = Signals::for_relay()?;
         self.begin();
         loop {
-            if let Some(outcome) = self.ended {
-                if self.screen.as_ref().is_none_or(Screen::is_shown) {
-                    return Ok(outcome);
-                }
+            if let Some(outcome) = self.ended
+                && self.screen.as_ref().is_none_or(Screen::is_shown)
+            {
+                return Ok(outcome);
             }
             let ready = self.wait(&signals)?;
-            if ready.is_empty() {
-                // The command ended and the stream is silent: whoever still holds it has nothing to say.
-                if let Some(outcome) = self.ended {
-                    return Ok(outcome);
-                }
+            // The command ended and the stream is silent: whoever still holds it has nothing to say.
+            if let Some(outcome) = self.ended.filter(|_| ready.is_empty()) {
+                return Ok(outcome);
             }
             for (source, events) in ready {
                 match source {
-                    Source::Keys | Source::Stream => {
-                        if let Some(screen) = &mut self.screen {
-                            if source == Source::Keys { screen.on_terminal(events) } else { screen.on_stream(events) }
-                        }
-                    }
+                    Source::Keys => self.on_screen(|screen| screen.on_terminal(events)),
+                    Source::Stream => self.on_screen(|screen| screen.on_stream(events)),
                     Source::Signals => {
                         while let Some(signal) = signals.next() {
                             self.on_signal(signal);
@@ -122,6 +117,12 @@ impl<'a, 'm> Relay<'a, 'm> {
                     }
                 }
             }
+        }
+    }
+
+    fn on_screen(&mut self, event: impl FnOnce(&mut Screen<'a>)) {
+        if let Some(screen) = &mut self.screen {
+            event(screen);
         }
     }
 
@@ -208,10 +209,8 @@ impl<'a, 'm> Relay<'a, 'm> {
     }
 
     fn begin(&mut self) {
-        if let Some(screen) = &mut self.screen {
-            if !screen.enter() {
-                self.tell(Kind::Continue, 0);
-            }
+        if self.screen.as_mut().is_some_and(|screen| !screen.enter()) {
+            self.tell(Kind::Continue, 0);
         }
         self.tell_size();
     }

@@ -59,10 +59,7 @@ pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>) -> io::Result<
 /// `InvalidInput` if the request is too long; no working folder; those of sendmsg(2).
 pub(crate) fn send(connection: &Connection, request: Request) -> io::Result<()> {
     let elevates = matches!(request, Request::Elevate(_));
-    let nonce = match connection.expects_challenge() {
-        true => Some(challenge(connection)?),
-        false => None,
-    };
+    let nonce = if connection.expects_challenge() { Some(challenge(connection)?) } else { None };
     let text = serde_json::to_vec(&Envelope::new(request, nonce))?;
     connection.send_text(&text)?;
     if elevates {

@@ -39,13 +39,7 @@ impl Signals {
     /// # Errors
     /// Those of sigprocmask(2) and signalfd(2).
     pub(crate) fn for_relay() -> io::Result<Self> {
-        Self::hold(&[
-            Signal::SIGTSTP,
-            Signal::SIGCONT,
-            Signal::SIGTTIN,
-            Signal::SIGTTOU,
-            Signal::SIGWINCH,
-        ])
+        Self::hold(&[Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH])
     }
 
     fn hold(more: &[Signal]) -> io::Result<Self> {

@@ -59,7 +59,9 @@ impl fmt::Display for Mistake {
             Self::NeedsValue(option) => write!(f, "the option {option} needs a value"),
             Self::TakesNoValue(option) => write!(f, "the option {option} takes no value"),
             Self::Twice(option) => write!(f, "the option {option} is given twice"),
-            Self::NotAName(option) => write!(f, "the option {option} takes names of variables, without values"),
+            Self::NotAName(option) => {
+                write!(f, "the option {option} takes names of variables, without values")
+            }
             Self::NoVariable => f.write_str("a variable has no name"),
             Self::Conflict(one, other) => write!(f, "{one} and {other} do not go together"),
             Self::NotText(from) => write!(f, "the value of {from} is not UTF-8"),

@@ -3,6 +3,8 @@
 //! The names, short and long, are those of sudo(8); what is ours is long only. An option of sudo's that is not built yet
 //! stands here too, so that it is refused by name instead of being taken for something else.
 
+use std::fmt::Write as _;
+
 use super::{Flag, Value};
 
 /// One option.
@@ -76,8 +78,19 @@ pub(super) const TABLE: &[Entry] = &[
     takes(Some(b'u'), "user", "USER", Value::User, "run as this user (a name or #uid) instead of root"),
     takes(Some(b'g'), "group", "GROUP", Value::Group, "run with this group (a name or #gid)"),
     on(b'S', "stdin", Flag::Stdin, "read the password from standard input, prompt on standard error"),
-    takes(Some(b'p'), "prompt", "TEXT", Value::Prompt, "ask with this prompt: %p %u %U %h %H %% are replaced"),
-    on(b'k', "reset-timestamp", Flag::Forget, "forget this terminal's authentication; with a command: ignore it"),
+    takes(
+        Some(b'p'),
+        "prompt",
+        "TEXT",
+        Value::Prompt,
+        "ask with this prompt: %p %u %U %h %H %% are replaced",
+    ),
+    on(
+        b'k',
+        "reset-timestamp",
+        Flag::Forget,
+        "forget this terminal's authentication; with a command: ignore it",
+    ),
     on(b'K', "remove-timestamp", Flag::ForgetAll, "forget every authentication"),
     on(b'v', "validate", Flag::Validate, "authenticate, run nothing"),
     on(b'l', "list", Flag::List, "list what you may run; with a command: whether you may run it"),
@@ -90,7 +103,13 @@ pub(super) const TABLE: &[Entry] = &[
     },
     on(b'H', "set-home", Flag::SetHome, "set HOME to the target user's (it always is)"),
     takes(None, "reason", "TEXT", Value::Reason, "why it is needed (also from JIT_REASON)"),
-    takes(None, "for", "DURATION", Value::For, "how long the grant shall live: 90s, 15m, 1h30m, 7d (also from JIT_FOR)"),
+    takes(
+        None,
+        "for",
+        "DURATION",
+        Value::For,
+        "how long the grant shall live: 90s, 15m, 1h30m, 7d (also from JIT_FOR)",
+    ),
     takes(None, "rule", "ID", Value::Rule, "use this rule (also from JIT_RULE)"),
     Entry {
         short: None,
@@ -100,10 +119,21 @@ pub(super) const TABLE: &[Entry] = &[
         help: "print why it is permitted or denied, run nothing",
     },
     Entry { short: Some(b'h'), long: "help", argument: Alone, meaning: Meaning::Help, help: "print this" },
-    Entry { short: Some(b'V'), long: "version", argument: Alone, meaning: Meaning::Version, help: "print the version" },
+    Entry {
+        short: Some(b'V'),
+        long: "version",
+        argument: Alone,
+        meaning: Meaning::Version,
+        help: "print the version",
+    },
     // sudo's that are refused for good.
     other(None, "host", Required("HOST"), Refused("policy is evaluated for this host and no other")),
-    other(Some(b'R'), "chroot", Required("FOLDER"), Refused("a root folder of the invoking user's choice cannot be made safe")),
+    other(
+        Some(b'R'),
+        "chroot",
+        Required("FOLDER"),
+        Refused("a root folder of the invoking user's choice cannot be made safe"),
+    ),
     // sudo's and ours that are not built yet.
     other(Some(b'A'), "askpass", Alone, NotBuilt),
     other(Some(b'b'), "background", Alone, NotBuilt),
@@ -126,15 +156,17 @@ pub(super) const TABLE: &[Entry] = &[
 
 /// What `--help` prints: built from the table, so that it is complete.
 pub(crate) fn help(name: &str) -> String {
-    let mut text = format!("usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n\noptions:\n");
+    let mut text =
+        format!("usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n\noptions:\n");
     for entry in TABLE.iter().filter(|entry| !entry.help.is_empty()) {
-        let short = entry.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{}, ", char::from(letter)));
+        let short =
+            entry.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{}, ", char::from(letter)));
         let long = match entry.argument {
             Alone => format!("--{}", entry.long),
             Required(value) => format!("--{} {value}", entry.long),
             Joined(value) => format!("--{}[={value}]", entry.long),
         };
-        text.push_str(&format!("  {short}{long:<24} {}\n", entry.help));
+        let _ = writeln!(text, "  {short}{long:<24} {}", entry.help); // writing to a String cannot fail
     }
     text
 }

@@ -51,7 +51,12 @@ fn each_client_of_sudo_is_understood() {
         (
             "Ansible without a password",
             &["-H", "-S", "-n", "-u", "root", "/bin/sh", "-c", become_command],
-            Asked { stdin: true, non_interactive: true, user: root(), ..run(&["/bin/sh", "-c", become_command]) },
+            Asked {
+                stdin: true,
+                non_interactive: true,
+                user: root(),
+                ..run(&["/bin/sh", "-c", become_command])
+            },
         ),
         (
             "Ansible with a password",
@@ -78,12 +83,16 @@ fn each_client_of_sudo_is_understood() {
                 ..run(&["sh", "-c", "x"])
             },
         ),
-        ("Fabric", &["-S", "-p", "[sudo] password: ", "id"], Asked {
-            stdin: true,
-            prompt: Some(b"[sudo] password: ".to_vec()),
-            ..run(&["id"])
-        }),
-        ("Vagrant", &["-E", "-H", "bash", "-l"], Asked { preserve_environment: true, ..run(&["bash", "-l"]) }),
+        (
+            "Fabric",
+            &["-S", "-p", "[sudo] password: ", "id"],
+            Asked { stdin: true, prompt: Some(b"[sudo] password: ".to_vec()), ..run(&["id"]) },
+        ),
+        (
+            "Vagrant",
+            &["-E", "-H", "bash", "-l"],
+            Asked { preserve_environment: true, ..run(&["bash", "-l"]) },
+        ),
         (
             "Homebrew",
             &["-u", "root", "-n", "-E", "PATH=/a b:/c", "X=", "--", "/usr/bin/env", "A=1", "tool"],
@@ -95,21 +104,31 @@ fn each_client_of_sudo_is_understood() {
                 ..run(&["/usr/bin/env", "A=1", "tool"])
             },
         ),
-        ("Homebrew's prompt", &["--prompt", "Password for %p:", "-u", "root", "-E", "--", "id"], Asked {
-            prompt: Some(b"Password for %p:".to_vec()),
-            user: root(),
-            preserve_environment: true,
-            ..run(&["id"])
-        }),
-        ("Ghostty", &["TERMINFO=/usr/share/terminfo", "id"], Asked {
-            assignments: pairs(&[("TERMINFO", "/usr/share/terminfo")]),
-            ..run(&["id"])
-        }),
-        ("VeraCrypt", &["-S", "-p", "", "id"], Asked { stdin: true, prompt: Some(Vec::new()), ..run(&["id"]) }),
-        ("Cockpit, but for -A", &["-k", "cockpit-bridge", "--privileged"], Asked {
-            ignore_record: true,
-            ..run(&["cockpit-bridge", "--privileged"])
-        }),
+        (
+            "Homebrew's prompt",
+            &["--prompt", "Password for %p:", "-u", "root", "-E", "--", "id"],
+            Asked {
+                prompt: Some(b"Password for %p:".to_vec()),
+                user: root(),
+                preserve_environment: true,
+                ..run(&["id"])
+            },
+        ),
+        (
+            "Ghostty",
+            &["TERMINFO=/usr/share/terminfo", "id"],
+            Asked { assignments: pairs(&[("TERMINFO", "/usr/share/terminfo")]), ..run(&["id"]) },
+        ),
+        (
+            "VeraCrypt",
+            &["-S", "-p", "", "id"],
+            Asked { stdin: true, prompt: Some(Vec::new()), ..run(&["id"]) },
+        ),
+        (
+            "Cockpit, but for -A",
+            &["-k", "cockpit-bridge", "--privileged"],
+            Asked { ignore_record: true, ..run(&["cockpit-bridge", "--privileged"]) },
+        ),
         ("liquidprompt", &["-nv"], Asked { mode: Mode::Validate, non_interactive: true, ..run(&[]) }),
         ("scripts: may I?", &["-n", "true"], Asked { non_interactive: true, ..run(&["true"]) }),
         ("scripts: may I run it?", &["-l", "apt"], Asked { mode: Mode::List, ..run(&["apt"]) }),
@@ -155,9 +174,13 @@ fn a_client_that_needs_what_is_not_built_is_told_so() {
 // CVE-2025-32462 (-h with a command) and CVE-2025-32463 (-R): refused with the reason, in every form.
 #[test]
 fn another_host_and_another_root_folder_are_refused() {
-    for line in
-        [&["-h", "web-1", "id"][..], &["-hweb-1", "id"], &["--host", "web-1", "id"], &["--host=web-1", "id"], &["-nh", "x"]]
-    {
+    for line in [
+        &["-h", "web-1", "id"][..],
+        &["-hweb-1", "id"],
+        &["--host", "web-1", "id"],
+        &["--host=web-1", "id"],
+        &["-nh", "x"],
+    ] {
         let mistake = read(line).unwrap_err();
         assert!(matches!(mistake, Mistake::Refused(..)), "{line:?}: {mistake:?}");
         assert!(mistake.to_string().contains("this host"), "{mistake}");

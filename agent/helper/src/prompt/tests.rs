@@ -39,8 +39,7 @@ impl Person {
         let (ours, other_end) = UnixStream::pair().unwrap();
         let terminal = pty.slave.try_clone().unwrap();
         let answer = std::thread::spawn(move || {
-            let asker =
-                Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection: ours.as_fd() };
+            let asker = Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection: ours.as_fd() };
             asker.ask(prompt.as_bytes(), echo).unwrap()
         });
         let (send, screen) = channel();

@@ -100,13 +100,11 @@ impl<'a> Screen<'a> {
             self.leave();
             return false;
         }
-        match &self.raw {
-            Some(settings) => settings.apply().is_ok(),
-            None => {
-                self.raw = Settings::raw(self.terminal.as_fd(), self.pipeline.shares_output).ok();
-                self.raw.is_some()
-            }
+        if let Some(settings) = &self.raw {
+            return settings.apply().is_ok();
         }
+        self.raw = Settings::raw(self.terminal.as_fd(), self.pipeline.shares_output).ok();
+        self.raw.is_some()
     }
 
     /// Gives the terminal back; one that is somebody else's by now stays as they have set it up.
@@ -210,7 +208,8 @@ impl<'a> Screen<'a> {
 
     fn receive(&mut self) {
         let stream = self.stream.as_fd();
-        let received = self.output.fill(|buffer| recv(stream, &mut *buffer, RecvFlags::DONTWAIT).map(|(read, _)| read));
+        let received =
+            self.output.fill(|buffer| recv(stream, &mut *buffer, RecvFlags::DONTWAIT).map(|(read, _)| read));
         if received.is_err() {
             self.output.source_open = false;
         }

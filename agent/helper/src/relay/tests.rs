@@ -217,7 +217,7 @@ fn a_new_size_of_the_window_is_told_once() {
     for _ in 0..2 {
         pthread_kill(session.thread, Signal::SIGWINCH).unwrap();
     }
-    assert_eq!(session.hears(), (Kind::Window, (50 << 16) | 132));
+    assert_eq!(session.hears(), (Kind::Window, (50 << 16) + 132));
     pthread_kill(session.thread, Signal::SIGUSR1).unwrap();
     assert_eq!(session.hears(), (Kind::Signal, Signal::SIGUSR1 as i32));
     session.ends(0);
@@ -329,8 +329,7 @@ fn a_command_without_a_terminal_has_signals_and_an_end() {
     let relay = std::thread::spawn(move || {
         let held = Signals::for_relay().unwrap(); // from the start, so that the signal cannot come too early
         say.send(pthread_self()).unwrap();
-        let mut messages =
-            Messages { name: "sudo", out: &mut io::sink(), err: &mut io::sink() };
+        let mut messages = Messages { name: "sudo", out: &mut io::sink(), err: &mut io::sink() };
         let outcome = Relay::new(&ours, &mut messages).run();
         drop(held);
         outcome
