@@ -20,8 +20,8 @@ pub struct Place {
     pub column: usize,
     /// In bytes of the whole file.
     pub span: Range<usize>,
-    /// The line, or the part of a long one that is shown.
-    pub(crate) excerpt: String,
+    /// The line, or a part of a very long one.
+    pub(crate) excerpt: Arc<str>,
     /// The span within the excerpt.
     pub(crate) within: Range<usize>,
 }
@@ -117,7 +117,7 @@ impl Place {
         kind: AnnotationKind,
         label: Option<&'p String>,
     ) -> Snippet<'p, annotate_snippets::Annotation<'p>> {
-        Snippet::source(&self.excerpt)
+        Snippet::source(&*self.excerpt)
             .line_start(self.line)
             .path(&*self.file)
             .annotation(kind.span(self.within.clone()).label(label.map(String::as_str)))

@@ -116,7 +116,7 @@ mod tests {
             "schema = 1\n[[rule]]\na = 1\n[rule.grant]\nb = 2\n[[rule]]\nc = 3\n[sets.users]\nd = []\n";
         let (blocks, rest) = parts(text);
         assert_eq!(blocks, ["[[rule]]\na = 1\n[rule.grant]\nb = 2\n", "[[rule]]\nc = 3\n"]);
-        assert_eq!(rest, format!("schema = 1\n{}[sets.users]\nd = []\n", " ".repeat(54)));
+        assert_eq!(rest, format!("schema = 1\n{}[sets.users]\nd = []\n", " ".repeat(blocks.concat().len())));
     }
 
     #[test]

@@ -227,7 +227,9 @@ impl Loader<'_> {
         word: &[Piece],
     ) -> Option<Vec<Program>> {
         let paths = alternatives(word).map_err(|error| note(reader, text, span, error)).ok()?;
-        paths.iter().map(|tokens| self.program(reader, span, tokens)).collect()
+        let end = word.last().map_or(0, |last| last.at + last.char.len_utf8());
+        let span = within(reader, text, span, word.first().map_or(0, |first| first.at)..end);
+        paths.iter().map(|tokens| self.program(reader, &span, tokens)).collect()
     }
 
     fn program(&mut self, reader: &mut Reader<'_>, span: &Range<usize>, tokens: &[Token]) -> Option<Program> {
@@ -312,11 +314,15 @@ fn argument(word: &[Piece]) -> Result<ArgPattern, WordError> {
     Ok(ArgPattern::Word(words.into()))
 }
 
-/// Notes a mistake within a string: exactly where it is, if the string is written as it reads.
+/// Notes a mistake within a string.
 fn note(reader: &mut Reader<'_>, text: &str, span: &Range<usize>, error: WordError) {
+    let at = within(reader, text, span, error.at);
+    reader.mistake(at, error.message, error.hint);
+}
+
+/// A part of a string: exactly where it is, if the string is written as it reads; else the whole string.
+fn within(reader: &Reader<'_>, text: &str, span: &Range<usize>, part: Range<usize>) -> Range<usize> {
     let written = reader.text_at(span.clone());
     let as_is = written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text);
-    let at =
-        if as_is { span.start + 1 + error.at.start..span.start + 1 + error.at.end } else { span.clone() };
-    reader.mistake(at, error.message, error.hint);
+    if as_is { span.start + 1 + part.start..span.start + 1 + part.end } else { span.clone() }
 }

@@ -1,5 +1,6 @@
 //! Reads one file: typed values out of TOML, each mistake with its place.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use crate::diagnostics::{Diagnostic, Diagnostics, Place};
 use crate::duration::{InvalidDuration, parse_duration};
 use crate::source::Source;
 
-/// The longest part of a line that a message shows.
-const EXCERPT: usize = 160;
+/// A longer line is not kept whole for messages.
+const LONG_LINE: usize = 64 << 10;
 
 /// A value with its place.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
@@ -26,13 +27,22 @@ pub(super) struct Reader<'t> {
     /// Where the part begins that is read now: the places of values count from there.
     pub(super) base: usize,
     pub(super) found: Diagnostics,
+    /// The line that was shown last.
+    shown: RefCell<Option<(usize, Arc<str>)>>,
 }
 
 impl<'t> Reader<'t> {
     pub(super) fn new(source: &'t Source) -> Self {
         let text = source.text.as_str();
         let lines = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { path: source.path.as_str().into(), text, lines, base: 0, found: Diagnostics::default() }
+        Self {
+            path: source.path.as_str().into(),
+            text,
+            lines,
+            base: 0,
+            found: Diagnostics::default(),
+            shown: RefCell::default(),
+        }
     }
 
     /// The line of a byte, from 1.
@@ -67,15 +77,25 @@ impl<'t> Reader<'t> {
         let from = self.floor(span.start.min(start + whole.len())) - start;
         let to = self.floor(span.end.min(start + whole.len())).saturating_sub(start).max(from);
         let column = whole.get(..from).unwrap_or_default().chars().count() + 1;
-        // A long line is shown from a little before the place.
-        let (mut cut, mut end) = (0, whole.len());
-        if whole.len() > EXCERPT {
-            cut = self.floor(start + from.saturating_sub(EXCERPT / 4)) - start;
-            end = self.floor(start + (cut + EXCERPT).min(whole.len())) - start;
-        }
-        let excerpt = whole.get(cut..end).unwrap_or_default().to_owned();
-        let within = (from - cut).min(excerpt.len())..to.saturating_sub(cut).min(excerpt.len());
+        let mut within = from..to;
+        let excerpt = if whole.len() <= LONG_LINE {
+            self.shown(line, whole)
+        } else {
+            let at = |offset: usize| self.floor(start + offset) - start;
+            let (cut, end) =
+                (at(from.saturating_sub(80)), at(whole.len().min(to + 80).min(from + LONG_LINE)));
+            within = from - cut..to.min(end) - cut;
+            whole.get(cut..end).unwrap_or_default().into()
+        };
         Place { file: Arc::clone(&self.path), line, column, span, excerpt, within }
+    }
+
+    /// Mistakes in one line share its text.
+    fn shown(&self, line: usize, text: &str) -> Arc<str> {
+        match &mut *self.shown.borrow_mut() {
+            Some((known, shown)) if *known == line => Arc::clone(shown),
+            other => Arc::clone(&other.insert((line, text.into())).1),
+        }
     }
 
     fn floor(&self, mut at: usize) -> usize {

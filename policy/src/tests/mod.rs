@@ -1,4 +1,10 @@
 //! Tests of the whole crate: policies as text, requests as short expressions.
 
+mod decide;
+mod diagnostics;
+mod explain;
+mod login;
+mod mistakes;
+mod properties;
 mod scale;
 mod support;

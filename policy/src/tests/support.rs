@@ -36,7 +36,7 @@ pub(crate) fn account(uid: u32, gid: u32, names: &[&str], groups: &[u32]) -> Acc
 }
 
 /// Groups by name; those in `broken` can't be looked up.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Groups {
     pub(crate) gids: BTreeMap<String, u32>,
     pub(crate) broken: BTreeSet<String>,
@@ -57,6 +57,7 @@ impl Directory for Groups {
 
 /// A request, and the world it is made in. The default: alice (1000; web = 33, docker = 990), as root, on
 /// web-1.example.com, `/usr/bin/id` without arguments.
+#[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) user: Account,
     pub(crate) target: Account,
