@@ -1,6 +1,6 @@
 //! Mistakes in policy files, each with its place and a hint.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Diagnostics {
         let renderer = Renderer::plain();
         let mut text: String = self.found.iter().map(|one| one.render(&renderer) + "\n\n").collect();
         if self.more > 0 {
-            text.push_str(&format!("and {} more\n\n", self.more));
+            let _ = writeln!(text, "and {} more\n", self.more);
         }
         text.pop();
         text

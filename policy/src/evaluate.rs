@@ -176,8 +176,7 @@ impl<'p, 'r> Question<'p, 'r> {
     pub(crate) fn group_holds(&self, rule: &Rule) -> Result<bool, LookupFailed> {
         let target = self.request.target;
         match (rule.effect, &rule.run_as_groups, target.group) {
-            (_, None, _) => Ok(true),
-            (Effect::Allow, Some(_), None) => Ok(true),
+            (_, None, _) | (Effect::Allow, Some(_), None) => Ok(true),
             // A deny that names groups is about requests that ask for one.
             (Effect::Deny, Some(_), None) => Ok(false),
             (Effect::Allow, Some(_), Some(group)) if target.account.is_in(group.gid) => Ok(true),

@@ -1,5 +1,6 @@
 //! Why a request is permitted or denied, in words.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -62,13 +63,13 @@ impl Explanation {
         }
         let mut text = format!("{}\n", self.summary);
         for rule in &self.permitting {
-            text.push_str(&format!("  {}: {}\n", rule.rule, rule.duties_text()));
+            let _ = writeln!(text, "  {}: {}", rule.rule, rule.duties_text());
         }
         let own =
             |rule: &&Considered| rule.effect == "allow" && rule.failed.iter().all(|one| one.key != "users");
         for rule in self.near.iter().filter(own) {
             for failure in &rule.failed {
-                text.push_str(&format!("  {}: {}\n", rule.rule, failure.why));
+                let _ = writeln!(text, "  {}: {}", rule.rule, failure.why);
             }
         }
         text
@@ -82,12 +83,12 @@ impl Explanation {
         {
             for rule in rules {
                 let Considered { rule: id, effect, file, line, .. } = rule;
-                text.push_str(&format!("{title}: {id} ({effect}, {file}:{line})\n"));
+                let _ = writeln!(text, "{title}: {id} ({effect}, {file}:{line})");
                 if effect == &"allow" && rule.failed.is_empty() {
-                    text.push_str(&format!("  {}\n", rule.duties_text()));
+                    let _ = writeln!(text, "  {}", rule.duties_text());
                 }
                 for failure in &rule.failed {
-                    text.push_str(&format!("  {}: {}\n", failure.key, failure.why));
+                    let _ = writeln!(text, "  {}: {}", failure.key, failure.why);
                 }
             }
         }

@@ -12,6 +12,7 @@ use crate::diagnostics::Diagnostics;
 use crate::eligible::RuleText;
 use crate::explain::Explanation;
 use crate::index::Index;
+use crate::lint::UnknownName;
 use crate::load::{Loaded, load};
 use crate::login::{Gated, LoginDecision, LoginRule};
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
@@ -177,6 +178,14 @@ impl Policy {
             core.gate(host, &mut gated);
         }
         gated
+    }
+
+    /// Users and groups that rules name and that do not exist: they match nobody. For `lint` and `status`.
+    ///
+    /// # Errors
+    /// [`LookupFailed`] if any look-up failed.
+    pub fn unknown_names(&self, directory: &dyn Directory) -> Result<Vec<UnknownName>, LookupFailed> {
+        self.core.unknown_names(directory)
     }
 
     #[cfg(test)]

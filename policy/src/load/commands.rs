@@ -48,7 +48,7 @@ impl Loader<'_> {
     ) -> Option<Commands> {
         let array = reader.array(value, key)?;
         let mut entries = Entries::default();
-        for entry in array.iter() {
+        for entry in array {
             // What can't be read is noted, and the rest is read for more mistakes.
             let _ = match entry.get_ref() {
                 DeValue::String(text) => self.command_text(reader, text, entry.span(), bare, &mut entries),
@@ -95,7 +95,7 @@ impl Loader<'_> {
             return Some(());
         }
         let words = words_of(text).map_err(|error| note(reader, text, &span, error)).ok()?;
-        let Some((program, mut words)) = words.split_first().map(|(first, rest)| (first, rest)) else {
+        let Some((program, mut words)) = words.split_first() else {
             reader.mistake(span, "a command can't be empty", "write its path, or \"ALL\"");
             return None;
         };
@@ -197,9 +197,9 @@ impl Loader<'_> {
         if let Some(regex) = self.regexes.get(text) {
             return Some(Arc::clone(regex));
         }
-        let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_SIZE).nest_limit(64).build();
+        let compile = |text: &str| RegexBuilder::new(text).size_limit(REGEX_SIZE).nest_limit(64).build();
         // Alone first: `a)|(b` is a mistake, though it is none between the parentheses.
-        let built = build(text).and_then(|_| build(&format!(r"\A(?:{text})\z")));
+        let built = compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")));
         match built {
             Ok(regex) => {
                 let regex = Arc::new(regex);

@@ -100,7 +100,7 @@ impl Loader<'_> {
         }
         let bare = if effect == Effect::Deny { Bare::Refused } else { Bare::NoArguments };
         let mut keys = Keys::default();
-        for (key, value) in table.iter() {
+        for (key, value) in table {
             let name: &str = key.get_ref();
             match name {
                 "users" => keys.users = self.principals(reader, value, name, Among::Users),
@@ -130,7 +130,7 @@ impl Loader<'_> {
             ["reason", "authentication", "authenticate_as", "authentication_timeout", "approval"];
         let table = reader.table(value, "require")?;
         reader.only(table, "`require`", &KEYS, &[]);
-        for (key, value) in table.iter() {
+        for (key, value) in table {
             let name: &str = key.get_ref();
             match name {
                 "reason" => keys.reason = self.reason(reader, value),
@@ -176,7 +176,7 @@ fn grant(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<
     const KEYS: [&str; 7] = ["duration", "max_duration", "uses", "scope", "on_expiry", "grace", "leftover"];
     let table = reader.table(value, "grant")?;
     reader.only(table, "`grant`", &KEYS, &[]);
-    for (key, value) in table.iter() {
+    for (key, value) in table {
         let name: &str = key.get_ref();
         match name {
             "duration" => keys.duration = reader.duration(value, name, false),
@@ -238,7 +238,7 @@ fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Opti
     ];
     let table = reader.table(value, "restrict")?;
     reader.only(table, "`restrict`", &KEYS, &UNBUILT);
-    for (key, value) in table.iter() {
+    for (key, value) in table {
         let name: &str = key.get_ref();
         match name {
             "env_keep" => keys.env_keep = env_keep(reader, value),
@@ -272,7 +272,7 @@ fn env_keep(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<EnvPattern
 
 fn env_set(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<BTreeMap<String, String>> {
     let mut variables = BTreeMap::new();
-    for (key, value) in reader.table(value, "env_set")?.iter() {
+    for (key, value) in reader.table(value, "env_set")? {
         let name: &str = key.get_ref();
         let text = reader.string(value, name);
         let first = name.chars().next();

@@ -80,7 +80,7 @@ impl Loader<'_> {
     fn login_keys(&mut self, reader: &mut Reader<'_>, table: &DeTable<'_>) -> LoginKeys {
         let accesses = [("grant", Access::Grant), ("allow", Access::Allow), ("deny", Access::Deny)];
         let mut keys = LoginKeys::default();
-        for (key, value) in table.iter() {
+        for (key, value) in table {
             let name: &str = key.get_ref();
             match name {
                 "users" => keys.users = self.principals(reader, value, name, Among::Users),

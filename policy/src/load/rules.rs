@@ -18,8 +18,8 @@ use crate::rule::{
 
 /// The keys that only a rule has.
 const OWN: [&str; 3] = ["id", "description", "effect"];
-const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-const DURATION: Duration = Duration::from_secs(15 * 60);
+const AUTHENTICATION_TIMEOUT: Duration = Duration::from_mins(5);
+const DURATION: Duration = Duration::from_mins(15);
 const GRACE: Duration = Duration::from_secs(10);
 const SECURE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const UMASK: u32 = 0o022;

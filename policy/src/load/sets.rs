@@ -214,9 +214,9 @@ impl Loader<'_> {
     /// `[sets]` of one file.
     pub(super) fn define_sets(&mut self, reader: &mut Reader<'_>, tables: &DeTable<'_>) {
         reader.only(tables, "`[sets]`", &["users", "commands", "hosts"], &[]);
-        for (kind, sets) in tables.iter() {
+        for (kind, sets) in tables {
             let Some(sets) = reader.table(sets, "sets") else { continue };
-            for (key, value) in sets.iter() {
+            for (key, value) in sets {
                 let (name, span): (&str, _) = (key.get_ref(), key.span());
                 if !is_name(name) {
                     reader.mistake(span, format!("`{name}` is not a name for a set"), NAME);

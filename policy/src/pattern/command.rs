@@ -73,8 +73,8 @@ pub(crate) enum Side {
     Denies,
 }
 
-/// How a command matched a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a command matched a list; the smaller is preferred.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Matched {
     /// By "ALL".
     All,
@@ -104,7 +104,6 @@ impl Commands {
             .flat_map(|list| list.with_program(command, side, symbols))
             .filter_map(|pattern| pattern.arguments.matches(command, side))
             .min()
-            .map(Matched::Named)
     }
 
     /// Whether the program alone matches.
@@ -146,46 +145,55 @@ impl Commands {
 }
 
 impl Arguments {
-    /// Whether they match: `Some` with the arguments to run with, if `under` replaced any.
-    fn matches(&self, command: &Command<'_>, side: Side) -> Option<Option<Vec<Vec<u8>>>> {
+    /// How they match, if they do.
+    fn matches(&self, command: &Command<'_>, side: Side) -> Option<Matched> {
         let (given, wanted) = (command.args.len(), self.words.len());
         if given < wanted || (given > wanted && !self.rest) {
             return None;
         }
         let mut replaced: Option<Vec<Vec<u8>>> = None;
         for (at, (pattern, argument)) in self.words.iter().zip(command.args).enumerate() {
-            match pattern {
-                ArgPattern::Word(words) => words.iter().any(|word| word.matches(argument)).then_some(())?,
-                ArgPattern::Regex(regex) => regex.is_match(argument).then_some(())?,
-                ArgPattern::Under(folder) => {
-                    if let Some(path) = under(folder, argument, command, side)?
-                        && let Some(place) = replaced.get_or_insert_with(|| command.args.to_vec()).get_mut(at)
-                    {
-                        *place = path;
+            let matches = match pattern {
+                ArgPattern::Word(words) => words.iter().any(|word| word.matches(argument)),
+                ArgPattern::Regex(regex) => regex.is_match(argument),
+                ArgPattern::Under(folder) => match under(folder, argument, command, side) {
+                    Leads::Below(path) if path == *argument => true,
+                    Leads::Below(path) => {
+                        let arguments = replaced.get_or_insert_with(|| command.args.to_vec());
+                        arguments.get_mut(at).map(|place| *place = path).is_some()
                     }
-                }
+                    Leads::Elsewhere => false,
+                    Leads::Somewhere => side == Side::Denies,
+                },
+            };
+            if !matches {
+                return None;
             }
         }
-        Some(replaced)
+        Some(Matched::Named(replaced))
     }
 }
 
-/// Whether the argument leads below the folder: `Some` with what replaces it, if that differs.
-///
-/// To permit, the argument must be absolute, lead below the folder, and nothing on its way may be written by the
-/// invoking user. To deny, it is enough that it is not known to lead elsewhere.
-fn under(folder: &str, argument: &[u8], command: &Command<'_>, side: Side) -> Option<Option<Vec<u8>>> {
-    let resolved = (command.under)(argument).filter(|resolved| is_normal(&resolved.path));
-    match (side, resolved) {
-        (Side::Permits, Some(resolved))
-            if argument.starts_with(b"/")
-                && !resolved.writable
-                && is_below(&resolved.path, folder.as_bytes()) =>
-        {
-            Some(Some(resolved.path).filter(|path| path != argument))
-        }
-        (Side::Permits, _) => None,
-        (Side::Denies, Some(resolved)) => is_below(&resolved.path, folder.as_bytes()).then_some(None),
-        (Side::Denies, None) => Some(None),
+/// Where an argument leads.
+enum Leads {
+    /// To this path, below the folder.
+    Below(Vec<u8>),
+    Elsewhere,
+    /// It is not known, or not safe to say.
+    Somewhere,
+}
+
+/// Where an argument leads. To permit, it must be absolute, and nothing on its way may be written by the invoking
+/// user. To deny, neither matters.
+fn under(folder: &str, argument: &[u8], command: &Command<'_>, side: Side) -> Leads {
+    let Some(resolved) = (command.under)(argument).filter(|resolved| is_normal(&resolved.path)) else {
+        return Leads::Somewhere;
+    };
+    if !is_below(&resolved.path, folder.as_bytes()) {
+        return Leads::Elsewhere;
     }
+    if side == Side::Permits && (!argument.starts_with(b"/") || resolved.writable) {
+        return Leads::Somewhere;
+    }
+    Leads::Below(resolved.path)
 }

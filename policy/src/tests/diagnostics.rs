@@ -38,7 +38,7 @@ duration = "15 minutes"
     .unwrap_err();
     assert_shown(
         &found.render(),
-        r##"error: the rule `a` has no `users`
+        r#"error: the rule `a` has no `users`
  --> /etc/jit-sudo/policy.d/10-test.toml:3:1
   |
 3 | [[rule]]
@@ -77,7 +77,7 @@ error: `duration`: not a duration
   |            ^^^^^^^^^^^^
   |
   = help: write it as 90s, 15m, 1h30m or 7d
-"##,
+"#,
     );
 }
 
@@ -88,7 +88,7 @@ fn an_id_that_is_used_twice_is_shown_in_both_places() {
     let found = Policy::load(&[file("10-a.toml", rule), file("20-b.toml", rule)], &AsWritten).unwrap_err();
     assert_shown(
         &found.render(),
-        r##"error: the id `a` is used twice
+        r#"error: the id `a` is used twice
  --> /etc/jit-sudo/policy.d/20-b.toml:3:6
   |
 3 | id = "a"
@@ -100,7 +100,7 @@ fn an_id_that_is_used_twice_is_shown_in_both_places() {
   |      --- first here
   |
   = help: an id is unique over all files: audit and messages name the rule by it
-"##,
+"#,
     );
 }
 
@@ -109,7 +109,7 @@ fn what_is_not_toml_is_shown_too() {
     let found = load("[[rule]]\nid = \"a\nusers = []]\n[[rule]]\nx = = 1\n").unwrap_err();
     assert_shown(
         &found.render(),
-        r##"error: invalid basic string, expected `"`
+        r#"error: invalid basic string, expected `"`
  --> /etc/jit-sudo/policy.d/10-test.toml:3:8
   |
 3 | id = "a
@@ -132,7 +132,7 @@ error: unexpected key or value, expected newline, `#`
   |
 6 | x = = 1
   |       ^
-"##,
+"#,
     );
 }
 

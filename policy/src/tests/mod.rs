@@ -1,5 +1,6 @@
 //! Tests of the whole crate: policies as text, requests as short expressions.
 
+mod commands;
 mod decide;
 mod diagnostics;
 mod explain;
@@ -8,3 +9,4 @@ mod mistakes;
 mod properties;
 mod scale;
 mod support;
+mod whole;

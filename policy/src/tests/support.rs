@@ -1,6 +1,7 @@
 //! A small world: alice and her groups, requests built from defaults, decisions as one line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::{
@@ -174,4 +175,32 @@ fn line(decision: &Decision<'_>) -> String {
             format!("deny: {why}{}", if denial.has_rules { "" } else { " (has none)" })
         }
     }
+}
+
+/// A rule for everyone, on everything, with these keys instead or added.
+pub(crate) fn allow(keys: &str) -> Policy {
+    let mut text = "[[rule]]\nid = \"r\"\n".to_owned();
+    for (key, value) in [("users", "[\"ALL\"]"), ("commands", "[\"ALL\"]"), ("run_as", "[\"ALL\"]")] {
+        if !keys.lines().any(|line| line.starts_with(&format!("{key} ="))) {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+    }
+    policy(&(text + keys))
+}
+
+/// Everything is allowed; a deny with these keys, for everyone, on everything else.
+pub(crate) fn deny(keys: &str) -> Policy {
+    let mut text = "[[rule]]\nid = \"all\"\nusers = [\"ALL\"]\nrun_as = [\"ALL\"]\nrun_as_groups = [\"ALL\"]\ncommands = [\"ALL\"]\n[[rule]]\nid = \"d\"\neffect = \"deny\"\n".to_owned();
+    for (key, value) in [("users", "[\"ALL\"]"), ("commands", "[\"ALL\"]")] {
+        if !keys.lines().any(|line| line.starts_with(&format!("{key} ="))) {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+    }
+    policy(&(text + keys))
+}
+
+pub(crate) fn asked(change: impl FnOnce(&mut Ask)) -> Ask {
+    let mut ask = Ask::default();
+    change(&mut ask);
+    ask
 }
