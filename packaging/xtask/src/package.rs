@@ -104,6 +104,7 @@ fn items(programs: &Programs, triplet: &str) -> Done<Vec<Item>> {
         item(own("sysusers.d/jit-sudo.conf"), "usr/lib/sysusers.d/jit-sudo.conf", 0o644),
         item(own("tmpfiles.d/jit-sudo.conf"), "usr/lib/tmpfiles.d/jit-sudo.conf", 0o644),
         item(own("deb/copyright"), "usr/share/doc/jit-sudo/copyright", 0o644),
+        item(own("deb/lintian-overrides"), "usr/share/lintian/overrides/jit-sudo", 0o644),
         item(own("deb/changelog"), "usr/share/doc/jit-sudo/changelog", 0o644),
     ];
     for (folder, to) in [("systemd", "usr/lib/systemd/system"), ("policy.d", "usr/lib/jit-sudo/policy.d")] {
@@ -158,7 +159,6 @@ fn dependencies(root: &Path, programs: &Programs) -> Done<String> {
     let depends = found.lines().find_map(|line| line.strip_prefix("shlibs:Depends="));
     let depends = depends.ok_or_else(|| format!("dpkg-shlibdeps said: {found}"))?;
     let _ = fs::remove_dir_all(&folder);
-    // Packages of libpam changed their name on the way to 64-bit time, nowhere that this package goes.
     Ok(depends.to_owned())
 }
 
