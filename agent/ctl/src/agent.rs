@@ -1,0 +1,63 @@
+//! The talk with the agent: one request, one response.
+
+use std::io;
+use std::path::Path;
+
+use jit_protocol::client::Connection;
+use jit_protocol::frame::Kind;
+use jit_protocol::request::{Envelope, Request};
+use jit_protocol::response::Response;
+use jit_protocol::{Bytes, paths};
+
+use crate::failure::Failure;
+
+const STATUS: &str = "systemctl status jit-agentd";
+
+/// Asks the agent. A refusal of its is a failure.
+pub(crate) fn ask(request: Request) -> Result<Response, Failure> {
+    let connection = Connection::open(Path::new(paths::AGENT_SOCKET)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new("the agent is not running", STATUS),
+        io::ErrorKind::PermissionDenied => {
+            Failure::new(format!("{} is not root's to answer at", paths::AGENT_SOCKET), STATUS)
+        }
+        _ => Failure::new(format!("the agent cannot be reached: {error}"), STATUS),
+    })?;
+    ask_over(&connection, request)
+}
+
+/// As [`ask`], over a connection that is open.
+pub(crate) fn ask_over(connection: &Connection, request: Request) -> Result<Response, Failure> {
+    let response = talk(connection, request).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Failure::new("the agent speaks another protocol than this program", STATUS),
+        _ => Failure::new("the agent closed the connection without an answer", STATUS),
+    })?;
+    match response {
+        Response::Refused { what, hint } => Err(Failure::new(what, hint)),
+        other => Ok(other),
+    }
+}
+
+/// The agent answered, but not to what was asked.
+pub(crate) fn unexpected() -> Failure {
+    Failure::new("the agent answered something else than was asked", STATUS)
+}
+
+fn talk(connection: &Connection, request: Request) -> io::Result<Response> {
+    let nonce = if connection.expects_challenge() { Some(challenge(connection)?) } else { None };
+    let text = serde_json::to_vec(&Envelope::new(request, nonce))?;
+    // An agent that says no before it has read all has said so when the sending fails.
+    let sent = connection.send_text(&text);
+    let answer = connection.receive_text();
+    match (sent, answer) {
+        (_, Ok(answer)) => Ok(serde_json::from_slice(&answer)?),
+        (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+    }
+}
+
+fn challenge(connection: &Connection) -> io::Result<Bytes> {
+    let (frame, _) = connection.receive_frame()?;
+    match frame.kind {
+        Kind::Challenge => Ok(Bytes::from(frame.first.as_slice())),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}

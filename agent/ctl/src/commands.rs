@@ -1,0 +1,9 @@
+//! The commands, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod grants;
+pub(crate) mod policy;
+pub(crate) mod reload;
+pub(crate) mod revoke;
+pub(crate) mod sessions;
+pub(crate) mod status;

@@ -1,0 +1,153 @@
+//! Standard output: text, tables and JSON, with everything from outside escaped.
+
+use std::io::{self, Write};
+
+use jit_protocol::{Bytes, escape, escape_lines};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Where results go.
+pub(crate) struct Output {
+    to: Box<dyn Write>,
+}
+
+impl Output {
+    /// Standard output.
+    pub(crate) fn standard() -> Self {
+        Self { to: Box::new(io::BufWriter::new(anstream::stdout())) }
+    }
+
+    /// One or more lines.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.to, "{}", escape_lines(text))?)
+    }
+
+    /// A value as JSON, for programs: in ASCII but for text, which serde escapes.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+        Ok(writeln!(self.to, "{}", ascii(&text))?)
+    }
+
+    /// Rows in columns as wide as their widest cell, under their titles; without rows `none`.
+    pub(crate) fn table(&mut self, titles: &[&str], rows: &[Vec<String>], none: &str) -> Result<(), Failure> {
+        if rows.is_empty() {
+            return self.text(none);
+        }
+        let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(|cell| escape(cell.as_bytes())).collect())
+            .collect();
+        let all = || std::iter::once(&titles).chain(&rows);
+        let widths: Vec<usize> = (0..titles.len())
+            .map(|column| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+            .collect();
+        for row in all() {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count().min(*width)));
+            }
+            writeln!(self.to, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Writes out what is left.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        Ok(self.to.flush()?)
+    }
+}
+
+/// A command on one line, each argument distinct: those with blanks, quotes or nothing in them in quotes. For [`Output::table`],
+/// which escapes it.
+pub(crate) fn command_line(command: &[Bytes]) -> String {
+    let quoted = |argument: &Bytes| {
+        let text = argument.to_string_lossy();
+        let plain = !text.is_empty() && !text.contains([' ', '"', '\'']);
+        if plain { text } else { format!("'{text}'") }
+    };
+    command.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// JSON that steers no terminal: characters beyond ASCII as `\u` and four digits.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, ' '..='~' | '\n') {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// An output that a test can read.
+    #[derive(Clone, Default)]
+    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Captured {
+        pub(crate) fn output(&self) -> Output {
+            Output { to: Box::new(self.clone()) }
+        }
+
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let captured = Captured::default();
+        let rows = [vec!["1".to_owned(), "grüße".to_owned(), "x".to_owned()], vec!["22".to_owned(), String::new(), "y".to_owned()]];
+        captured.output().table(&["ID", "B", "C"], &rows, "none").unwrap();
+        assert_eq!(captured.text(), "ID  B      C\n1   grüße  x\n22         y\n");
+    }
+
+    #[test]
+    fn an_empty_table_says_so() {
+        let captured = Captured::default();
+        captured.output().table(&["ID"], &[], "no live grants").unwrap();
+        assert_eq!(captured.text(), "no live grants\n");
+    }
+
+    #[test]
+    fn nothing_from_outside_steers_the_terminal() {
+        let captured = Captured::default();
+        let evil = "a\x1b[2J\n\u{202e}\u{9b}b";
+        captured.output().table(&["ID"], &[vec![evil.to_owned()]], "").unwrap();
+        captured.output().text(evil).unwrap();
+        captured.output().json(&[evil]).unwrap();
+        let text = captured.text();
+        assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
+        assert!(text.contains("a\\x1b[2J\\n\\u{202e}\\u{9b}b"));
+        let json = text.split_once('[').map(|_| text.rsplit_once("\n[").unwrap().1).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<String>>(&format!("[{json}")).unwrap(), [evil]);
+    }
+
+    #[test]
+    fn each_argument_of_a_command_is_seen_as_one() {
+        let command = ["/usr/bin/id", "two words", "", "it's"].map(Bytes::from);
+        assert_eq!(command_line(&command), "/usr/bin/id 'two words' '' 'it's'");
+    }
+}
