@@ -80,10 +80,11 @@ impl Terminal {
         Self { master, child, what, incoming, screen: Vec::new(), seen: 0, started, echo: false, printed: 0 }
     }
 
-    /// Copies the screen to our own stdout as it comes, for a person who watches.
+    /// Copies what appears from now on to our own stdout as it comes, for a person who watches.
     #[must_use]
     pub fn echoing(mut self) -> Self {
         self.echo = true;
+        self.printed = self.screen.len();
         self
     }
 

@@ -34,9 +34,11 @@ pub(crate) fn play() -> Done {
     alice.sees("uid=0(root)")?.at_the_prompt()?;
 
     headline("Elevated again", "same terminal, within minutes: no password");
+    alice.waits();
     alice.types("jit-sudo id -un")?.sees("root")?.at_the_prompt()?;
 
     headline("Until it expires", "a grant of five seconds, and a command that would take a thousand");
+    alice.waits();
     let started = Instant::now();
     alice.types("jit-sudo sleep 1000")?.at_the_prompt()?;
     alice.status_is_not_zero()?;
@@ -45,6 +47,7 @@ pub(crate) fn play() -> Done {
     nothing_sleeps("1000")?;
 
     headline("Revoked", "a grant is ended early, and with it what runs");
+    alice.waits();
     alice.types("jit-sudo sleep 2000")?;
     let end = Instant::now() + PATIENCE;
     while read(command(&["pgrep", "-f", "^sleep 2000"])).is_err() && Instant::now() < end {
@@ -108,9 +111,14 @@ impl Shell {
             .terminal
             .type_line(&format!("bind 'set enable-bracketed-paste off' 2>/dev/null; PS1='{user}@''demo$ '"));
         shell.at_the_prompt()?;
-        print!("{}", shell.prompt);
         shell.terminal = shell.terminal.echoing();
+        shell.waits();
         Ok(shell)
+    }
+
+    /// Shows its prompt again, below a headline.
+    fn waits(&self) {
+        print!("{}", self.prompt);
     }
 
     fn types(&mut self, line: &str) -> Done<&mut Self> {
