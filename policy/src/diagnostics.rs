@@ -74,7 +74,11 @@ impl Diagnostics {
         text
     }
 
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    /// Keeps a mistake; control characters that its message quotes from a file are escaped.
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        if diagnostic.message.contains(char::is_control) {
+            diagnostic.message = diagnostic.message.escape_debug().to_string();
+        }
         if self.found.len() < MOST {
             self.found.push(diagnostic);
         } else {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::account::{Account, Directory, Group, Host, LookupFailed};
 use crate::decision::{Candidate, Decision, Denial, Why};
 use crate::index::Half;
-use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol};
+use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol, is_normal};
 use crate::policy::Core;
 use crate::request::Request;
 use crate::rule::{Effect, Rule};
@@ -263,6 +263,11 @@ impl Core {
     ) -> Result<Decision<'p>, LookupFailed> {
         if has_invalid_id(request) {
             return Ok(Decision::Deny(Denial { has_rules: false, why: Why::InvalidId }));
+        }
+        if !is_normal(request.command.path) {
+            // A path that is not resolved could slip by a deny.
+            let has_rules = self.has_any_rule(request.user, request.host, request.now, directory)?;
+            return Ok(Decision::Deny(Denial { has_rules, why: Why::NoRuleMatches }));
         }
         let mut why = None;
         for core in [self].into_iter().chain(denies.iter().map(|core| &**core)) {

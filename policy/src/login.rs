@@ -138,7 +138,10 @@ impl Core {
         user: &Account,
         directory: &dyn Directory,
     ) -> Result<bool, LookupFailed> {
-        let entries = self.members(&rule.users).filter(|entry| *entry != Principal::All || user.uid != 0);
+        if user.uid != 0 {
+            return self.is_one_of(user, &rule.users, directory);
+        }
+        let entries = self.members(&rule.users).filter(|entry| *entry != Principal::All);
         self.is_one_of(user, &Principals::new(entries.collect()), directory)
     }
 }

@@ -102,7 +102,8 @@ impl Policy {
 
     /// How a rule of this policy reads.
     pub fn text_of(&self, rule: &Rule) -> RuleText {
-        self.core.text_of(rule)
+        let owns = |core: &&Arc<Core>| core.rules.as_ptr_range().contains(&std::ptr::from_ref(rule));
+        self.denies.iter().find(owns).unwrap_or(&self.core).text_of(rule)
     }
 
     /// Decides. Pure: the same question has the same answer.

@@ -37,7 +37,8 @@ pub struct Target<'a> {
 pub struct Command<'a> {
     /// The name that was asked for, made absolute, its folder resolved, its last component not.
     pub path: &'a [u8],
-    /// The file it leads to, all links followed; `None` if there is none or it is not known.
+    /// The file it leads to, all links followed; `None` if there is none. If that can't be told, refuse the request:
+    /// a deny could be missed.
     pub leads_to: Option<&'a [u8]>,
     /// The arguments after the program's name.
     pub args: &'a [Vec<u8>],

@@ -152,3 +152,11 @@ fn a_program_is_the_name_that_was_asked_for_and_in_a_deny_also_the_file() {
     assert!(!vi.is_permitted(&except("/bin/vi")));
     assert!(vi.is_permitted(&except("/bin/view")));
 }
+
+#[test]
+fn a_path_that_is_not_resolved_is_never_permitted() {
+    for path in ["usr/bin/id", "", "/", "/usr/bin/../bin/id", "/usr//bin/id", "/usr/bin/"] {
+        let permitted = Ask { path: path.into(), ..Ask::default() }.is_permitted(&allow(""));
+        assert_eq!(permitted, path == "/", "{path:?}");
+    }
+}

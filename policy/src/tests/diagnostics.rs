@@ -152,3 +152,9 @@ fn of_a_long_line_the_part_with_the_mistake_is_shown() {
 "##,
     );
 }
+
+#[test]
+fn what_a_message_quotes_from_a_file_cannot_steer_a_terminal() {
+    let found = load("\"a\\u001b[31m\" = 1").unwrap_err().render();
+    assert!(!found.contains('\u{1b}'), "{found}");
+}

@@ -114,6 +114,13 @@ fn the_denies_of_a_refused_policy_apply_to_the_old_one() {
     assert_eq!(Ask::to_run("/b/y").decide(&merged), "permit r");
     assert_eq!(Ask::to_run("/b/z").decide(&merged), "permit r");
     assert_eq!(merged.digest(), old.digest());
+    Ask::to_run("/b/x").with(|request| {
+        let Ok(Decision::Deny(denial)) = merged.evaluate(request, &super::support::Groups::default()) else {
+            panic!()
+        };
+        let crate::Why::DeniedBy(rule) = denial.why else { panic!() };
+        assert_eq!(merged.text_of(rule).commands, ["/b/x **"]);
+    });
 }
 
 #[test]
