@@ -35,13 +35,13 @@ impl Output {
             return self.text(none);
         }
         let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
-        let rows: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| row.iter().map(|cell| escape(cell.as_bytes())).collect())
-            .collect();
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| escape(cell.as_bytes())).collect()).collect();
         let all = || std::iter::once(&titles).chain(&rows);
         let widths: Vec<usize> = (0..titles.len())
-            .map(|column| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+            .map(|column| {
+                all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
             .collect();
         for row in all() {
             let mut line = String::new();
@@ -78,9 +78,8 @@ fn ascii(json: &str) -> String {
         if matches!(character, ' '..='~' | '\n') {
             text.push(character);
         } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
-            }
+            let escape = |unit: &mut u16| format!("\\u{unit:04x}");
+            text.extend(character.encode_utf16(&mut [0; 2]).iter_mut().map(escape));
         }
     }
     text
@@ -119,7 +118,10 @@ pub(crate) mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let captured = Captured::default();
-        let rows = [vec!["1".to_owned(), "grüße".to_owned(), "x".to_owned()], vec!["22".to_owned(), String::new(), "y".to_owned()]];
+        let rows = [
+            vec!["1".to_owned(), "grüße".to_owned(), "x".to_owned()],
+            vec!["22".to_owned(), String::new(), "y".to_owned()],
+        ];
         captured.output().table(&["ID", "B", "C"], &rows, "none").unwrap();
         assert_eq!(captured.text(), "ID  B      C\n1   grüße  x\n22         y\n");
     }

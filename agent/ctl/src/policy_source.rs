@@ -43,7 +43,10 @@ impl Installed {
     /// The files with another folder in the place of the administrator's. Whose that is does not matter yet.
     pub(crate) fn sources_with_folder(&self, folder: &Path) -> Result<Vec<Source>, Failure> {
         if !folder.is_dir() {
-            return Err(Failure::new(format!("{} is not a folder", folder.display()), "use --file for one file"));
+            return Err(Failure::new(
+                format!("{} is not a folder", folder.display()),
+                "use --file for one file",
+            ));
         }
         read_selected(&self.checked(&self.vendor)?, &Drawer::Plain(folder.to_owned()))
     }
@@ -83,7 +86,7 @@ impl Installed {
         struct Host {
             tags: Vec<String>,
         }
-        let Some(text) = policy_files::read_file(&self.settings, self.owner).map_err(refused)? else {
+        let Some(text) = policy_files::read_file(&self.settings, self.owner)? else {
             return Ok(Vec::new());
         };
         toml::from_str::<Settings>(&text).map(|settings| settings.host.tags).map_err(|error| {
@@ -92,9 +95,8 @@ impl Installed {
     }
 
     fn checked(&self, folder: &Path) -> Result<Drawer, Failure> {
-        Ok(CheckedFolder::open(folder, self.owner).map_err(refused)?.map_or(Drawer::Absent, |checked| {
-            Drawer::Checked(folder.to_owned(), checked)
-        }))
+        Ok(CheckedFolder::open(folder, self.owner)?
+            .map_or(Drawer::Absent, |checked| Drawer::Checked(folder.to_owned(), checked)))
     }
 }
 
@@ -138,8 +140,10 @@ impl Drawer {
         match self {
             Self::Absent => Ok(Vec::new()),
             Self::Checked(_, folder) => {
-                let entries = folder.entries().map_err(refused)?.into_iter();
-                Ok(entries.map(|entry| DropIn { name: entry.name, is_null_link: entry.is_null_link }).collect())
+                let entries = folder.entries()?.into_iter();
+                Ok(entries
+                    .map(|entry| DropIn { name: entry.name, is_null_link: entry.is_null_link })
+                    .collect())
             }
             Self::Plain(path) => {
                 let failed = |error| Failure::new(format!("{} cannot be read: {error}", path.display()), "");
@@ -159,7 +163,7 @@ impl Drawer {
     fn read(&self, name: String) -> Result<Source, Failure> {
         let (path, text) = match self {
             Self::Absent => return Err(Failure::new(format!("{name} is gone"), "try again")),
-            Self::Checked(path, folder) => (path.join(&name), folder.read(&name).map_err(refused)?),
+            Self::Checked(path, folder) => (path.join(&name), folder.read(&name)?),
             Self::Plain(path) => (path.join(&name), read_plain(&path.join(&name))?),
         };
         Ok(Source { name, path: path.display().to_string(), text })
@@ -218,6 +222,8 @@ fn names(text: &str) -> BTreeSet<String> {
     names
 }
 
-fn refused(file: RefusedFile) -> Failure {
-    Failure::new(file.to_string(), file.problem.hint())
+impl From<RefusedFile> for Failure {
+    fn from(file: RefusedFile) -> Self {
+        Self::new(file.to_string(), file.problem.hint())
+    }
 }

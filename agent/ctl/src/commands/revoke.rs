@@ -61,7 +61,9 @@ mod tests {
         assert_eq!(read(&["g1"]), Some(request::Revoke::Grant("g1".to_owned())));
         assert_eq!(read(&["--user", "#1000"]), Some(request::Revoke::User("#1000".to_owned())));
         assert_eq!(read(&["--all"]), Some(request::Revoke::All));
-        for line in [&[][..], &["g1", "--all"], &["--user", "a", "--all"], &["g1", "--user", "a"], &["g1", "g2"]] {
+        for line in
+            [&[][..], &["g1", "--all"], &["--user", "a", "--all"], &["g1", "--user", "a"], &["g1", "g2"]]
+        {
             assert_eq!(read(line), None, "{line:?}");
         }
     }

@@ -79,15 +79,10 @@ mod tests {
         let captured = Captured::default();
         let list = [session(false), session(true)];
         Sessions { all: false, json: false }.show(&list, &mut captured.output()).unwrap();
-        snapbox::assert_data_eq!(
-            captured.text(),
-            snapbox::str![[r#"
-ID  GRANT  USER   TARGET  TTY  STARTED               ENDS                  STATE      COMMAND
+        let expected = r"ID  GRANT  USER   TARGET  TTY  STARTED               ENDS                  STATE      COMMAND
 s1  g1     alice  root    -    2026-01-01T00:00:00Z  2026-01-01T00:15:00Z  runs       /usr/bin/sleep '1 h\x1b[2J'
 s1  g1     alice  root    -    2026-01-01T00:00:00Z  2026-01-01T00:15:00Z  left over  /usr/bin/sleep '1 h\x1b[2J'
-
-"#]]
-            .raw()
-        );
+";
+        assert_eq!(captured.text(), expected);
     }
 }

@@ -79,13 +79,17 @@ impl Show {
 
     fn wants(&self, record: &Record) -> bool {
         let is_user = |wanted: &String| {
-            record.user.as_ref().is_some_and(|user| user.name == *wanted || format!("#{}", user.uid) == *wanted)
+            record
+                .user
+                .as_ref()
+                .is_some_and(|user| user.name == *wanted || format!("#{}", user.uid) == *wanted)
         };
         let is_event = |wanted: &String| names(wanted, record.event);
         let is_session =
             |wanted: &String| record.session.as_ref().is_some_and(|id| id.starts_with(wanted.as_str()));
         // A time that cannot be read is shown rather than hidden.
-        let is_since = |since: &Timestamp| Timestamp::from_str(&record.time).map_or(true, |time| time >= *since);
+        let is_since =
+            |since: &Timestamp| Timestamp::from_str(&record.time).map_or(true, |time| time >= *since);
         self.user.as_ref().is_none_or(is_user)
             && self.event.as_ref().is_none_or(is_event)
             && self.session.as_ref().is_none_or(is_session)
@@ -97,7 +101,11 @@ fn row(line: &Line) -> Vec<String> {
     let record = &line.record;
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let command: Vec<Bytes> = record.command.iter().map(|text| Bytes::from(text.as_bytes())).collect();
-    let result = [record.result.clone(), record.exit.map(exit), record.reason.as_ref().map(|why| format!("reason: {why}"))];
+    let result = [
+        record.result.clone(),
+        record.exit.map(exit),
+        record.reason.as_ref().map(|why| format!("reason: {why}")),
+    ];
     vec![
         line.seq.to_string(),
         record.time.clone(),
@@ -106,7 +114,10 @@ fn row(line: &Line) -> Vec<String> {
         text(&record.target.as_ref().map(|target| target.user.clone())),
         text(&record.rule),
         text(&record.session.as_ref().map(|id| id.chars().take(8).collect())),
-        text(&Some(result.into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())),
+        text(
+            &Some(result.into_iter().flatten().collect::<Vec<_>>().join("; "))
+                .filter(|text| !text.is_empty()),
+        ),
         command_line(&command),
     ]
 }
@@ -134,5 +145,6 @@ fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(duration) = jit_policy::parse_duration(text) {
         return Timestamp::now().checked_sub(duration).map_err(|_| "that is before time began".to_owned());
     }
-    Timestamp::from_str(text).map_err(|_| "neither a time like 2026-01-31T18:00:00Z nor a duration like 2h".to_owned())
+    Timestamp::from_str(text)
+        .map_err(|_| "neither a time like 2026-01-31T18:00:00Z nor a duration like 2h".to_owned())
 }

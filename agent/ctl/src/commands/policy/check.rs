@@ -33,6 +33,10 @@ impl Check {
         };
         let policy = policy_source::load(&sources)?;
         let rules = policy.rules().count();
-        output.text(&format!("the policy is valid: {rules} rules in {} files, digest {}", sources.len(), policy.digest()))
+        output.text(&format!(
+            "the policy is valid: {rules} rules in {} files, digest {}",
+            sources.len(),
+            policy.digest()
+        ))
     }
 }

@@ -6,7 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::Args;
 use jit_policy::{
-    Account, Asked, Command, Directory, Explanation, Group, Host, LookupFailed, Policy, Request, Resolved, Target,
+    Account, Asked, Command, Directory, Explanation, Group, Host, LookupFailed, Policy, Request, Resolved,
+    Target,
 };
 use jit_protocol::escape;
 use jit_sys::account::{self, NameOrId};
@@ -100,7 +101,8 @@ impl Explain {
         if name.contains(&b'/') {
             return Ok(vec![Program::at(this, absolute(name)?)?]);
         }
-        let mut secure_paths: Vec<&str> = policy.rules().map(|rule| rule.restrict.secure_path.as_str()).collect();
+        let mut secure_paths: Vec<&str> =
+            policy.rules().map(|rule| rule.restrict.secure_path.as_str()).collect();
         secure_paths.push(SECURE_PATH);
         secure_paths.dedup();
         let mut programs: Vec<Program> = Vec::new();
@@ -118,7 +120,10 @@ impl Explain {
 
     fn not_found(&self) -> Failure {
         let name = self.command.first().map(|name| escape(name.as_bytes())).unwrap_or_default();
-        Failure::new(format!("{name}: command not found"), "name it by its path to explain one that is not on this host")
+        Failure::new(
+            format!("{name}: command not found"),
+            "name it by its path to explain one that is not on this host",
+        )
     }
 }
 
@@ -137,7 +142,11 @@ impl Program {
         }
     }
 
-    fn command<'a>(&'a self, args: &'a [Vec<u8>], under: &'a dyn Fn(&[u8]) -> Option<Resolved>) -> Command<'a> {
+    fn command<'a>(
+        &'a self,
+        args: &'a [Vec<u8>],
+        under: &'a dyn Fn(&[u8]) -> Option<Resolved>,
+    ) -> Command<'a> {
         Command {
             path: &self.path,
             leads_to: self.found.as_ref().map(|found| found.leads_to.as_slice()),
@@ -175,7 +184,8 @@ fn user(text: &str) -> Result<Account, Failure> {
     };
     let found = looked_up.map_err(|failed| Failure::new(failed.to_string(), ""))?;
     let found = found.ok_or_else(|| Failure::new(format!("there is no user {text} on this host"), ""))?;
-    let aliases = account::aliases(found.uid, &found.name).map_err(|failed| Failure::new(failed.to_string(), ""))?;
+    let aliases =
+        account::aliases(found.uid, &found.name).map_err(|failed| Failure::new(failed.to_string(), ""))?;
     let names = std::iter::once(found.name).chain(aliases).collect();
     Ok(Account { uid: found.uid, gid: found.gid, names, groups: found.groups })
 }
@@ -183,9 +193,8 @@ fn user(text: &str) -> Result<Account, Failure> {
 fn group(text: &str) -> Result<Group, Failure> {
     let looked_up = match account::parse_name_or_id(text) {
         Some(NameOrId::Name(name)) => account::group_by_name(&name),
-        Some(NameOrId::Id(gid)) => account::group_by_gid(gid).map(|group| {
-            group.or(Some(account::GroupEntry { name: String::new(), gid }))
-        }),
+        Some(NameOrId::Id(gid)) => account::group_by_gid(gid)
+            .map(|group| group.or(Some(account::GroupEntry { name: String::new(), gid }))),
         None => return Err(Failure::new(format!("{text} is no group's name or #gid"), "")),
     };
     let found = looked_up.map_err(|failed| Failure::new(failed.to_string(), ""))?;

@@ -1,1 +1,250 @@
-//! Tests.
+//! Check and explain over folders that the test fills, with accounts that every host has.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::check::Check;
+use super::explain::Explain;
+use crate::failure::Failure;
+use crate::output::tests::Captured;
+use crate::policy_source::Installed;
+
+/// A host's policy folders.
+struct Host {
+    root: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let host = Self { root: tempfile::tempdir().unwrap() };
+        for folder in ["", "etc", "etc/policy.d", "usr", "usr/policy.d"] {
+            let path = host.root.path().join(folder);
+            fs::create_dir_all(&path).unwrap();
+            fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        host
+    }
+
+    fn write(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.root.path().join(path);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        path
+    }
+
+    fn installed(&self) -> Installed {
+        Installed {
+            etc: self.root.path().join("etc/policy.d"),
+            vendor: self.root.path().join("usr/policy.d"),
+            settings: self.root.path().join("etc/agent.toml"),
+            owner: rustix::process::geteuid().as_raw(),
+        }
+    }
+
+    /// What is printed; an error with what is told.
+    fn check(
+        &self,
+        file: Option<PathBuf>,
+        name: Option<&str>,
+        folder: Option<PathBuf>,
+    ) -> Result<String, String> {
+        let captured = Captured::default();
+        let check = Check { file, name: name.map(str::to_owned), folder };
+        told(check.run(&self.installed(), &mut captured.output())).map(|()| captured.text())
+    }
+
+    fn explain(&self, user: &str, command: &[&str], change: impl FnOnce(&mut Explain)) -> (bool, String) {
+        let captured = Captured::default();
+        let mut explain = Explain {
+            user: user.to_owned(),
+            host: None,
+            target: None,
+            group: None,
+            json: false,
+            command: command.iter().map(OsString::from).collect(),
+        };
+        change(&mut explain);
+        match explain.run(&self.installed(), &mut captured.output()) {
+            Ok(()) => (true, captured.text()),
+            Err(Failure::Told) => (false, captured.text()),
+            Err(other) => (false, told(Err(other)).unwrap_err()),
+        }
+    }
+}
+
+fn told(result: Result<(), Failure>) -> Result<(), String> {
+    result.map_err(|failure| match failure {
+        Failure::Refused { what, hint } => format!("{what}\nhint: {hint}"),
+        other => format!("{other:?}"),
+    })
+}
+
+fn rule(id: &str, more: &str) -> String {
+    format!(
+        "schema = 1\n[[rule]]\nid = \"{id}\"\nusers = [\"root\"]\ncommands = [\"/usr/bin/env **\"]\n{more}\n"
+    )
+}
+
+#[test]
+fn what_is_installed_is_checked_as_the_agent_would_find_it() {
+    let host = Host::new();
+    assert!(
+        host.check(None, None, None).unwrap().starts_with("the policy is valid: 0 rules in 0 files, digest ")
+    );
+    host.write("usr/policy.d/10-root.toml", &rule("root", ""));
+    host.write("usr/policy.d/20-admins.toml", "nonsense");
+    symlink("/dev/null", host.root.path().join("etc/policy.d/20-admins.toml")).unwrap();
+    host.write("etc/policy.d/30-web.toml", &rule("web", ""));
+    host.write("etc/policy.d/30-web.toml.dpkg-old", "nonsense");
+    assert!(host.check(None, None, None).unwrap().starts_with("the policy is valid: 2 rules in 2 files"));
+}
+
+#[test]
+fn a_mistake_is_shown_with_file_line_and_caret() {
+    let host = Host::new();
+    let file = host.write("etc/policy.d/web.toml", &rule("web", "usres = []"));
+    let mistake = host.check(None, None, None).unwrap_err();
+    assert!(mistake.starts_with("the policy has 1 mistake\n"), "{mistake}");
+    assert!(mistake.contains(&format!("{}:6", file.display())) && mistake.contains('^'), "{mistake}");
+}
+
+#[test]
+fn an_installed_file_that_the_agent_would_not_believe_is_a_mistake() {
+    let host = Host::new();
+    let file = host.write("etc/policy.d/web.toml", &rule("web", ""));
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+    let refused = host.check(None, None, None).unwrap_err();
+    assert!(
+        refused.contains("can be written by others") && refused.ends_with("hint: chmod go-w"),
+        "{refused}"
+    );
+}
+
+// interface.md: "F may have any name; it is checked as if it stood under `--name` in the folder"
+#[test]
+fn a_file_takes_the_place_of_the_one_that_it_is_named_after() {
+    let host = Host::new();
+    host.write("usr/policy.d/10-root.toml", &rule("root", ""));
+    host.write("etc/policy.d/web.toml", &rule("web", ""));
+    let new = host.write("ansible-tmp-1234", &rule("other", ""));
+    fs::set_permissions(&new, PermissionsExt::from_mode(0o666)).unwrap();
+    for (name, rules) in [("web.toml", 2), ("10-root.toml", 2), ("new.toml", 3)] {
+        let valid = host.check(Some(new.clone()), Some(name), None).unwrap();
+        assert!(valid.starts_with(&format!("the policy is valid: {rules} rules")), "{name}: {valid}");
+    }
+    for name in ["web.toml~", ".web.toml", "web", "../web.toml", "web.toml.dpkg-new"] {
+        let refused = host.check(Some(new.clone()), Some(name), None).unwrap_err();
+        assert!(refused.contains("is no policy file"), "{name}: {refused}");
+    }
+}
+
+// interface.md: "without, ids of one installed file that F repeats are taken as replaced"
+#[test]
+fn without_a_name_a_file_replaces_the_one_whose_names_it_repeats() {
+    let host = Host::new();
+    host.write("etc/policy.d/web.toml", &rule("web", ""));
+    host.write("etc/policy.d/db.toml", "schema = 1\n[sets.users]\ndba = [\"root\"]\n");
+    let again = host.write("tmp1", &rule("web", "description = \"new\""));
+    assert!(
+        host.check(Some(again), None, None).unwrap().starts_with("the policy is valid: 1 rules in 2 files")
+    );
+    let set = host.write("tmp2", "schema = 1\n[sets.users]\ndba = [\"#0\"]\n");
+    assert!(host.check(Some(set), None, None).is_ok());
+    let other = host.write("tmp3", &rule("other", ""));
+    assert!(
+        host.check(Some(other), None, None).unwrap().starts_with("the policy is valid: 2 rules in 3 files")
+    );
+    let both = host.write("tmp4", &format!("{}\n[sets.users]\ndba = [\"#0\"]\n", rule("web", "")));
+    let refused = host.check(Some(both), None, None).unwrap_err();
+    assert!(refused.contains("mistakes"), "names of two files: {refused}");
+}
+
+#[test]
+fn a_folder_is_checked_in_the_place_of_the_administrators() {
+    let host = Host::new();
+    host.write("usr/policy.d/10-root.toml", &rule("root", ""));
+    host.write("etc/policy.d/web.toml", "nonsense");
+    let staging = host.root.path().join("staging");
+    fs::create_dir(&staging).unwrap();
+    host.write("staging/web.toml", &rule("web", ""));
+    assert!(host.check(None, None, Some(staging.clone())).unwrap().contains("2 rules in 2 files"));
+    symlink("/dev/null", staging.join("10-root.toml")).unwrap();
+    assert!(host.check(None, None, Some(staging)).unwrap().contains("1 rules in 1 files"));
+    let missing = host.check(None, None, Some("/nonexistent".into())).unwrap_err();
+    assert!(missing.contains("is not a folder"), "{missing}");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_refused_for_what_it_is() {
+    let host = Host::new();
+    let latin = host.root.path().join("latin");
+    fs::write(&latin, b"schema = 1 # caf\xe9\n").unwrap();
+    assert!(host.check(Some(latin), None, None).unwrap_err().contains("is not UTF-8 (byte 16)"));
+    assert!(host.check(Some("/nonexistent".into()), None, None).unwrap_err().contains("cannot be read"));
+}
+
+// interface.md: "which rule and line decides, which nearly did, and what failed; exit 0 allowed, 1 denied"
+#[test]
+fn an_explanation_names_rule_file_and_line() {
+    let host = Host::new();
+    let file = host.write("etc/policy.d/web.toml", &rule("web", ""));
+    let (permitted, text) = host.explain("root", &["env", "-i"], |_| {});
+    assert!(permitted, "{text}");
+    assert!(text.starts_with("/usr/bin/env"), "{text}");
+    assert!(text.contains(&format!("permits: web (allow, {}:2)", file.display())), "{text}");
+    let (permitted, text) = host.explain("nobody", &["/usr/bin/env"], |_| {});
+    assert!(!permitted && text.contains("users: does not name the invoking user"), "{text}");
+    let (permitted, text) = host.explain("#0", &["/usr/bin/id"], |_| {});
+    assert!(!permitted && text.contains("denied: no rule permits this"), "{text}");
+}
+
+#[test]
+fn target_group_host_and_tags_are_considered() {
+    let host = Host::new();
+    host.write("etc/policy.d/a.toml", &rule("a", "hosts = [\"web-*\", \"tag:edge\"]\nrun_as = [\"nobody\"]"));
+    let as_nobody = |explain: &mut Explain| explain.target = Some("nobody".to_owned());
+    let (permitted, text) = host.explain("root", &["/usr/bin/env"], as_nobody);
+    assert!(!permitted && text.contains("hosts: "), "{text}");
+    let on_web = |explain: &mut Explain| {
+        as_nobody(explain);
+        explain.host = Some("web-1.example.com".to_owned());
+    };
+    assert!(host.explain("root", &["/usr/bin/env"], on_web).0);
+    host.write("etc/agent.toml", "[host]\ntags = [\"edge\"]\n[audit]\non_failure = \"deny\"\n");
+    assert!(host.explain("root", &["/usr/bin/env"], as_nobody).0);
+    let (permitted, text) = host.explain("root", &["/usr/bin/env"], |explain| {
+        as_nobody(explain);
+        explain.group = Some("#4294967294".to_owned());
+    });
+    assert!(!permitted && text.contains("run_as_groups"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_a_failure_that_says_so() {
+    let host = Host::new();
+    host.write("etc/policy.d/web.toml", &rule("web", ""));
+    for (user, command, expected) in [
+        ("no-such-user-here", "/usr/bin/env", "there is no user no-such-user-here"),
+        ("#4294967295", "/usr/bin/env", "is no user's name or #uid"),
+        ("#-1", "/usr/bin/env", "is no user's name or #uid"),
+        ("root", "no-such-command-here", "command not found"),
+    ] {
+        let (permitted, text) = host.explain(user, &[command], |_| {});
+        assert!(!permitted && text.contains(expected), "{user} {command}: {text}");
+    }
+    let (_, text) = host.explain("root", &["/opt/nothing/here"], |_| {});
+    assert!(text.contains("no such file on this host"), "{text}");
+}
+
+#[test]
+fn an_explanation_for_programs_is_json() {
+    let host = Host::new();
+    host.write("etc/policy.d/web.toml", &rule("web", ""));
+    let (permitted, text) = host.explain("root", &["/usr/bin/env"], |explain| explain.json = true);
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(permitted && object["permitted"] == true && object["permitting"][0]["rule"] == "web", "{text}");
+}
