@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The agent: decides who may run what as whom, keeps grants, writes the audit log.
+//!
+//! One elevation is one straight function, [`handler`]'s `elevate`: start reading there.
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod clock;
+pub mod conversation;
+pub mod grants;
+pub mod identifier;
+pub mod listen;
+pub mod paths;
+pub mod peer;
+pub mod process;
+pub mod records;
+pub mod refusal;
+pub mod scope;
+pub mod settings;
+pub mod socket;
+pub mod store;
+pub mod translate;

@@ -1,0 +1,3 @@
+//! `jit-agentd`, the daemon.
+
+fn main() {}

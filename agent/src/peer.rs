@@ -1,0 +1,136 @@
+//! Who is at the other end: told by the kernel, never by a message.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::identifier;
+use crate::process::Process;
+use crate::socket::Sender;
+
+/// The process that connected. Its uid is the effective one at that moment.
+#[derive(Debug)]
+pub struct Peer {
+    /// Process, user and group.
+    pub sender: Sender,
+    pidfd: OwnedFd,
+    /// What the request must carry, where the kernel has no `SO_PEERPIDFD`: it proves that the process that the pid
+    /// names was alive after the pidfd was opened, so that it is the one that connected.
+    pub nonce: Option<[u8; 16]>,
+}
+
+impl Peer {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// Why this peer is refused, for the audit log.
+    pub fn of(socket: BorrowedFd<'_>) -> Result<Self, String> {
+        let credentials =
+            getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| format!("SO_PEERCRED: {errno}"))?;
+        let sender = Sender { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
+        check_ids(sender, overflow_id("overflowuid"), overflow_id("overflowgid"))?;
+        let (pidfd, nonce) = match getsockopt(&socket, sockopt::PeerPidfd) {
+            Ok(pidfd) => (pidfd, None),
+            // This error alone means "no such option" (before 6.5). EINVAL, ESRCH and ENODATA mean "gone".
+            Err(Errno::ENOPROTOOPT) => {
+                let pid = Pid::from_raw(sender.pid).ok_or("no process id")?;
+                let pidfd =
+                    pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| format!("pidfd_open: {errno}"))?;
+                (pidfd, Some(identifier::random().map_err(|error| format!("no nonce: {error}"))?))
+            }
+            Err(errno) => return Err(format!("the peer is gone (SO_PEERPIDFD: {errno})")),
+        };
+        let peer = Self { sender, pidfd, nonce };
+        if pid_of(&peer.pidfd) != Some(sender.pid) {
+            return Err("the peer is gone".to_owned());
+        }
+        peer.check_alive()?;
+        Ok(peer)
+    }
+
+    /// Its user.
+    pub fn uid(&self) -> u32 {
+        self.sender.uid
+    }
+
+    /// Facts from `/proc`, read while it is certainly alive.
+    ///
+    /// # Errors
+    /// Why this peer is refused, for the audit log.
+    pub fn facts(&self) -> Result<Process, String> {
+        self.check_alive()?;
+        let facts = Process::read(self.sender.pid).map_err(|error| format!("facts of the peer: {error}"))?;
+        self.check_alive()?;
+        Ok(facts)
+    }
+
+    fn check_alive(&self) -> Result<(), String> {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err("the peer is gone".to_owned()),
+            Err(errno) => Err(format!("the peer's pidfd: {errno}")),
+        }
+    }
+}
+
+/// Process 0 and the overflow ids stand for what has no number here: another pid or user namespace.
+fn check_ids(sender: Sender, overflow_uid: u32, overflow_gid: u32) -> Result<(), String> {
+    if sender.pid <= 0 {
+        return Err("the peer is in a pid namespace outside of ours".to_owned());
+    }
+    if sender.uid == overflow_uid
+        || sender.uid == u32::MAX
+        || sender.gid == overflow_gid
+        || sender.gid == u32::MAX
+    {
+        return Err("the peer's user or group has no number in our user namespace".to_owned());
+    }
+    Ok(())
+}
+
+fn overflow_id(name: &str) -> u32 {
+    let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_534)
+}
+
+/// The `Pid:` that the kernel shows for a pidfd of ours; -1 once the process is reaped.
+fn pid_of(pidfd: &OwnedFd) -> Option<i32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+}
+
+/// The effective uid at the other end of a socket: for our own parts.
+///
+/// # Errors
+/// Those of getsockopt(2).
+pub fn uid_of(socket: impl AsFd) -> io::Result<u32> {
+    Ok(getsockopt(&socket.as_fd(), sockopt::PeerCredentials)?.uid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // E4: unmapped peers are the overflow ids, and processes of outer pid namespaces are 0.
+    #[test]
+    fn overflow_ids_and_process_zero_are_refused() {
+        let sender = |pid, uid, gid| Sender { pid, uid, gid };
+        assert!(check_ids(sender(7, 1000, 1000), 65_534, 65_534).is_ok());
+        assert!(check_ids(sender(7, 0, 0), 65_534, 65_534).is_ok());
+        for bad in [
+            sender(0, 1000, 1000),
+            sender(-1, 1000, 1000),
+            sender(7, 65_534, 1000),
+            sender(7, 1000, 65_534),
+            sender(7, u32::MAX, 1000),
+            sender(7, 1000, u32::MAX),
+        ] {
+            assert!(check_ids(bad, 65_534, 65_534).is_err(), "{bad:?}");
+        }
+    }
+}

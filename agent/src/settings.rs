@@ -1,0 +1,273 @@
+//! The agent's settings, `/etc/jit-sudo/agent.toml`: every key has a default, an unknown one is refused, and so is
+//! what is not built yet.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// About this host.
+    pub host: Host,
+    /// What each may take.
+    pub limits: Limits,
+    /// About policy.
+    pub policy: Policy,
+    /// About the audit log.
+    pub audit: Audit,
+    /// About sessions.
+    pub sessions: Sessions,
+    /// About accounts and paths.
+    pub lookup: Lookup,
+}
+
+/// About this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Host {
+    /// What `tag:…` in a policy's hosts names.
+    pub tags: Vec<String>,
+}
+
+/// What each may take.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections of one user that have not been handed over to a monitor.
+    pub connections_per_user: usize,
+    /// Connections of all users together.
+    pub connections: usize,
+    /// How many of those are kept free for uid 0.
+    pub reserved_for_root: usize,
+    /// Connections on the PAM module's socket, counted apart.
+    pub login_connections: usize,
+    /// Of those, connections of one user that is not root.
+    pub login_connections_per_user: usize,
+    /// Commands of one user at a time.
+    pub sessions_per_user: usize,
+    /// Commands of all users together.
+    pub sessions: usize,
+    /// Look-ups of one user at a time, those that hang included.
+    pub lookups_per_user: usize,
+    /// From the connection to the first message.
+    #[serde(deserialize_with = "duration")]
+    pub first_message: Duration,
+    /// From the connection to the whole request.
+    #[serde(deserialize_with = "duration")]
+    pub request: Duration,
+    /// From the order to the last duty fulfilled: prompts included.
+    #[serde(deserialize_with = "duration")]
+    pub duties: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_user: 32,
+            connections: 512,
+            reserved_for_root: 32,
+            login_connections: 256,
+            login_connections_per_user: 8,
+            sessions_per_user: 128,
+            sessions: 1024,
+            lookups_per_user: 16,
+            first_message: Duration::from_secs(2),
+            request: Duration::from_secs(10),
+            duties: Duration::from_mins(10),
+        }
+    }
+}
+
+/// About policy.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// How long the last good policy decides after the files were rejected.
+    #[serde(deserialize_with = "duration")]
+    pub last_good_for: Duration,
+    /// Only `false`: signed bundles are not built yet.
+    #[serde(deserialize_with = "only_false")]
+    pub require_signed: bool,
+    /// Only empty: the check against locking administrators out is not built yet.
+    #[serde(deserialize_with = "only_empty")]
+    pub administrators: Vec<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            last_good_for: Duration::from_hours(7 * 24),
+            require_signed: false,
+            administrators: Vec::new(),
+        }
+    }
+}
+
+/// About the audit log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// What a failed write means.
+    pub on_failure: OnFailure,
+}
+
+/// What a failed audit write means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// No record, no command.
+    #[default]
+    Deny,
+}
+
+/// About sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// What happens to a peer in another mount namespace.
+    pub foreign_mount_namespace: ForeignMountNamespace,
+}
+
+/// What happens to a peer in another mount namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignMountNamespace {
+    /// It is refused, by the monitor.
+    #[default]
+    Refuse,
+}
+
+/// About accounts and paths.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lookup {
+    /// How long accounts, groups and paths may take, for one request.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Settings {
+    /// Reads the text of the file.
+    ///
+    /// # Errors
+    /// What is wrong, with line and column, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let settings: Self = toml::from_str(text).map_err(|error| not_built(&error.to_string()))?;
+        let limits = &settings.limits;
+        if limits.connections <= limits.reserved_for_root {
+            return Err("limits.connections must be more than limits.reserved_for_root".to_owned());
+        }
+        let smallest = [
+            limits.connections_per_user,
+            limits.login_connections,
+            limits.login_connections_per_user,
+            limits.sessions,
+            limits.sessions_per_user,
+            limits.lookups_per_user,
+        ];
+        if smallest.contains(&0) {
+            return Err("a limit of 0 would refuse everyone; at least 1".to_owned());
+        }
+        Ok(settings)
+    }
+}
+
+/// Keys of the interface that this version does not have get a message that says so.
+fn not_built(message: &str) -> String {
+    const LATER: [&str; 5] = ["rotate_size", "rotate_age", "keep", "pending_per_user", "host"];
+    let later = LATER.iter().any(|key| {
+        message.contains(&format!("unknown field `{key}`"))
+            || message.contains(&format!("unknown variant `{key}`"))
+    });
+    if later {
+        format!("{message}(this is not built yet, so it is refused rather than ignored)\n")
+    } else {
+        message.to_owned()
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    jit_policy::parse_duration(&text)
+        .map_err(|why| de::Error::custom(format!("{why}, such as \"90s\" or \"1h30m\"")))
+}
+
+fn only_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match bool::deserialize(deserializer)? {
+        false => Ok(false),
+        true => {
+            Err(de::Error::custom("signed policy is not built yet, so it is refused rather than ignored"))
+        }
+    }
+}
+
+fn only_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    if names.is_empty() {
+        return Ok(names);
+    }
+    Err(de::Error::custom(
+        "the check for administrators is not built yet, so it is refused rather than ignored",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_means_every_default() {
+        assert_eq!(Settings::parse("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn what_the_interface_names_can_be_set() {
+        let text = r#"
+            host.tags = ["web"]
+            limits.connections_per_user = 4
+            limits.sessions_per_user = 3
+            policy.last_good_for = "1d"
+            policy.require_signed = false
+            policy.administrators = []
+            audit.on_failure = "deny"
+            sessions.foreign_mount_namespace = "refuse"
+            lookup.timeout = "3s"
+        "#;
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.host.tags, ["web"]);
+        assert_eq!((settings.limits.connections_per_user, settings.limits.sessions_per_user), (4, 3));
+        assert_eq!(settings.policy.last_good_for, Duration::from_secs(86_400));
+        assert_eq!(settings.lookup.timeout, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn what_is_unknown_or_not_built_is_refused_never_ignored() {
+        for (text, says) in [
+            ("lookup.timeuot = \"3s\"", "timeuot"),
+            ("lookup.timeout = 3", "string"),
+            ("lookup.timeout = \"3\"", "not a duration"),
+            ("limits.connections = -1", "limits"),
+            ("limits.connections_per_user = 0", "at least 1"),
+            ("limits.connections = 32", "reserved_for_root"),
+            ("limits.pending_per_user = 3", "not built yet"),
+            ("policy.require_signed = true", "not built yet"),
+            ("policy.administrators = [\"alice\"]", "not built yet"),
+            ("audit.rotate_size = \"1G\"", "not built yet"),
+            ("audit.keep = 3", "not built yet"),
+            ("audit.on_failure = \"allow\"", "allow"),
+            ("sessions.foreign_mount_namespace = \"host\"", "not built yet"),
+            ("x = 1\nx = 2", "duplicate"),
+        ] {
+            let mistake = Settings::parse(text).expect_err(text);
+            assert!(mistake.contains(says), "{text}: {mistake}");
+        }
+    }
+}

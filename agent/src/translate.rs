@@ -1,0 +1,281 @@
+//! Between the wire's types and the policy's: the one file that knows both.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jit_policy::{
+    Account, Asked, Command, Decision, Directory, Group, Host, LookupFailed, Policy, Request, Resolved, Restrict,
+    Rule, Target,
+};
+use jit_protocol::link::{Deadline, Go};
+use jit_protocol::{Bytes, order};
+use jit_sys::{account, path};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::{Moment, earlier};
+use crate::scope::Scope;
+
+/// All that a decision depends on, but for the time, the directory and the file system: kept with a grant, to decide
+/// again when the policy changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The invoking user.
+    #[serde(with = "StoredAccount")]
+    pub user: Account,
+    /// The target user, as the account database has it (`-g` not applied).
+    #[serde(with = "StoredAccount")]
+    pub target: Account,
+    /// The group of `-g`.
+    #[serde(with = "stored_group")]
+    pub group: Option<Group>,
+    /// Node name of the host.
+    pub host: String,
+    /// The name that was asked for, absolute: folder resolved, last component not.
+    #[serde(with = "stored_bytes")]
+    pub path: Vec<u8>,
+    /// The file it leads to; none if there is none.
+    #[serde(with = "stored_some_bytes")]
+    pub leads_to: Option<Vec<u8>>,
+    /// Every component of the way is root's, and nobody else can write it.
+    pub trusted: bool,
+    /// The arguments after the program's name.
+    #[serde(with = "stored_list")]
+    pub arguments: Vec<Vec<u8>>,
+    /// It was asked for inside of another session.
+    pub nested: bool,
+    /// `-D`, resolved.
+    #[serde(with = "stored_some_bytes")]
+    pub cwd: Option<Vec<u8>>,
+    /// `-T`
+    pub timeout: Option<Duration>,
+    /// `--for`
+    pub duration: Option<Duration>,
+    /// Names of all `VAR=value`.
+    #[serde(with = "stored_list")]
+    pub assignments: Vec<Vec<u8>>,
+    /// `--rule`
+    pub rule: Option<String>,
+    /// `-n`
+    pub non_interactive: bool,
+}
+
+impl Subject {
+    /// The question to the policy: for [`Policy::explain`]; to decide, [`Self::decide`].
+    ///
+    /// `tags` are the host's, from the settings; `under` resolves one argument (see [`resolved`]).
+    pub fn request<'s>(
+        &'s self,
+        tags: &'s [String],
+        now: Timestamp,
+        under: &'s dyn Fn(&[u8]) -> Option<Resolved>,
+    ) -> Request<'s> {
+        Request {
+            user: &self.user,
+            host: Host { name: &self.host, tags },
+            target: Target { account: &self.target, group: self.group.as_ref() },
+            command: Command {
+                path: &self.path,
+                leads_to: self.leads_to.as_deref(),
+                args: &self.arguments,
+                trusted: self.trusted,
+                under,
+            },
+            nested: self.nested,
+            now,
+            asked: Asked {
+                cwd: self.cwd.as_deref(),
+                timeout: self.timeout,
+                duration: self.duration,
+                assignments: &self.assignments,
+                rule: self.rule.as_deref(),
+                non_interactive: self.non_interactive,
+            },
+        }
+    }
+
+    /// Asks the policy. `under` may block on a file system, `directory` on NSS: call it inside a look-up.
+    ///
+    /// # Errors
+    /// [`LookupFailed`] if the answer depends on a look-up that failed: refuse.
+    pub fn decide<'p>(
+        &self,
+        policy: &'p Policy,
+        tags: &[String],
+        directory: &dyn Directory,
+        now: Timestamp,
+        under: &dyn Fn(&[u8]) -> Option<Resolved>,
+    ) -> Result<Decision<'p>, LookupFailed> {
+        policy.evaluate(&self.request(tags, now, under), directory)
+    }
+}
+
+/// An account for the policy, with its other names (see [`account::aliases`]).
+pub fn policy_account(account: &account::Account, aliases: Vec<String>) -> Account {
+    let mut names = vec![account.name.clone()];
+    names.extend(aliases);
+    Account { uid: account.uid, gid: account.gid, names, groups: account.groups.clone() }
+}
+
+/// An account for the monitor. With `-g` that group is the primary one, and the account keeps its others.
+pub fn order_account(account: &account::Account, group: Option<u32>) -> order::Account {
+    let mut groups = account.groups.clone();
+    if let Some(gid) = group
+        && !groups.contains(&gid)
+    {
+        groups.push(gid);
+        groups.sort_unstable();
+    }
+    order::Account {
+        name: account.name.clone(),
+        uid: account.uid,
+        gid: group.unwrap_or(account.gid),
+        groups,
+        home: Bytes(account.home.clone()),
+        shell: Bytes(account.shell.clone()),
+    }
+}
+
+/// A group for the policy.
+pub fn policy_group(group: account::GroupEntry) -> Group {
+    Group { gid: group.gid, name: group.name }
+}
+
+/// What an argument resolves to, for `{ under = "…" }`; `user` is the invoking user's uid.
+pub fn resolved(found: &path::Found, user: u32) -> Resolved {
+    Resolved { path: found.leads_to.clone(), writable: found.is_writable_by(user) }
+}
+
+/// The file that was decided upon, for the monitor to compare before exec.
+pub fn program(found: &path::Found) -> order::Program {
+    let path::FileFacts { device, inode, size, modified, changed, .. } = found.file;
+    order::Program { path: Bytes(found.path.clone()), device, inode, size, modified, changed }
+}
+
+/// Where a rule's grants count. Of approved requests and tokens, whose default is the user, there are none yet.
+pub fn scope(rule: &Rule) -> Scope {
+    match rule.grant.scope {
+        None | Some(jit_policy::Scope::Terminal) => Scope::Terminal,
+        Some(jit_policy::Scope::Session) => Scope::Session,
+        Some(jit_policy::Scope::User) => Scope::User,
+    }
+}
+
+/// How a command must run. `asked` is the folder of `-D`, which the policy has allowed.
+pub fn restrictions(restrict: &Restrict, asked: Option<&[u8]>) -> order::Restrictions {
+    let cwd = match (asked, &restrict.cwd) {
+        (Some(folder), _) => order::Cwd::Path(Bytes::from(folder)),
+        (None, jit_policy::Cwd::Caller) => order::Cwd::Caller,
+        (None, jit_policy::Cwd::Folder(folder)) => order::Cwd::Path(Bytes::from(folder.as_str())),
+    };
+    let umask = match restrict.umask {
+        jit_policy::Umask::Exactly(mask) => order::Umask::Exactly(mask),
+        jit_policy::Umask::UnionWith(mask) => order::Umask::CallersAnd(mask),
+    };
+    order::Restrictions { umask, cwd }
+}
+
+/// The end of a grant that is issued now: `--for`, else the rule's duration, and never after the rule itself.
+pub fn expiry(rule: &Rule, asked: Option<Duration>, now: Moment) -> Deadline {
+    let duration = asked.unwrap_or(rule.grant.duration).min(rule.grant.max_duration);
+    let mut expires = now.after(nanoseconds(duration));
+    if let Some(end) = rule.not_after {
+        expires.realtime_ns = expires.realtime_ns.min(realtime(end));
+    }
+    expires
+}
+
+/// What a session that starts now is told of its end.
+///
+/// The rule's `timeout` and that of `-T` end what runs in any case. The grant's end does with `on_expiry =
+/// "terminate"`; with `"warn"` the person is told; with `"finish"` nothing happens to what runs.
+pub fn go(rule: &Rule, grant: &str, expires: Deadline, asked: Option<Duration>, now: Moment) -> Go {
+    let longest = [rule.restrict.timeout, asked].into_iter().flatten().min();
+    let timeout = longest.map(|timeout| now.after(nanoseconds(timeout)));
+    let (deadline, warn) = match rule.grant.on_expiry {
+        jit_policy::OnExpiry::Terminate => {
+            (Some(timeout.map_or(expires, |timeout| earlier(timeout, expires))), None)
+        }
+        jit_policy::OnExpiry::Finish => (timeout, None),
+        jit_policy::OnExpiry::Warn => (timeout, Some(expires)),
+    };
+    Go {
+        grant: grant.to_owned(),
+        deadline,
+        warn,
+        grace_ms: u64::try_from(rule.grant.grace.as_millis()).unwrap_or(u64::MAX),
+        kill_leftover: rule.grant.leftover == jit_policy::Leftover::Kill,
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn realtime(timestamp: Timestamp) -> i64 {
+    let nanoseconds = timestamp.as_nanosecond();
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// How the store writes an account: a change of the policy's type does not change the file.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Account")]
+struct StoredAccount {
+    uid: u32,
+    gid: u32,
+    names: Vec<String>,
+    groups: Vec<u32>,
+}
+
+/// As `[gid, name]`.
+mod stored_group {
+    use super::{Deserialize, Deserializer, Group, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(group: &Option<Group>, to: S) -> Result<S::Ok, S::Error> {
+        group.as_ref().map(|group| (group.gid, &group.name)).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Group>, D::Error> {
+        let pair = Option::<(u32, String)>::deserialize(from)?;
+        Ok(pair.map(|(gid, name)| Group { gid, name }))
+    }
+}
+
+/// As [`Bytes`]: text where it is text.
+mod stored_bytes {
+    use super::{Bytes, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        Bytes::from(bytes).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        Ok(Bytes::deserialize(from)?.0)
+    }
+}
+
+mod stored_some_bytes {
+    use super::{Bytes, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        bytes.as_deref().map(Bytes::from).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+        Ok(Option::<Bytes>::deserialize(from)?.map(|bytes| bytes.0))
+    }
+}
+
+mod stored_list {
+    use super::{Bytes, Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(list: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(list.iter().map(|bytes| Bytes::from(bytes.as_slice())))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        Ok(Vec::<Bytes>::deserialize(from)?.into_iter().map(|bytes| bytes.0).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;
