@@ -12,9 +12,11 @@ mod support;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use jit_protocol::client::Connection;
+use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::login::{LoginAnswer, LoginRequest};
 use pam_jit::account::Agent;
-use pam_jit::agent::AgentSocket;
+use pam_jit::agent::{AgentSocket, exchange};
 use support::{ALLOW, Behaviour, DENY, NOT_GATED, fake_agent};
 
 fn ask(behaviour: Option<Behaviour>, time: Duration) -> (std::io::Result<LoginAnswer>, Duration) {
@@ -88,4 +90,32 @@ fn an_answer_nested_without_end_is_an_error() {
     nested.resize(60_000, b'[');
     let (answer, _) = ask(Some(Behaviour::Says(nested.leak())), Duration::from_secs(1));
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+/// On a kernel that cannot tell which process asks, the agent speaks first; what it says comes back with the request.
+#[test]
+fn a_challenge_is_answered_within_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = LoginRequest::new("daemon".into(), "sshd".into(), None, None);
+    let ask = |name: &str, behaviour| {
+        let path = folder.path().join(name);
+        let requests = fake_agent(&path, behaviour);
+        let deadline = Instant::now() + Duration::from_millis(400);
+        let connection = Connection::open_before(&path, deadline).unwrap();
+        (exchange(&connection, &request, true, deadline), requests)
+    };
+    let challenge: &[u8] = Frame::with(Kind::Challenge, 0, b"0123456789abcdef", b"").encode().to_vec().leak();
+    let (answer, requests) = ask("right", Behaviour::Challenges(challenge, ALLOW));
+    assert_eq!(answer.unwrap(), LoginAnswer::Allow);
+    let asked: LoginRequest = serde_json::from_slice(&requests.recv().unwrap().1[8..]).unwrap();
+    let nonce = Some(b"0123456789abcdef".to_vec().into());
+    assert_eq!(asked, LoginRequest { nonce, ..request.clone() });
+
+    let other: &[u8] = Frame::new(Kind::Output, 0).encode().to_vec().leak();
+    let (answer, _requests) = ask("another frame", Behaviour::Challenges(other, ALLOW));
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::InvalidData);
+    let (answer, _requests) = ask("an answer instead", Behaviour::Challenges(ALLOW, ALLOW));
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::InvalidData);
+    let (answer, _requests) = ask("nothing", Behaviour::Silent);
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::TimedOut);
 }

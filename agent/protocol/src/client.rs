@@ -165,6 +165,15 @@ impl Connection {
         Ok((frame, descriptor))
     }
 
+    /// As [`Self::receive_frame`], within a time.
+    ///
+    /// # Errors
+    /// As [`Self::receive_frame`]; `TimedOut` at the deadline.
+    pub fn receive_frame_before(&self, deadline: Instant) -> io::Result<(Frame, Option<OwnedFd>)> {
+        self.wait_before(deadline)?;
+        self.receive_frame()
+    }
+
     fn wait_before(&self, deadline: Instant) -> io::Result<()> {
         loop {
             let left = left_until(deadline)?;

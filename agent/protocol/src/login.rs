@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::VERSION;
+use crate::{Bytes, VERSION};
 
 /// May this user log in now? Sent as one chunk, with explicit `SCM_CREDENTIALS` (a setuid host's default
 /// per-message credentials carry its real uid). A peer that is not root may ask about itself only.
@@ -11,6 +11,9 @@ use crate::VERSION;
 pub struct LoginRequest {
     /// [`VERSION`].
     pub version: u8,
+    /// The agent's challenge, where there was one (kernels without `SO_PEERPIDFD`), as in [`crate::request::Envelope`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Bytes>,
     /// `PAM_USER`.
     pub user: String,
     /// `PAM_SERVICE`.
@@ -24,9 +27,9 @@ pub struct LoginRequest {
 }
 
 impl LoginRequest {
-    /// A request of this version.
+    /// A request of this version, without a challenge's nonce.
     pub fn new(user: String, service: String, tty: Option<String>, rhost: Option<String>) -> Self {
-        Self { version: VERSION, user, service, tty, rhost }
+        Self { version: VERSION, nonce: None, user, service, tty, rhost }
     }
 }
 

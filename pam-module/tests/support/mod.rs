@@ -23,6 +23,8 @@ use rustix::process::Uid;
 pub(crate) enum Behaviour {
     /// Answers every request with this message.
     Says(&'static [u8]),
+    /// Speaks first, with this frame, then answers with that message.
+    Challenges(&'static [u8], &'static [u8]),
     /// Takes requests and says nothing.
     Silent,
     /// Hangs up on every request.
@@ -67,9 +69,12 @@ pub(crate) fn fake_agent(path: &Path, behaviour: Behaviour) -> Receiver<Request>
                 continue;
             }
             let connection = accept_with(&listener, SocketFlags::CLOEXEC).unwrap();
+            if let Behaviour::Challenges(challenge, _) = behaviour {
+                send(&connection, challenge, SendFlags::NOSIGNAL).unwrap();
+            }
             let request = receive(&connection);
             match behaviour {
-                Behaviour::Says(answer) | Behaviour::Foreign(answer) => {
+                Behaviour::Says(answer) | Behaviour::Foreign(answer) | Behaviour::Challenges(_, answer) => {
                     // A module that refused to speak has hung up by now.
                     let _ = send(&connection, answer, SendFlags::NOSIGNAL);
                 }
