@@ -26,7 +26,7 @@ pub struct Grant {
     pub issued_ns: i64,
     /// Its end. `boottime_ns` counts in the boot of `boot_id`.
     pub expires: Deadline,
-    /// Nanoseconds it had left when it was last stored: it never has more.
+    /// Nanoseconds it had left when it was last stored: set by [`Grants`], never more than that after a reboot.
     pub left_ns: u64,
     /// The boot in which `expires.boottime_ns` counts.
     pub boot_id: String,
@@ -66,7 +66,23 @@ impl Grant {
 #[derive(Debug)]
 pub struct Grants {
     store: Store,
-    live: Mutex<HashMap<String, Grant>>,
+    /// By id. The store is told while this is locked, so that it hears of changes in the order they were made.
+    held: Mutex<HashMap<String, Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    grant: Grant,
+    /// It is durable, so that others than the request that issued it may use it.
+    settled: bool,
+}
+
+/// As the store has it.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    grant: Grant,
+    /// When `left_ns` was true, `CLOCK_REALTIME` in nanoseconds.
+    at_ns: i64,
 }
 
 /// A use that was taken, before it is durable.
@@ -78,120 +94,199 @@ pub struct Taken {
     pub is_new: bool,
 }
 
+/// Most grants of one user: a rule without duties would let its user fill the memory.
+const MOST: usize = 16_384;
+
 impl Grants {
-    /// Takes what the store held. After a reboot `CLOCK_BOOTTIME` starts anew: the wall clock decides, but a grant never
-    /// gets more than it had left when it was stored.
-    pub fn load(store: Store, held: &[(String, Vec<u8>)], clock: &dyn Clock) -> Self {
+    /// Takes what the store held; what cannot be read is no grant. After a reboot `CLOCK_BOOTTIME` starts anew: the
+    /// wall clock decides, but a grant never gets more than it had left, and none if that clock was set back.
+    ///
+    /// Expired ones are among them until [`Self::sweep`].
+    pub fn load(store: Store, contents: &[(String, Vec<u8>)], clock: &dyn Clock) -> Self {
         let now = clock.now();
-        let mut live = HashMap::new();
-        for (_, json) in held {
-            let Ok(mut grant) = serde_json::from_slice::<Grant>(json) else { continue };
+        let mut held = HashMap::new();
+        for (id, json) in contents {
+            let stored = serde_json::from_slice::<Stored>(json).ok();
+            let Some(stored) = stored.filter(|stored| stored.grant.id == *id) else {
+                store.note(Change::remove(Table::Grants, id));
+                continue;
+            };
+            let mut grant = stored.grant;
             if grant.boot_id != clock.boot_id() {
+                let passed = u64::try_from(now.realtime_ns.saturating_sub(stored.at_ns)).unwrap_or(u64::MAX);
                 let wall = Deadline { boottime_ns: u64::MAX, ..grant.expires };
-                let left = now.until(wall).min(grant.left_ns);
-                grant.expires = earlier(wall, now.after(left));
+                grant.expires = earlier(wall, now.after(grant.left_ns.saturating_sub(passed)));
                 clock.boot_id().clone_into(&mut grant.boot_id);
+                if let Ok(change) = put(&grant, now) {
+                    store.note(change);
+                }
             }
-            live.insert(grant.id.clone(), grant);
+            held.insert(id.clone(), Held { grant, settled: true });
         }
-        Self { store, live: Mutex::new(live) }
+        Self { store, held: Mutex::new(held) }
     }
 
-    /// The live grant for this purpose, if there is one.
+    /// The live grant for this purpose, if there is one: of several the newest.
     pub fn find(&self, purpose: &Purpose, now: Moment) -> Option<Grant> {
-        let live = self.lock();
-        live.values().filter(|grant| grant.purpose == *purpose && grant.is_live(now)).max_by_key(|grant| grant.issued_ns).cloned()
+        newest(&mut self.lock(), purpose, now).map(|grant| grant.clone())
     }
 
     /// Takes one use of the live grant for this purpose, or of a new one. Nobody else can take the same one; it counts
-    /// once [`Self::settle`] has made it durable.
-    pub fn take(&self, now: Moment, purpose: &Purpose, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
-        let mut live = self.lock();
-        let found = live.values_mut().find(|grant| grant.purpose == *purpose && grant.is_live(now));
-        if let Some(grant) = found {
+    /// once [`Self::settle`] has made it durable. `None`: none was issued, or the user has 16,384.
+    ///
+    /// `issue` must not ask for grants.
+    pub fn take(
+        &self,
+        now: Moment,
+        purpose: &Purpose,
+        issue: impl FnOnce() -> Option<Grant>,
+    ) -> Option<Taken> {
+        let mut held = self.lock();
+        if let Some(grant) = newest(&mut held, purpose, now) {
             grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
             return Some(Taken { grant: grant.clone(), is_new: false });
         }
+        if held.values().filter(|other| other.grant.purpose.uid == purpose.uid).count() >= MOST {
+            return None;
+        }
         let mut grant = issue()?;
         grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
-        live.insert(grant.id.clone(), grant.clone());
+        held.insert(grant.id.clone(), Held { grant: grant.clone(), settled: false });
         Some(Taken { grant, is_new: true })
     }
 
     /// Makes a use durable, with other changes in the same commit.
     ///
     /// # Errors
-    /// Why it is not: then the use was not taken, nor the grant issued.
+    /// Why it is not, or that the grant ended meanwhile: nothing may run. The use was not taken, nor the grant issued.
     pub async fn settle(&self, taken: &Taken, now: Moment, with: Vec<Change>) -> Result<(), String> {
-        let result = match self.change_for(&taken.grant, now) {
-            Ok(change) => self.store.commit(with.into_iter().chain([change]).collect()).await,
-            Err(error) => Err(error.to_string()),
+        let result = match self.submit(taken, now, with) {
+            Ok(pending) => pending.await,
+            Err(why) => Err(why),
         };
-        if result.is_err() {
-            self.give_back(taken);
+        let mut held = self.lock();
+        match (result, held.get_mut(&taken.grant.id)) {
+            (Ok(()), Some(one)) => {
+                one.settled = true;
+                Ok(())
+            }
+            (Ok(()), None) => Err(ENDED.to_owned()),
+            (Err(why), one) => {
+                match one {
+                    Some(_) if taken.is_new => {
+                        held.remove(&taken.grant.id);
+                        self.store.note(Change::remove(Table::Grants, &taken.grant.id));
+                    }
+                    Some(one) => {
+                        one.grant.uses_left = one.grant.uses_left.map(|left| left.saturating_add(1));
+                    }
+                    None => {}
+                }
+                Err(why)
+            }
         }
-        result
     }
 
-    /// Undoes [`Self::take`]: nothing ran.
-    fn give_back(&self, taken: &Taken) {
-        let mut live = self.lock();
+    /// What is stored is the grant as it is now, with the uses that others took meanwhile: a commit that comes late
+    /// must not give them back.
+    fn submit(
+        &self,
+        taken: &Taken,
+        now: Moment,
+        mut with: Vec<Change>,
+    ) -> Result<impl Future<Output = Result<(), String>> + use<>, String> {
+        let held = self.lock();
+        let one = held.get(&taken.grant.id).ok_or(ENDED)?;
+        if now.is_past(one.grant.expires) {
+            return Err(ENDED.to_owned());
+        }
+        with.push(put(&one.grant, now).map_err(|error| error.to_string())?);
+        Ok(self.store.submit(with))
+    }
+
+    /// Gives back a use that will not be settled: nothing ran.
+    pub fn give_back(&self, taken: &Taken) {
+        let mut held = self.lock();
         if taken.is_new {
-            live.remove(&taken.grant.id);
-        } else if let Some(grant) = live.get_mut(&taken.grant.id) {
-            grant.uses_left = grant.uses_left.map(|left| left.saturating_add(1));
+            held.remove(&taken.grant.id);
+        } else if let Some(one) = held.get_mut(&taken.grant.id) {
+            one.grant.uses_left = one.grant.uses_left.map(|left| left.saturating_add(1));
         }
     }
 
-    /// Removes those that are over, and returns them.
+    /// Removes those that are over, and returns them. One without uses is kept until its end, for the sessions on it.
     pub fn sweep(&self, now: Moment) -> Vec<Grant> {
         self.remove(|grant| now.is_past(grant.expires))
     }
 
-    /// Removes some, in memory at once and in the store soon: a grant that comes back from the store by a crash is over
-    /// by its own times, or is evaluated again at the start.
+    /// Removes some, in memory at once and in the store soon: one that comes back from the store after a crash is over
+    /// by its own times, or is decided upon again at the start.
     pub fn remove(&self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
-        let mut live = self.lock();
-        let ids: Vec<String> = live.values().filter(|grant| which(grant)).map(|grant| grant.id.clone()).collect();
-        let removed: Vec<Grant> = ids.iter().filter_map(|id| live.remove(id)).collect();
-        drop(live);
-        for grant in &removed {
-            self.store.note(Change::remove(Table::Grants, &grant.id));
-        }
-        removed
+        self.remove_and_tell(&which).0
     }
 
-    /// Removes some, durably: a revoked grant does not come back.
-    ///
-    /// # Errors
-    /// Why it is not durable; in memory they are gone all the same.
+    /// Removes some, durably: a revoked grant does not come back. Those that were removed, and why that is not
+    /// durable; in memory they are gone all the same.
     pub async fn revoke(&self, which: impl Fn(&Grant) -> bool) -> (Vec<Grant>, Result<(), String>) {
-        let removed = self.remove(which);
-        let changes = removed.iter().map(|grant| Change::remove(Table::Grants, &grant.id)).collect();
-        let result = if removed.is_empty() { Ok(()) } else { self.store.commit(changes).await };
+        let (removed, pending) = self.remove_and_tell(&which);
+        let result = if removed.is_empty() { Ok(()) } else { pending.await };
         (removed, result)
     }
 
-    /// Shortens a grant; it never gets longer.
+    fn remove_and_tell(
+        &self,
+        which: &dyn Fn(&Grant) -> bool,
+    ) -> (Vec<Grant>, impl Future<Output = Result<(), String>> + use<>) {
+        let mut held = self.lock();
+        let removed: Vec<Grant> =
+            held.extract_if(|_, one| which(&one.grant)).map(|(_, one)| one.grant).collect();
+        let changes = removed.iter().map(|grant| Change::remove(Table::Grants, &grant.id)).collect();
+        (removed, self.store.submit(changes))
+    }
+
+    /// Shortens a grant; it never gets longer. In memory: all are decided upon again at the start.
     pub fn shorten(&self, id: &str, expires: Deadline) {
-        if let Some(grant) = self.lock().get_mut(id) {
-            grant.expires = earlier(grant.expires, expires);
+        if let Some(one) = self.lock().get_mut(id) {
+            one.grant.expires = earlier(one.grant.expires, expires);
         }
     }
 
     /// All live ones, oldest first.
     pub fn all(&self, now: Moment) -> Vec<Grant> {
-        let mut all: Vec<Grant> = self.lock().values().filter(|grant| grant.is_live(now)).cloned().collect();
-        all.sort_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)));
-        all
+        self.some(|grant| grant.is_live(now))
     }
 
-    fn change_for(&self, grant: &Grant, now: Moment) -> std::io::Result<Change> {
-        let stored = Grant { left_ns: now.until(grant.expires), ..grant.clone() };
-        Change::put(Table::Grants, &grant.id, &stored)
+    /// All that are not over, oldest first: those without uses left too, on which sessions may still run.
+    pub fn unexpired(&self, now: Moment) -> Vec<Grant> {
+        self.some(|grant| !now.is_past(grant.expires))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Grant>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn some(&self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
+        let held = self.lock();
+        let mut some: Vec<Grant> =
+            held.values().map(|one| &one.grant).filter(|grant| which(grant)).cloned().collect();
+        some.sort_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)));
+        some
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+const ENDED: &str = "the grant has ended";
+
+fn newest<'h>(held: &'h mut HashMap<String, Held>, purpose: &Purpose, now: Moment) -> Option<&'h mut Grant> {
+    let usable = |one: &&mut Held| one.settled && one.grant.purpose == *purpose && one.grant.is_live(now);
+    let newest = held.values_mut().filter(usable).map(|one| &mut one.grant);
+    newest.max_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)))
+}
+
+fn put(grant: &Grant, now: Moment) -> std::io::Result<Change> {
+    let grant = Grant { left_ns: now.until(grant.expires), ..grant.clone() };
+    let id = grant.id.clone();
+    Change::put(Table::Grants, &id, &Stored { grant, at_ns: now.realtime_ns })
+}
+
+#[cfg(test)]
+mod tests;

@@ -79,15 +79,11 @@ impl Peer {
 }
 
 /// Process 0 and the overflow ids stand for what has no number here: another pid or user namespace.
-fn check_ids(sender: Sender, overflow_uid: u32, overflow_gid: u32) -> Result<(), String> {
+fn check_ids(sender: Sender, no_user: u32, no_group: u32) -> Result<(), String> {
     if sender.pid <= 0 {
         return Err("the peer is in a pid namespace outside of ours".to_owned());
     }
-    if sender.uid == overflow_uid
-        || sender.uid == u32::MAX
-        || sender.gid == overflow_gid
-        || sender.gid == u32::MAX
-    {
+    if sender.uid == no_user || sender.uid == u32::MAX || sender.gid == no_group || sender.gid == u32::MAX {
         return Err("the peer's user or group has no number in our user namespace".to_owned());
     }
     Ok(())

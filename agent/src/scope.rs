@@ -42,8 +42,9 @@ impl Keys {
             Some(tty) => format!("tty {} {} {} {boot_id}", tty.device, process.leader.0, process.leader.1),
             None => format!("parent {} {} {boot_id}", process.parent.0, process.parent.1),
         };
-        let session =
-            process.audit_session.map_or_else(|| terminal.clone(), |session| format!("audit {session} {boot_id}"));
+        let session = process
+            .audit_session
+            .map_or_else(|| terminal.clone(), |session| format!("audit {session} {boot_id}"));
         Self { terminal, session }
     }
 
@@ -99,7 +100,10 @@ mod tests {
         ] {
             assert_ne!(other.key(Scope::Terminal), base.key(Scope::Terminal));
         }
-        assert_ne!(changed(&|process| process.audit_session = Some(4)).key(Scope::Session), base.key(Scope::Session));
+        assert_ne!(
+            changed(&|process| process.audit_session = Some(4)).key(Scope::Session),
+            base.key(Scope::Session)
+        );
         assert_ne!(Keys::of(&process(), "other").key(Scope::Session), base.key(Scope::Session));
         assert_eq!(changed(&|process| process.tty = None).key(Scope::Session), base.key(Scope::Session));
     }

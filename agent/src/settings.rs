@@ -201,12 +201,12 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 }
 
 fn only_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    match bool::deserialize(deserializer)? {
-        false => Ok(false),
-        true => {
-            Err(de::Error::custom("signed policy is not built yet, so it is refused rather than ignored"))
-        }
+    if bool::deserialize(deserializer)? {
+        return Err(de::Error::custom(
+            "signed policy is not built yet, so it is refused rather than ignored",
+        ));
     }
+    Ok(false)
 }
 
 fn only_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

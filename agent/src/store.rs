@@ -99,14 +99,30 @@ impl Store {
         Ok((Self { writer }, contents))
     }
 
+    /// One whose thread has ended: every change fails.
+    #[cfg(test)]
+    pub(crate) fn ended() -> Self {
+        Self { writer: mpsc::channel().0 }
+    }
+
     /// Makes changes, all or none; durable when this returns.
     ///
     /// # Errors
     /// Why nothing was changed.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), String> {
+        self.submit(changes).await
+    }
+
+    /// As [`Self::commit`], but the changes take their place in the order of all when this is called, not when what it
+    /// returns is waited for.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn submit(&self, changes: Vec<Change>) -> impl Future<Output = Result<(), String>> + use<> {
         let (done, answer) = oneshot::channel();
-        self.writer.send(Job { changes, done: Some(done) }).map_err(|_| "the store has ended".to_owned())?;
-        answer.await.map_err(|_| "the store has ended".to_owned())?
+        // Should the thread have ended, it drops the job, and with it the sender of the answer.
+        let _ = self.writer.send(Job { changes, done: Some(done) });
+        async move { answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned())) }
     }
 
     /// Makes a change that nobody waits for.
@@ -117,9 +133,11 @@ impl Store {
 
 fn open_file(path: &Path, owner: u32) -> io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).write(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 || metadata.nlink() != 1 {
+    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 || metadata.nlink() != 1
+    {
         let why = format!("{} is not a regular file of root's alone", path.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }

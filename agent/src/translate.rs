@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jit_policy::{
-    Account, Asked, Command, Decision, Directory, Group, Host, LookupFailed, Policy, Request, Resolved, Restrict,
-    Rule, Target,
+    Account, Asked, Command, Decision, Directory, Group, Host, LookupFailed, Policy, Request, Resolved,
+    Restrict, Rule, Target,
 };
 use jit_protocol::link::{Deadline, Go};
 use jit_protocol::{Bytes, order};
@@ -230,6 +230,7 @@ struct StoredAccount {
 mod stored_group {
     use super::{Deserialize, Deserializer, Group, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
     pub(super) fn serialize<S: Serializer>(group: &Option<Group>, to: S) -> Result<S::Ok, S::Error> {
         group.as_ref().map(|group| (group.gid, &group.name)).serialize(to)
     }
@@ -256,6 +257,7 @@ mod stored_bytes {
 mod stored_some_bytes {
     use super::{Bytes, Deserialize, Deserializer, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
     pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
         bytes.as_deref().map(Bytes::from).serialize(to)
     }

@@ -3,7 +3,8 @@ use jit_policy::{AsWritten, Source};
 use super::*;
 
 fn subject() -> Subject {
-    let account = |uid, name: &str| Account { uid, gid: uid, names: vec![name.to_owned()], groups: vec![uid, 27] };
+    let account =
+        |uid, name: &str| Account { uid, gid: uid, names: vec![name.to_owned()], groups: vec![uid, 27] };
     Subject {
         user: account(1000, "alice"),
         target: account(0, "root"),
@@ -24,7 +25,8 @@ fn subject() -> Subject {
 }
 
 fn policy(rule: &str) -> Policy {
-    let text = format!("schema = 1\n[[rule]]\nid = \"one\"\nusers = [\"alice\"]\ncommands = [\"ALL\"]\n{rule}");
+    let text =
+        format!("schema = 1\n[[rule]]\nid = \"one\"\nusers = [\"alice\"]\ncommands = [\"ALL\"]\n{rule}");
     Policy::load(&[Source { name: "a.toml".into(), path: "a.toml".into(), text }], &AsWritten).unwrap()
 }
 
@@ -61,8 +63,16 @@ fn every_fact_of_a_subject_reaches_the_policy() {
     };
     let plain = Subject { group: None, assignments: Vec::new(), ..subject() };
     let cases: [(&str, &str, Subject); 9] = [
-        ("", "another user", Subject { user: Account { uid: 7, names: vec!["x".into()], ..subject().user }, ..plain.clone() }),
-        ("", "another target", Subject { target: Account { uid: 7, names: Vec::new(), ..subject().target }, ..plain.clone() }),
+        (
+            "",
+            "another user",
+            Subject { user: Account { uid: 7, names: vec!["x".into()], ..subject().user }, ..plain.clone() },
+        ),
+        (
+            "",
+            "another target",
+            Subject { target: Account { uid: 7, names: Vec::new(), ..subject().target }, ..plain.clone() },
+        ),
         ("run_as_groups = [\"#4\"]", "a group", subject()),
         ("hosts = [\"web-1\"]", "another host", Subject { host: "db".into(), ..plain.clone() }),
         ("nested = false", "nested", Subject { nested: true, ..plain.clone() }),
@@ -110,7 +120,11 @@ fn a_grant_ends_with_its_duration_or_its_rule() {
     };
     assert_eq!(minutes("", None), NOW.after(15 * MINUTE), "the default");
     assert_eq!(minutes("", Some(Duration::from_mins(20))), NOW.after(20 * MINUTE), "--for");
-    assert_eq!(minutes("", Some(Duration::from_hours(9))), NOW.after(60 * MINUTE), "never more than the rule");
+    assert_eq!(
+        minutes("", Some(Duration::from_hours(9))),
+        NOW.after(60 * MINUTE),
+        "never more than the rule"
+    );
     let ended = minutes("not_after = 1970-01-01T00:01:00Z", None);
     assert_eq!((ended.boottime_ns, ended.realtime_ns), (NOW.after(15 * MINUTE).boottime_ns, 60_000_000_000));
 }

@@ -1,0 +1,383 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jit_policy::Account;
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::ManualClock;
+
+const MINUTE: u64 = 60_000_000_000;
+const START: Moment = Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 30_000_000 * 60_000_000_000 };
+
+/// A store on a disk, and what it takes to start again from it.
+struct Host {
+    folder: tempfile::TempDir,
+    copies: u32,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), copies: 0 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(self.copies.to_string())
+    }
+
+    /// The agent starts: from a copy of what it had, as after a crash.
+    fn start(&mut self, clock: &ManualClock) -> Grants {
+        let before = self.path();
+        self.copies += 1;
+        if before.exists() {
+            std::fs::copy(&before, self.path()).unwrap();
+        }
+        let (store, contents) = Store::open(&self.path(), rustix::process::geteuid().as_raw()).unwrap();
+        Grants::load(store, &contents.grants, clock)
+    }
+}
+
+fn clock() -> ManualClock {
+    ManualClock::new(START, "boot")
+}
+
+fn purpose() -> Purpose {
+    Purpose {
+        rule: "one".into(),
+        uid: 1000,
+        target_uid: 0,
+        group: None,
+        scope: Scope::Terminal,
+        key: "tty 1".into(),
+    }
+}
+
+fn subject() -> Subject {
+    let account = |uid| Account { uid, gid: uid, names: vec!["a".into()], groups: vec![uid] };
+    Subject {
+        user: account(1000),
+        target: account(0),
+        group: None,
+        host: "h".into(),
+        path: b"/usr/bin/id".to_vec(),
+        leads_to: None,
+        trusted: true,
+        arguments: Vec::new(),
+        nested: false,
+        cwd: None,
+        timeout: None,
+        duration: Some(Duration::from_mins(15)),
+        assignments: Vec::new(),
+        rule: None,
+        non_interactive: false,
+    }
+}
+
+/// Fifteen minutes from now.
+fn grant(id: &str, purpose: &Purpose, uses: Option<u32>, now: Moment) -> Grant {
+    Grant {
+        id: id.into(),
+        purpose: purpose.clone(),
+        user: "alice".into(),
+        target: "root".into(),
+        issued_ns: now.realtime_ns,
+        expires: now.after(15 * MINUTE),
+        left_ns: 0,
+        boot_id: "boot".into(),
+        uses_left: uses,
+        reason: Some("because".into()),
+        subject: subject(),
+    }
+}
+
+/// One elevation with a grant: none if it would have to be issued and is not.
+async fn used(grants: &Grants, now: Moment, new: Option<Grant>) -> Option<Grant> {
+    let taken = grants.take(now, &purpose(), || new)?;
+    grants.settle(&taken, now, Vec::new()).await.unwrap();
+    Some(taken.grant)
+}
+
+#[tokio::test]
+async fn a_grant_is_issued_at_its_first_use_and_found_until_it_ends() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock);
+    assert!(grants.find(&purpose(), clock.now()).is_none());
+    assert!(used(&grants, clock.now(), None).await.is_none(), "none is issued by itself");
+    let first = used(&grants, clock.now(), Some(grant("a", &purpose(), None, clock.now()))).await.unwrap();
+    clock.pass(15 * MINUTE - 1);
+    assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, first.id);
+    clock.pass(1);
+    assert!(used(&grants, clock.now(), None).await.is_none(), "checked at each use, not by a timer");
+    assert_eq!(grants.sweep(clock.now()).len(), 1);
+    assert!(grants.sweep(clock.now()).is_empty());
+}
+
+// Rule 11: "One-time means one time: nonce and use count are durable before exec."
+#[tokio::test]
+async fn uses_are_counted_over_restarts() {
+    let (mut host, clock) = (Host::new(), clock());
+    let mut grants = host.start(&clock);
+    let now = clock.now();
+    assert_eq!(
+        used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap().uses_left,
+        Some(2)
+    );
+    for left in [1, 0] {
+        grants = host.start(&clock);
+        assert_eq!(used(&grants, now, None).await.unwrap().uses_left, Some(left));
+    }
+    assert!(used(&host.start(&clock), now, None).await.is_none());
+    assert!(grants.all(now).is_empty(), "not live any more");
+    assert_eq!(grants.unexpired(now).len(), 1, "but a session may still run on it");
+}
+
+#[tokio::test]
+async fn a_commit_that_comes_late_gives_no_use_back() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock);
+    let now = clock.now();
+    used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap();
+    let early = grants.take(now, &purpose(), || None).unwrap();
+    let late = grants.take(now, &purpose(), || None).unwrap();
+    assert!(grants.take(now, &purpose(), || None).is_none(), "each use is taken by one only");
+    grants.settle(&late, now, Vec::new()).await.unwrap();
+    grants.settle(&early, now, Vec::new()).await.unwrap();
+    assert!(host.start(&clock).find(&purpose(), now).is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_durable_was_not_taken_nor_issued() {
+    let clock = clock();
+    let now = clock.now();
+    let grants = Grants::load(Store::ended(), &[], &clock);
+    let taken = grants.take(now, &purpose(), || Some(grant("a", &purpose(), Some(1), now))).unwrap();
+    assert!(grants.find(&purpose(), now).is_none(), "nobody else may use it before it is durable");
+    assert!(grants.settle(&taken, now, Vec::new()).await.is_err());
+    assert!(grants.unexpired(now).is_empty());
+
+    let mut host = Host::new();
+    let grants = host.start(&clock);
+    used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap();
+    let taken = grants.take(now, &purpose(), || None).unwrap();
+    grants.give_back(&taken);
+    assert_eq!(grants.find(&purpose(), now).unwrap().uses_left, Some(2));
+    let json: Vec<(String, Vec<u8>)> = {
+        let stored = Stored { grant: grant("b", &purpose(), Some(1), now), at_ns: now.realtime_ns };
+        vec![("b".into(), serde_json::to_vec(&stored).unwrap())]
+    };
+    let grants = Grants::load(Store::ended(), &json, &clock);
+    let taken = grants.take(now, &purpose(), || None).unwrap();
+    assert!(grants.settle(&taken, now, Vec::new()).await.is_err());
+    assert_eq!(grants.find(&purpose(), now).unwrap().uses_left, Some(1));
+}
+
+#[tokio::test]
+async fn a_grant_counts_for_exactly_its_purpose() {
+    let (mut host, clock) = (Host::new(), clock());
+    let (grants, now) = (host.start(&clock), clock.now());
+    used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
+    let others = [
+        Purpose { rule: "two".into(), ..purpose() },
+        Purpose { uid: 1001, ..purpose() },
+        Purpose { target_uid: 33, ..purpose() },
+        Purpose { group: Some(0), ..purpose() },
+        Purpose { scope: Scope::Session, ..purpose() },
+        Purpose { key: "tty 2".into(), ..purpose() },
+    ];
+    for other in others {
+        assert!(grants.find(&other, now).is_none(), "{other:?}");
+        assert!(grants.take(now, &other, || None).is_none(), "{other:?}");
+    }
+    assert!(grants.find(&purpose(), now).is_some());
+}
+
+// Rule 12: "Expiry counts suspended time *and* wall time; whichever ends first wins."
+#[tokio::test]
+async fn a_clock_that_is_set_ends_a_grant_and_never_prolongs_it() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock);
+    used(&grants, clock.now(), Some(grant("a", &purpose(), None, clock.now()))).await.unwrap();
+    clock.set_wall(0);
+    assert!(grants.find(&purpose(), clock.now()).is_some(), "it runs on by the other clock");
+    assert!(host.start(&clock).find(&purpose(), clock.now()).is_some(), "the agent too may start again");
+    clock.pass(15 * MINUTE);
+    assert!(grants.find(&purpose(), clock.now()).is_none());
+    assert!(host.start(&clock).find(&purpose(), clock.now()).is_none());
+
+    used(&grants, clock.now(), Some(grant("b", &purpose(), None, clock.now()))).await.unwrap();
+    clock.set_wall(i64::try_from(16 * MINUTE).unwrap() + clock.now().realtime_ns);
+    assert!(grants.find(&purpose(), clock.now()).is_none());
+}
+
+fn after_reboot(wall: i64) -> ManualClock {
+    ManualClock::new(Moment { boottime_ns: MINUTE / 2, realtime_ns: wall }, "next boot")
+}
+
+#[tokio::test]
+async fn a_reboot_never_prolongs_a_grant() {
+    let minutes = |count: i64| count * i64::try_from(MINUTE).unwrap();
+    for (passed, left) in [(0, Some(15)), (5, Some(10)), (14, Some(1)), (15, None), (600, None), (-1, None)] {
+        let (mut host, clock) = (Host::new(), clock());
+        used(&host.start(&clock), START, Some(grant("a", &purpose(), None, START))).await.unwrap();
+        let clock = after_reboot(START.realtime_ns + minutes(passed));
+        let grants = host.start(&clock);
+        let found = grants.find(&purpose(), clock.now());
+        let until = found.map(|grant| clock.now().until(grant.expires) / MINUTE);
+        assert_eq!(until, left, "{passed} minutes later");
+        // A clock that was right at the start and is set back after it changes nothing, over another restart too.
+        if let Some(left) = left {
+            grants.store.commit(Vec::new()).await.unwrap();
+            clock.set_wall(START.realtime_ns);
+            clock.pass(left * MINUTE);
+            assert!(grants.find(&purpose(), clock.now()).is_none());
+            assert!(host.start(&clock).find(&purpose(), clock.now()).is_none());
+        } else {
+            assert_eq!(grants.sweep(clock.now()).len(), 1, "its end is told");
+        }
+    }
+}
+
+// A store of another host has another boot; one of ours, put back, has the ends it had.
+#[tokio::test]
+async fn a_store_that_was_copied_prolongs_nothing() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock);
+    used(&grants, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
+    let mut copy = Host::new();
+    copy.copies = 1;
+    std::fs::copy(host.path(), copy.path()).unwrap();
+    let elsewhere = ManualClock::new(Moment { boottime_ns: 0, realtime_ns: START.realtime_ns }, "other host");
+    let found = copy.start(&elsewhere).find(&purpose(), elsewhere.now()).unwrap();
+    assert!(elsewhere.now().until(found.expires) <= 15 * MINUTE);
+    clock.pass(15 * MINUTE);
+    assert!(copy.start(&clock).find(&purpose(), clock.now()).is_none());
+}
+
+#[test]
+fn what_the_store_has_and_nobody_can_read_is_no_grant() {
+    let stored = Stored { grant: grant("a", &purpose(), None, START), at_ns: START.realtime_ns };
+    let json = serde_json::to_vec(&stored).unwrap();
+    let load = |id: &str, json: &[u8]| Grants::load(Store::ended(), &[(id.into(), json.to_vec())], &clock());
+    assert_eq!(load("a", &json).all(START).len(), 1);
+    for bad in [load("b", &json), load("a", b"{}"), load("a", b""), load("a", json.get(1..).unwrap())] {
+        assert!(bad.all(START).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_grant_does_not_come_back() {
+    let (mut host, clock) = (Host::new(), clock());
+    let (grants, now) = (host.start(&clock), clock.now());
+    used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
+    let taken = grants.take(now, &purpose(), || None).unwrap();
+    let (revoked, result) = grants.revoke(|grant| grant.user == "alice").await;
+    assert_eq!((revoked.len(), result), (1, Ok(())));
+    assert_eq!(
+        grants.settle(&taken, now, Vec::new()).await,
+        Err(ENDED.to_owned()),
+        "a use that was taken before"
+    );
+    assert!(grants.find(&purpose(), now).is_none());
+    assert!(host.start(&clock).find(&purpose(), now).is_none());
+}
+
+#[tokio::test]
+async fn a_grant_is_shortened_and_never_lengthened() {
+    let (mut host, clock) = (Host::new(), clock());
+    let (grants, now) = (host.start(&clock), clock.now());
+    used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
+    grants.shorten("a", now.after(60 * MINUTE));
+    assert_eq!(grants.find(&purpose(), now).unwrap().expires, now.after(15 * MINUTE));
+    grants.shorten("a", now.after(MINUTE));
+    clock.pass(MINUTE);
+    assert!(grants.find(&purpose(), clock.now()).is_none());
+}
+
+#[test]
+fn one_user_cannot_fill_the_memory() {
+    let grants = Grants::load(Store::ended(), &[], &clock());
+    let of = |uid, number: usize| Purpose { uid, key: number.to_string(), ..purpose() };
+    let take = |uid, number: usize| {
+        let purpose = of(uid, number);
+        grants
+            .take(START, &purpose, || Some(grant(&format!("{uid} {number}"), &purpose, None, START)))
+            .is_some()
+    };
+    {
+        let mut held = grants.lock();
+        for number in 0..MOST - 1 {
+            let grant = grant(&number.to_string(), &of(1000, number), None, START);
+            held.insert(number.to_string(), Held { grant, settled: true });
+        }
+    }
+    assert!(take(1000, MOST));
+    assert!(!take(1000, MOST + 1));
+    assert!(take(1001, 0));
+}
+
+#[tokio::test]
+async fn many_at_once_never_use_more_than_there_is() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = Arc::new(host.start(&clock));
+    used(&grants, START, Some(grant("a", &purpose(), Some(11), START))).await.unwrap();
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let grants = Arc::clone(&grants);
+            tokio::spawn(async move { used(&grants, START, None).await.is_some() })
+        })
+        .collect();
+    let mut count = 0;
+    for task in tasks {
+        count += usize::from(task.await.unwrap());
+    }
+    assert_eq!(count, 10);
+    assert!(host.start(&clock).find(&purpose(), START).is_none());
+}
+
+proptest! {
+    // Whatever the clocks do and however often the host boots: no grant has more than it was given. Once that has
+    // passed it is not live, but where a host was off and its clock was set back: nothing can tell how long.
+    #[test]
+    fn no_sequence_of_events_prolongs_a_grant(events in prop::collection::vec((0_u8..4, 0_i64..20), 1..12)) {
+        let minute = i64::try_from(MINUTE).unwrap();
+        let mut clock = clock();
+        let mut grant = grant("a", &purpose(), None, START);
+        grant.left_ns = 15 * MINUTE;
+        let mut stored = serde_json::to_vec(&Stored { grant, at_ns: START.realtime_ns }).unwrap();
+        let (mut real, mut boots, mut set_back) = (0, 0, false);
+        let mut grants = Grants::load(Store::ended(), &[("a".into(), stored.clone())], &clock);
+        for (event, minutes) in events {
+            match event {
+                0 => {
+                    clock.pass(minutes.unsigned_abs() * MINUTE);
+                    real += minutes;
+                }
+                1 => clock.set_wall(clock.now().realtime_ns + minutes * minute),
+                2 => {
+                    clock.set_wall(clock.now().realtime_ns - minutes * minute);
+                    set_back = true;
+                }
+                _ => {
+                    // What load(…) puts into the store after a boot is what it holds then.
+                    boots += 1;
+                    let wall = clock.now().realtime_ns + minutes * minute;
+                    clock = ManualClock::new(Moment { boottime_ns: 0, realtime_ns: wall }, &format!("{boots}"));
+                    real += minutes;
+                    grants = Grants::load(Store::ended(), &[("a".into(), stored.clone())], &clock);
+                    let now = clock.now();
+                    let held = grants.lock().get("a").unwrap().grant.clone();
+                    let left_ns = now.until(held.expires);
+                    let held = Stored { grant: Grant { left_ns, ..held }, at_ns: now.realtime_ns };
+                    stored = serde_json::to_vec(&held).unwrap();
+                }
+            }
+            if real >= 15 && (boots == 0 || !set_back) {
+                prop_assert!(grants.find(&purpose(), clock.now()).is_none());
+            }
+            if let Some(found) = grants.find(&purpose(), clock.now()) {
+                prop_assert!(clock.now().until(found.expires) <= 15 * MINUTE);
+            }
+        }
+    }
+}
