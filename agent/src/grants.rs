@@ -146,13 +146,14 @@ impl Grants {
             grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
             return Some(Taken { grant: grant.clone(), is_new: false });
         }
-        if held.values().filter(|other| other.grant.purpose.uid == purpose.uid).count() >= MOST {
-            return None;
-        }
-        let mut grant = issue()?;
-        grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
-        held.insert(grant.id.clone(), Held { grant: grant.clone(), settled: false });
-        Some(Taken { grant, is_new: true })
+        issue_into(&mut held, issue)
+    }
+
+    /// Takes one use of a new grant, whatever there is already.
+    ///
+    /// `issue` must not ask for grants.
+    pub fn take_new(&self, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
+        issue_into(&mut self.lock(), issue)
     }
 
     /// Makes a use durable, with other changes in the same commit.
@@ -171,17 +172,8 @@ impl Grants {
                 Ok(())
             }
             (Ok(()), None) => Err(ENDED.to_owned()),
-            (Err(why), one) => {
-                match one {
-                    Some(_) if taken.is_new => {
-                        held.remove(&taken.grant.id);
-                        self.store.note(Change::remove(Table::Grants, &taken.grant.id));
-                    }
-                    Some(one) => {
-                        one.grant.uses_left = one.grant.uses_left.map(|left| left.saturating_add(1));
-                    }
-                    None => {}
-                }
+            (Err(why), _) => {
+                self.undo(&mut held, taken);
                 Err(why)
             }
         }
@@ -204,12 +196,17 @@ impl Grants {
         Ok(self.store.submit(with))
     }
 
-    /// Gives back a use that will not be settled: nothing ran.
+    /// Gives back a use, settled or not: nothing ran. In the store a use that was settled stays taken.
     pub fn give_back(&self, taken: &Taken) {
-        let mut held = self.lock();
+        self.undo(&mut self.lock(), taken);
+    }
+
+    fn undo(&self, held: &mut HashMap<String, Held>, taken: &Taken) {
+        let id = &taken.grant.id;
         if taken.is_new {
-            held.remove(&taken.grant.id);
-        } else if let Some(one) = held.get_mut(&taken.grant.id) {
+            held.remove(id);
+            self.store.note(Change::remove(Table::Grants, id));
+        } else if let Some(one) = held.get_mut(id) {
             one.grant.uses_left = one.grant.uses_left.map(|left| left.saturating_add(1));
         }
     }
@@ -275,6 +272,17 @@ impl Grants {
 }
 
 const ENDED: &str = "the grant has ended";
+
+fn issue_into(held: &mut HashMap<String, Held>, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
+    let mut grant = issue()?;
+    let uid = grant.purpose.uid;
+    if held.values().filter(|other| other.grant.purpose.uid == uid).count() >= MOST {
+        return None;
+    }
+    grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
+    held.insert(grant.id.clone(), Held { grant: grant.clone(), settled: false });
+    Some(Taken { grant, is_new: true })
+}
 
 fn newest<'h>(held: &'h mut HashMap<String, Held>, purpose: &Purpose, now: Moment) -> Option<&'h mut Grant> {
     let usable = |one: &&mut Held| one.settled && one.grant.purpose == *purpose && one.grant.is_live(now);

@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod grants;
 pub mod identifier;
 pub mod listen;
+pub mod lookup;
 pub mod paths;
 pub mod peer;
 pub mod process;

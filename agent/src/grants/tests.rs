@@ -173,6 +173,32 @@ async fn what_is_not_durable_was_not_taken_nor_issued() {
 }
 
 #[tokio::test]
+async fn a_grant_that_is_given_back_was_never_issued() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock);
+    let taken = grants.take(START, &purpose(), || Some(grant("a", &purpose(), None, START))).unwrap();
+    grants.settle(&taken, START, Vec::new()).await.unwrap();
+    grants.give_back(&taken);
+    assert!(grants.find(&purpose(), START).is_none());
+    grants.store.commit(Vec::new()).await.unwrap();
+    assert!(host.start(&clock).find(&purpose(), START).is_none());
+}
+
+#[tokio::test]
+async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock);
+    used(&grants, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
+    clock.pass(1);
+    let taken = grants.take_new(|| Some(grant("b", &purpose(), Some(2), clock.now()))).unwrap();
+    assert!(taken.is_new && taken.grant.uses_left == Some(1));
+    grants.settle(&taken, clock.now(), Vec::new()).await.unwrap();
+    assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "b");
+    assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "b");
+    assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "a", "b has no uses left");
+}
+
+#[tokio::test]
 async fn a_grant_counts_for_exactly_its_purpose() {
     let (mut host, clock) = (Host::new(), clock());
     let (grants, now) = (host.start(&clock), clock.now());
