@@ -4,19 +4,28 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod agent;
+pub mod audit;
 pub mod clock;
 pub mod conversation;
+pub mod denials;
+pub mod environment;
 pub mod grants;
+pub mod handler;
 pub mod identifier;
 pub mod listen;
+pub mod live;
 pub mod lookup;
 pub mod paths;
 pub mod peer;
+pub mod policy;
 pub mod process;
 pub mod records;
 pub mod refusal;
 pub mod scope;
+pub mod server;
 pub mod settings;
 pub mod socket;
+pub mod spawner;
 pub mod store;
 pub mod translate;

@@ -133,7 +133,10 @@ impl AsFd for Seqpacket {
 ///
 /// # Errors
 /// Those of epoll(7), or if there is no runtime.
-#[expect(deprecated, reason = "tokio's replacement is unsafe, for types that change their descriptor: OwnedFd never does")]
+#[expect(
+    deprecated,
+    reason = "tokio's replacement is unsafe, for types that change their descriptor: OwnedFd never does"
+)]
 pub(crate) fn register(socket: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(socket, interest)
 }

@@ -82,6 +82,11 @@ pub enum ToMonitor {
         /// Exit status.
         status: i32,
     },
+    /// A part of what the helper prints, before `Finish`.
+    Part {
+        /// For stdout.
+        stdout: String,
+    },
     /// Do not run it.
     Refuse {
         /// What to tell.

@@ -1,0 +1,97 @@
+//! The agent as a whole: what every handler has at hand.
+
+use std::sync::Arc;
+
+use jit_audit::record::{Event, Record, User};
+use jit_policy::Host;
+
+use crate::admission::Admission;
+use crate::audit::Audit;
+use crate::clock::{Clock, Moment};
+use crate::denials::Denials;
+use crate::grants::{Grant, Grants};
+use crate::live::Live;
+use crate::lookup::{CachedDirectory, Lookup};
+use crate::paths::Paths;
+use crate::policy::PolicyHolder;
+use crate::records::Records;
+use crate::settings::Settings;
+use crate::spawner::Spawner;
+use crate::store::Store;
+
+/// Everything that requests share.
+pub struct Agent {
+    /// Where things are.
+    pub paths: Paths,
+    /// `/etc/jit-sudo/agent.toml`.
+    pub settings: Settings,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The kernel's node name.
+    pub host: String,
+    /// When it began to serve.
+    pub since: Moment,
+    /// The policy in force.
+    pub policy: Arc<PolicyHolder>,
+    /// Accounts and paths, off the event loop.
+    pub lookup: Lookup,
+    /// Groups by name, cached.
+    pub directory: Arc<CachedDirectory>,
+    /// Authentication records.
+    pub records: Records,
+    /// Grants.
+    pub grants: Grants,
+    /// Live sessions.
+    pub live: Live,
+    /// What survives a crash.
+    pub store: Store,
+    /// The audit log.
+    pub audit: Audit,
+    /// Denials, counted under a flood.
+    pub denials: Denials,
+    /// The way to the monitors.
+    pub spawner: Spawner,
+    /// How many sessions each may have.
+    pub session_places: Admission,
+}
+
+impl Agent {
+    /// This host, for policy.
+    pub fn policy_host(&self) -> Host<'_> {
+        Host { name: &self.host, tags: &self.settings.host.tags }
+    }
+
+    /// A record with what is in force.
+    pub fn record(&self, event: Event) -> Record {
+        let loaded = self.policy.current();
+        let mut record = self.audit.record(event);
+        record.policy = Some(loaded.policy.digest().to_owned());
+        record.policy_stale = loaded.stale;
+        record
+    }
+
+    /// A record about a grant.
+    pub fn grant_record(&self, event: Event, grant: &Grant) -> Record {
+        let mut record = self.record(event);
+        record.grant = Some(grant.id.clone());
+        record.rule = Some(grant.purpose.rule.clone());
+        record.user = Some(User { name: grant.user.clone(), uid: grant.purpose.uid });
+        record.reason.clone_from(&grant.reason);
+        record
+    }
+
+    /// Ends grants, with the sessions that end with them; what was ended.
+    ///
+    /// # Errors
+    /// If the store could not be told: the grants are gone from this agent all the same.
+    pub async fn revoke(&self, why: &str, which: impl Fn(&Grant) -> bool) -> Result<Vec<Grant>, String> {
+        let (revoked, stored) = self.grants.revoke(which).await;
+        for grant in &revoked {
+            self.live.end(why, |session| session.grant == grant.id);
+            let mut record = self.grant_record(Event::GrantRevoked, grant);
+            record.result = Some(why.to_owned());
+            self.audit.append(record).await?;
+        }
+        stored.map(|()| revoked)
+    }
+}

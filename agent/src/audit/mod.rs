@@ -1,0 +1,143 @@
+//! The audit log as the agent writes it: a chain of lines on disk, the same events in the journal.
+//!
+//! ```text
+//! handlers ── record ──▶ writer (a thread) ──▶ log: the file; durable, or an error   ──▶ then the answer
+//!                                          └─▶ journal: journald or syslog; best effort
+//! ```
+
+mod journal;
+mod log;
+mod message;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use jit_audit::{Event, Head, Record};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+
+/// The way to the audit log. Cheap to clone; the thread ends with the last clone.
+#[derive(Clone)]
+pub struct Audit {
+    stamp: Stamp,
+    status: Arc<Mutex<Status>>,
+    writer: mpsc::Sender<writer::Job>,
+}
+
+impl Audit {
+    /// Opens the log, or makes it, looks at its end and starts the thread that writes.
+    ///
+    /// `kept` is the head that the store kept. What a crash left there, or an end that is not the one that was kept,
+    /// is told by an `audit.gap` record; if that can't be written now ([`Audit::state`]), then before the next record.
+    ///
+    /// # Errors
+    /// If the log is not a file of `owner` alone in a folder that only `owner` can write, or can't be opened or read.
+    pub fn open(
+        path: &Path,
+        owner: u32,
+        journal: &Path,
+        host: &str,
+        clock: Arc<dyn Clock>,
+        kept: Option<Head>,
+    ) -> io::Result<Self> {
+        let stamp = Stamp { clock, host: host.into() };
+        let log = log::Log::open(path, owner, kept.unwrap_or_default(), stamp.clone())?;
+        let sinks = journal::Sinks::new(journal)?;
+        let status = Arc::new(Mutex::new(Status {
+            head: log.head().clone(),
+            failure: None,
+            sink: sinks.probe(),
+            sink_failure: None,
+        }));
+        let mut writer = writer::Writer::new(log, sinks, Arc::clone(&status), stamp.clone());
+        writer.write(Vec::new()); // what there is to say about the end of the log
+        let (sender, jobs) = mpsc::channel();
+        thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&jobs))?;
+        Ok(Self { stamp, status, writer: sender })
+    }
+
+    /// A record of an event now.
+    pub fn record(&self, event: Event) -> Record {
+        self.stamp.record(event)
+    }
+
+    /// Writes a record; durable when this returns.
+    ///
+    /// # Errors
+    /// Why it is not in the log. Then it will not be written later either.
+    pub async fn append(&self, record: Record) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        self.send(record, Some(done))?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    /// Writes a record that nobody waits for. If that fails, it is written with the next one that succeeds.
+    pub fn note(&self, record: Record) {
+        if let Err(why) = self.send(record, None) {
+            self.status().failure = Some(why);
+        }
+    }
+
+    /// The end of the chain, as far as it is durable.
+    pub fn head(&self) -> Head {
+        self.status().head.clone()
+    }
+
+    /// How the log is, for `jitctl status`.
+    ///
+    /// # Errors
+    /// What failed last: the log or, if that is fine, the journal. The next success clears it.
+    pub fn state(&self) -> Result<(), String> {
+        let status = self.status();
+        status.failure.clone().or_else(|| status.sink_failure.clone()).map_or(Ok(()), Err)
+    }
+
+    /// Where the events go besides: `journald`, `syslog`, or `none`.
+    pub fn sink(&self) -> &'static str {
+        self.status().sink
+    }
+
+    fn send(&self, record: Record, done: Option<writer::Done>) -> Result<(), String> {
+        self.writer.send(writer::Job { record, done }).map_err(|_| ended())
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        lock(&self.status)
+    }
+}
+
+fn ended() -> String {
+    "the writer of the audit log has ended".to_owned()
+}
+
+/// What the writer tells the handles.
+struct Status {
+    head: Head,
+    failure: Option<String>,
+    sink: &'static str,
+    sink_failure: Option<String>,
+}
+
+fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When, where and on which boot: what every record says.
+#[derive(Clone)]
+struct Stamp {
+    clock: Arc<dyn Clock>,
+    host: Arc<str>,
+}
+
+impl Stamp {
+    fn record(&self, event: Event) -> Record {
+        Record::new(event, self.clock.now().rfc3339(), self.host.to_string(), self.clock.boot_id().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

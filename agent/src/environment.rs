@@ -1,0 +1,169 @@
+//! The command's environment: built from nothing. A variable is in it because we set it, because the rule keeps it, or
+//! because the person asked for it and it is on sudo's lists; never because nobody thought of forbidding it.
+
+mod names;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jit_policy::Restrict;
+use jit_protocol::order::Account;
+use jit_protocol::request::Elevate;
+use jit_protocol::{Bytes, escape};
+
+use crate::refusal::Refusal;
+
+/// Longest list of arguments in `SUDO_COMMAND`, in bytes: sudo's own limit.
+const ARGUMENTS: usize = 4096;
+
+/// What is known of the elevation, all of it from the kernel, the directory and the decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The invoking user.
+    pub invoking: &'a Account,
+    /// The target user.
+    pub target: &'a Account,
+    /// The program's path.
+    pub path: &'a [u8],
+    /// Its arguments, with `argv[0]`.
+    pub argv: &'a [Bytes],
+    /// Terminal of the invoking user: `pts/0`.
+    pub tty: Option<&'a str>,
+}
+
+/// The environment that the command gets, by name; PAM's modules and the grant's id are added by the monitor.
+///
+/// | from | which |
+/// |---|---|
+/// | the target's account | `HOME LOGNAME MAIL SHELL USER` |
+/// | the invoking user | `SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_TTY SUDO_UID SUDO_USER` |
+/// | the rule | `PATH` is its `secure_path`; what `env_set` sets, over everything |
+/// | the request | `TERM`; what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
+///
+/// A pattern in `env_keep` that has a `*` keeps nothing that makes programs load or run something: such a variable must
+/// be named. `command_is_all`: the rule permits any command, thus `env VAR=value command` as well, so that variables
+/// which the person names one by one need not be in `env_keep`, unless they are of that kind.
+///
+/// # Errors
+/// If a name stands twice or can't be one, or a `VAR=value` is not allowed.
+pub fn build(
+    request: &Elevate,
+    restrict: &Restrict,
+    command_is_all: bool,
+    origin: &Origin<'_>,
+) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
+    check_names(request)?;
+    let allowed = Allowed { restrict, command_is_all };
+    let mut environment: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
+    let mut set = |name: &str, value: Bytes| environment.insert(name.into(), value);
+    set("HOME", origin.target.home.clone());
+    set("LOGNAME", origin.target.name.as_str().into());
+    set("MAIL", format!("/var/mail/{}", origin.target.name).into());
+    set("SHELL", origin.target.shell.clone());
+    set("USER", origin.target.name.as_str().into());
+    for (name, value) in &request.environment {
+        if allowed.keeps(request, name.as_slice(), value.as_slice()) {
+            environment.insert(name.0.clone(), value.clone());
+        }
+    }
+    let mut refused = Vec::new();
+    for (name, value) in &request.assignments {
+        if allowed.assigns(name.as_slice(), value.as_slice()) {
+            environment.insert(name.0.clone(), value.clone());
+        } else {
+            refused.push(escape(name.as_slice()));
+        }
+    }
+    if !refused.is_empty() {
+        let what = "sorry, you are not allowed to set the following environment variables: ";
+        let hint = "ask an administrator to add them to `env_keep` of the rule";
+        return Err(Refusal::new(what.to_owned() + &refused.join(", "), hint));
+    }
+    let mut set = |name: &str, value: Bytes| environment.insert(name.into(), value);
+    set("PATH", restrict.secure_path.as_str().into());
+    set("SUDO_COMMAND", command(origin));
+    set("SUDO_GID", origin.invoking.gid.to_string().into());
+    set("SUDO_HOME", origin.invoking.home.clone());
+    set("SUDO_UID", origin.invoking.uid.to_string().into());
+    set("SUDO_USER", origin.invoking.name.as_str().into());
+    if let Some(tty) = origin.tty {
+        set("SUDO_TTY", format!("/dev/{tty}").into());
+    }
+    for (name, value) in &restrict.env_set {
+        set(name, value.as_str().into());
+    }
+    Ok(environment.into_iter().map(|(name, value)| (Bytes(name), value)).collect())
+}
+
+/// What the rule allows.
+#[derive(Clone, Copy)]
+struct Allowed<'a> {
+    restrict: &'a Restrict,
+    command_is_all: bool,
+}
+
+impl Allowed<'_> {
+    /// Whether a variable of the invoking user stays.
+    fn keeps(self, request: &Elevate, name: &[u8], value: &[u8]) -> bool {
+        let named = request.preserve_names.iter().any(|named| named.as_slice() == name);
+        let listed = (named || request.preserve_environment) && names::is_on_sudos_lists(name);
+        let wanted = name == b"TERM" || listed || self.by_rule(name) || (named && self.by_name(name));
+        wanted && !names::is_ours(name) && values::is_sane(name, value)
+    }
+
+    /// Whether `VAR=value` may be set.
+    fn assigns(self, name: &[u8], value: &[u8]) -> bool {
+        let allowed = names::is_on_sudos_lists(name) || self.by_rule(name) || self.by_name(name);
+        allowed && names::is_sane(name) && !names::is_ours(name) && values::is_sane(name, value)
+    }
+
+    /// By `env_keep`.
+    fn by_rule(self, name: &[u8]) -> bool {
+        let exactly = self.restrict.env_keep.iter().any(|pattern| pattern.as_str().as_bytes() == name);
+        names::is_sane(name) && (exactly || self.restrict.keeps(name) && !names::is_dangerous(name))
+    }
+
+    /// Because any command is permitted, and the person gave the name.
+    fn by_name(self, name: &[u8]) -> bool {
+        self.command_is_all && names::is_sane(name) && !names::is_dangerous(name)
+    }
+}
+
+/// A name that stands twice has no meaning: one part would see the first, another the last (CVE-2010-1646).
+fn check_names(request: &Elevate) -> Result<(), Refusal> {
+    for (list, whose) in
+        [(&request.environment, "in your environment"), (&request.assignments, "on the command line")]
+    {
+        let mut seen = BTreeSet::new();
+        for (name, value) in list {
+            let shown = escape(name.as_slice());
+            if name.0.is_empty()
+                || name.0.iter().chain(&value.0).any(|byte| *byte == 0)
+                || name.0.contains(&b'=')
+            {
+                return Err(Refusal::protocol(format!("\"{shown}\" cannot be the name of a variable")));
+            }
+            if !seen.insert(name) {
+                let what = format!("the variable \"{shown}\" stands twice {whose}");
+                return Err(Refusal::new(what, "give it once"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Path and arguments, joined by blanks.
+fn command(origin: &Origin<'_>) -> Bytes {
+    let arguments: Vec<&[u8]> = origin.argv.iter().skip(1).map(Bytes::as_slice).collect();
+    let mut arguments = arguments.join(&b' ');
+    arguments.truncate(ARGUMENTS);
+    let mut command = origin.path.to_vec();
+    if !arguments.is_empty() {
+        command.push(b' ');
+        command.append(&mut arguments);
+    }
+    Bytes(command)
+}
+
+#[cfg(test)]
+mod tests;

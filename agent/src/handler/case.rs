@@ -1,0 +1,107 @@
+//! What the audit log is told of one request, as far as it is known; and every no, told and recorded.
+
+use jit_audit::record::{Event, Record, Target, Text, User};
+use jit_protocol::frame::Frame;
+use jit_protocol::order::Order;
+use jit_protocol::request::Elevate;
+
+use super::plan::Plan;
+use crate::agent::Agent;
+use crate::conversation::Conversation;
+use crate::live::Session;
+use crate::peer::Peer;
+use crate::process::Process;
+use crate::refusal::Refusal;
+
+/// What the audit log is told of one request, as far as it is known.
+#[derive(Debug, Clone)]
+pub struct Case(Record);
+
+impl Case {
+    /// Nothing is known but who.
+    pub fn of(agent: &Agent, peer: &Peer) -> Self {
+        let mut record = agent.record(Event::RequestDenied);
+        record.user = Some(User { name: format!("#{}", peer.uid()), uid: peer.uid() });
+        Self(record)
+    }
+
+    /// What the log knows of a session.
+    pub fn of_session(agent: &Agent, session: &Session) -> Self {
+        let mut record = agent.record(Event::SessionEnded);
+        record.user = Some(User { name: session.user.clone(), uid: session.uid });
+        record.target = Some(Target { user: session.target.clone(), uid: session.target_uid, group: None });
+        record.command = session.command.iter().map(|word| Text::from(word.as_slice())).collect();
+        record.tty.clone_from(&session.tty);
+        record.session = Some(session.id.clone());
+        record.grant = Some(session.grant.clone());
+        record.rule = Some(session.rule.clone());
+        Self(record)
+    }
+
+    /// A record of an event now.
+    pub fn record(&self, agent: &Agent, event: Event) -> Record {
+        let now = agent.audit.record(event);
+        Record { time: now.time, event, ..self.0.clone() }
+    }
+
+    /// What the kernel says of the peer, and what it asks for.
+    pub fn know_request(&mut self, facts: &Process, asked: &Elevate) {
+        self.0.loginuid = facts.loginuid;
+        self.0.tty = facts.tty.as_ref().map(|tty| tty.name.clone());
+        self.0.command = asked.command.iter().map(|word| Text::from(word.as_slice())).collect();
+        self.0.cwd = Some(Text::from(asked.cwd.as_slice()));
+        self.0.reason.clone_from(&asked.reason);
+    }
+
+    /// What was decided.
+    pub fn know_plan(&mut self, plan: &Plan, order: &Order) {
+        let people = &plan.people;
+        self.0.user = Some(User { name: people.invoking.name.clone(), uid: people.invoking.uid });
+        let group = people.group.as_ref().map(|group| group.name.clone());
+        self.0.target = Some(Target { user: people.target.name.clone(), uid: people.target.uid, group });
+        let path = Text::from(plan.found.path.as_slice());
+        let arguments = order.argv.iter().skip(1).map(|word| Text::from(word.as_slice()));
+        self.0.command = [path].into_iter().chain(arguments).collect();
+        self.0.rule = Some(plan.rule.clone());
+        self.0.session = Some(order.session.clone());
+    }
+
+    /// The name of who asks.
+    pub fn know_user(&mut self, name: &str) {
+        if let Some(user) = &mut self.0.user {
+            name.clone_into(&mut user.name);
+        }
+    }
+
+    /// The session around this one.
+    pub fn know_nesting(&mut self, outer: Option<&Session>) {
+        self.0.nested_in = outer.map(|session| session.id.clone());
+    }
+
+    /// The reason, once the person has typed it.
+    pub fn know_reason(&mut self, reason: &str) {
+        self.0.reason = Some(reason.to_owned());
+    }
+
+    /// The grant it runs on.
+    pub fn know_grant(&mut self, grant: &str) {
+        self.0.grant = Some(grant.to_owned());
+    }
+}
+
+/// Tells the helper no, and the log why.
+pub async fn deny(agent: &Agent, conversation: &Conversation, case: &Case, refusal: &Refusal) {
+    record_denial(agent, case, refusal).await;
+    let _ = conversation.send_frame(&Frame::refused(&refusal.what, &refusal.hint)).await; // one that left
+}
+
+/// A denial in the log; under a flood it is counted.
+pub async fn record_denial(agent: &Agent, case: &Case, refusal: &Refusal) {
+    let uid = case.0.user.as_ref().map_or(u32::MAX, |user| user.uid);
+    if agent.denials.count(uid, agent.clock.now()) {
+        let mut record = case.record(agent, Event::RequestDenied);
+        record.session = None;
+        record.result = Some(refusal.why.clone());
+        let _ = agent.audit.append(record).await; // a log that can't be written shows in `status`
+    }
+}

@@ -1,0 +1,146 @@
+//! One elevation: identify, resolve, decide, order, fulfil, record, go. The agent's part of the way, top to bottom.
+
+use std::sync::Arc;
+
+use jit_audit::record::Event;
+use jit_protocol::link::ToMonitor;
+use jit_protocol::order::Order;
+use jit_protocol::request::{Elevate, Mode};
+
+use super::case::{Case, deny, record_denial};
+use super::follow::Link;
+use super::fulfil::{Stopped, fulfil};
+use super::list;
+use super::order::order;
+use super::plan::{Plan, Question, plan};
+use super::reason;
+use crate::agent::Agent;
+use crate::conversation::Conversation;
+use crate::live::Session;
+use crate::peer::Peer;
+use crate::refusal::Refusal;
+use crate::scope::Keys;
+use crate::socket::Seqpacket;
+
+/// A decided elevation, on its way to a monitor.
+pub struct Elevation {
+    /// What runs, by which rule, with which duties left.
+    pub plan: Plan,
+    /// What the monitor is told.
+    pub order: Order,
+    /// Where grants and records count.
+    pub keys: Keys,
+    /// The session around it.
+    pub nested: Option<Session>,
+    /// `-k` with a command: no record is made.
+    pub ignore_record: bool,
+}
+
+/// Serves one elevation; every no is told and recorded.
+pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elevate) {
+    let mut case = Case::of(agent, &conversation.peer);
+    let question = match identify(agent, &conversation.peer, asked, &mut case) {
+        Ok(question) => question,
+        Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
+    };
+    if question.asked.mode != Mode::Run {
+        return list::list(agent, conversation, question, case).await;
+    }
+    let mut elevation = match decide(agent, question, &mut case).await {
+        Ok(elevation) => elevation,
+        Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
+    };
+    let Some(_place) = agent.session_places.admit(conversation.peer.uid()) else {
+        let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");
+        return deny(agent, &conversation, &case, &refusal).await;
+    };
+    let Some(mut link) = hand_over(agent, conversation, &elevation.order).await else { return };
+    match fulfil(agent, &mut link, &mut elevation, &mut case).await {
+        Ok(following) => following.follow(agent).await,
+        Err(Stopped::Told) => {}
+        Err(Stopped::Refused(refusal)) => {
+            let Refusal { what, hint, .. } = refusal.clone();
+            link.send(&ToMonitor::Refuse { what, hint }).await;
+            record_denial(agent, &case, &refusal).await;
+        }
+    }
+}
+
+/// Who asks, as the kernel says; and from inside of what.
+///
+/// # Errors
+/// If it is not what it seems, or nothing can be started.
+pub fn identify(
+    agent: &Agent,
+    peer: &Peer,
+    mut asked: Elevate,
+    case: &mut Case,
+) -> Result<Question, Refusal> {
+    let facts = peer.facts().map_err(Refusal::protocol)?;
+    asked.reason = asked.reason.as_deref().map(reason::clean).transpose()?;
+    case.know_request(&facts, &asked);
+    if facts.real_uid != facts.effective_uid || facts.effective_uid != peer.uid() {
+        let hint = "start it without a setuid program in between";
+        return Err(Refusal::new("this program runs with borrowed rights", hint));
+    }
+    let spawner = agent.spawner.current().ok_or_else(|| {
+        Refusal::new(
+            "commands cannot be started now: the spawner is not running",
+            "systemctl status jit-spawner",
+        )
+    })?;
+    let nested = enclosing(agent, spawner.welcome.cgroup.as_deref(), facts.cgroup.as_deref())?;
+    case.know_nesting(nested.as_ref());
+    // A nested session uses the keys of the one around it.
+    let keys = nested.as_ref().map(|session| session.keys.clone());
+    Ok(Question {
+        uid: peer.uid(),
+        keys: keys.unwrap_or_else(|| Keys::of(&facts, agent.clock.boot_id())),
+        tty: facts.tty.map(|tty| tty.name),
+        nested,
+        root: Arc::clone(&spawner.root),
+        now: agent.clock.now(),
+        asked,
+    })
+}
+
+/// The session that the peer is inside of. One that this agent does not know is no place to elevate from.
+fn enclosing(agent: &Agent, subtree: Option<&str>, cgroup: Option<&str>) -> Result<Option<Session>, Refusal> {
+    let (Some(subtree), Some(cgroup)) = (subtree, cgroup) else { return Ok(None) };
+    let Some(below) = cgroup.strip_prefix(subtree).and_then(|rest| rest.strip_prefix('/')) else {
+        return Ok(None);
+    };
+    let unknown = || Refusal::new("the session around this one is not known", "leave it, and try again");
+    agent.live.by_cgroup(below).map(Some).ok_or_else(unknown)
+}
+
+/// Resolves and decides, off the event loop: accounts and paths may hang.
+async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Result<Elevation, Refusal> {
+    let (task, uid) = (Arc::clone(agent), question.uid);
+    let work = move || {
+        Ok(plan(&task, &question).and_then(|plan| {
+            let order = order(&task, &plan, &question)?;
+            let Question { asked, keys, nested, .. } = question;
+            Ok(Elevation { plan, order, keys, nested, ignore_record: asked.ignore_record })
+        }))
+    };
+    let decided = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()))?;
+    let elevation = decided?;
+    case.know_plan(&elevation.plan, &elevation.order);
+    Ok(elevation)
+}
+
+/// Gives the connection to a monitor. What goes wrong here shows to the helper as a closed connection: it has no other
+/// end any more.
+pub async fn hand_over(agent: &Agent, conversation: Conversation, order: &Order) -> Option<Link> {
+    let (ours, theirs) = Seqpacket::pair().ok()?;
+    let (connection, _) = conversation.hand_over().ok()?;
+    if let Err(why) = agent.spawner.order(order, connection, theirs).await {
+        let mut record = agent.record(Event::SessionRefused);
+        record.session = Some(order.session.clone());
+        record.result = Some(why);
+        agent.audit.note(record);
+        return None;
+    }
+    Some(Link::new(ours))
+}

@@ -1,0 +1,224 @@
+//! From the order to Go: the duties on the monitor's side, the grant, the durable record of the intent.
+
+use std::sync::Arc;
+
+use jit_audit::record::Event;
+use jit_protocol::link::{FromMonitor, ToMonitor};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::timeout;
+
+use super::case::{Case, record_denial};
+use super::elevate::Elevation;
+use super::follow::{Following, Link};
+use super::plan::Plan;
+use super::reason;
+use crate::agent::Agent;
+use crate::clock::{Moment, earlier, rfc3339};
+use crate::grants::Grant;
+use crate::identifier;
+use crate::live::Session;
+use crate::refusal::Refusal;
+use crate::store::{Change, Table};
+use crate::translate;
+
+/// Why nothing runs.
+pub enum Stopped {
+    /// Still to be told and recorded.
+    Refused(Refusal),
+    /// The monitor has told the helper, and the log knows.
+    Told,
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What the monitor says when its side is done.
+pub struct Fulfilled {
+    /// A password was asked for, and right.
+    pub authenticated: bool,
+    reason: Option<String>,
+}
+
+/// Waits for the duties on the monitor's side, then makes the grant and the intent durable, and says Go.
+///
+/// # Errors
+/// Why nothing runs.
+pub async fn fulfil(
+    agent: &Arc<Agent>,
+    link: &mut Link,
+    elevation: &mut Elevation,
+    case: &mut Case,
+) -> Result<Following, Stopped> {
+    let Elevation { plan, order, keys, nested, ignore_record } = elevation;
+    let Fulfilled { authenticated, reason } =
+        await_duties(agent, link, case, order.authenticate.is_some()).await?;
+    if authenticated && !*ignore_record {
+        agent.records.add(plan.people.invoking.uid, keys.terminal(), plan.whose, agent.clock.now());
+    }
+    if plan.ask_reason {
+        let reason = reason::clean(&reason.unwrap_or_default())?;
+        case.know_reason(&reason);
+        plan.reason = Some(reason);
+    }
+    still_permitted(agent, plan).await?;
+    let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
+    if plan.ask_reason && !rule.require.reason.accepts(plan.reason.as_deref()) {
+        return Err(reason::not_accepted().into());
+    }
+
+    // The grant: a live one for this very purpose, or a new one. A `--for` asks for a new one.
+    let now = agent.clock.now();
+    let issue = || new_grant(agent, plan, now);
+    let taken = match plan.subject.duration {
+        Some(_) => agent.grants.take_new(issue),
+        None => agent.grants.take(now, &plan.purpose, issue),
+    };
+    let taken = taken.ok_or_else(|| Refusal::failure("no grant can be issued"))?;
+    let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, None, now);
+    if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
+        go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
+    }
+    let session = Session {
+        id: order.session.clone(),
+        grant: taken.grant.id.clone(),
+        rule: plan.rule.clone(),
+        user: plan.people.invoking.name.clone(),
+        uid: plan.people.invoking.uid,
+        target: plan.people.target.name.clone(),
+        target_uid: plan.people.target.uid,
+        command: order.argv.clone(),
+        tty: order.tty.clone(),
+        started_ns: now.realtime_ns,
+        deadline: go.deadline,
+        boot_id: agent.clock.boot_id().to_owned(),
+        ends_with_grant: rule.grant.on_expiry == jit_policy::OnExpiry::Terminate,
+        keys: keys.clone(),
+        cgroup: None,
+        leftover: false,
+    };
+    // Durable before anything runs: the use, the session, the intent.
+    let row = Change::put(Table::Sessions, &session.id, &session)
+        .map_err(|error| Refusal::failure(error.to_string()))?;
+    agent.grants.settle(&taken, now, vec![row]).await.map_err(Refusal::failure)?;
+    case.know_grant(&taken.grant.id);
+    if let Err(why) = record_intent(agent, case, &taken.grant, taken.is_new).await {
+        agent.grants.give_back(&taken);
+        agent.store.note(Change::remove(Table::Sessions, &session.id));
+        return Err(Refusal::failure(format!("the audit log: {why}")).into());
+    }
+    let (end, ended) = unbounded_channel();
+    agent.live.add(session.clone(), Some(end));
+    link.send(&ToMonitor::Go(go)).await;
+    Ok(Following { session, link: std::mem::take(link), end: ended, case: case.clone() })
+}
+
+/// Each wrong password is a record; the monitor's own refusal is told already.
+///
+/// # Errors
+/// Why nothing runs.
+pub async fn await_duties(
+    agent: &Agent,
+    link: &mut Link,
+    case: &Case,
+    authenticating: bool,
+) -> Result<Fulfilled, Stopped> {
+    let duties = timeout(agent.settings.limits.duties, async {
+        loop {
+            match link.receive().await {
+                Some(FromMonitor::AuthenticationFailed { user, attempt }) if authenticating => {
+                    let mut record = case.record(agent, Event::AuthenticationFailed);
+                    record.result = Some(format!("wrong password of {user}, attempt {attempt}"));
+                    agent.audit.append(record).await.map_err(Refusal::failure)?;
+                }
+                Some(FromMonitor::Fulfilled { authenticated, reason }) => {
+                    if authenticated != authenticating {
+                        return Err(Refusal::protocol("the monitor's duties are not these").into());
+                    }
+                    if authenticated {
+                        let record = case.record(agent, Event::AuthenticationSucceeded);
+                        agent.audit.append(record).await.map_err(Refusal::failure)?;
+                    }
+                    return Ok(Fulfilled { authenticated, reason });
+                }
+                Some(FromMonitor::Refused { what, .. }) => {
+                    record_denial(agent, case, &Refusal::new(what, "")).await;
+                    return Err(Stopped::Told);
+                }
+                Some(_) => return Err(Refusal::protocol("the monitor said something else").into()),
+                None => {
+                    record_denial(agent, case, &Refusal::failure("the monitor went away")).await;
+                    return Err(Stopped::Told);
+                }
+            }
+        }
+    });
+    duties.await.unwrap_or_else(|_| Err(Refusal::new("it took too long", "try again").into()))
+}
+
+/// The policy may have changed while the person typed: what runs is what the policy in force permits.
+async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refusal> {
+    let loaded = agent.policy.current();
+    if loaded.policy.digest() == plan.loaded.policy.digest() {
+        return Ok(());
+    }
+    let (task, subject, rule, now) =
+        (Arc::clone(agent), plan.subject.clone(), plan.rule.clone(), agent.clock.now().timestamp());
+    let new = Arc::clone(&loaded);
+    let work = move || {
+        let under = |path: &[u8]| Some(jit_policy::Resolved { path: path.to_vec(), writable: false });
+        let decision = subject
+            .decide(&new.policy, &task.settings.host.tags, &*task.directory, now, &under)
+            .map_err(|error| error.to_string())?;
+        Ok(match decision {
+            jit_policy::Decision::Permit(candidates) => {
+                candidates.iter().any(|candidate| candidate.rule.id == rule)
+            }
+            jit_policy::Decision::Deny(_) => false,
+        })
+    };
+    let permitted = agent.lookup.run(plan.people.invoking.uid, work).await;
+    let same_duties = |old: &jit_policy::Rule, new: &jit_policy::Rule| {
+        old.require.authentication == new.require.authentication
+            && old.require.authenticate_as == new.require.authenticate_as
+            && old.restrict == new.restrict
+    };
+    let old_and_new = plan.rule().zip(loaded.policy.rule(&plan.rule));
+    let unchanged = old_and_new.is_some_and(|(old, new)| same_duties(old, new));
+    if !permitted.map_err(|error| Refusal::failure(error.to_string()))? || !unchanged {
+        return Err(Refusal::new("policy has changed meanwhile", "try again"));
+    }
+    plan.loaded = loaded;
+    Ok(())
+}
+
+fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
+    let rule = plan.rule()?;
+    let expires = translate::expiry(rule, plan.subject.duration, now);
+    Some(Grant {
+        id: identifier::new().ok()?,
+        purpose: plan.purpose.clone(),
+        user: plan.people.invoking.name.clone(),
+        target: plan.people.target.name.clone(),
+        issued_ns: now.realtime_ns,
+        left_ns: now.until(expires),
+        expires,
+        boot_id: agent.clock.boot_id().to_owned(),
+        uses_left: rule.grant.uses,
+        reason: plan.reason.clone(),
+        subject: plan.subject.clone(),
+    })
+}
+
+/// `grant.issued` or `grant.used`, then `session.started`: durable, or nothing runs.
+async fn record_intent(agent: &Agent, case: &Case, grant: &Grant, is_new: bool) -> Result<(), String> {
+    let mut record = case.record(agent, if is_new { Event::GrantIssued } else { Event::GrantUsed });
+    record.result = is_new.then(|| format!("until {}", rfc3339(grant.expires.realtime_ns)));
+    agent.audit.note(record);
+    if grant.uses_left == Some(0) {
+        agent.audit.note(case.record(agent, Event::GrantExhausted));
+    }
+    agent.audit.append(case.record(agent, Event::SessionStarted)).await
+}

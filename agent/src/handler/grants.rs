@@ -1,0 +1,36 @@
+//! `jitctl grants`.
+
+use jit_protocol::response::{GrantView, Response};
+
+use super::{for_root_only, is_root};
+use crate::agent::Agent;
+use crate::clock::rfc3339;
+use crate::peer::Peer;
+use crate::refusal::Refusal;
+
+/// The peer's own live grants, or all.
+///
+/// # Errors
+/// All are for root.
+pub fn grants(agent: &Agent, peer: &Peer, all: bool) -> Result<Response, Refusal> {
+    if all && !is_root(peer) {
+        return Err(for_root_only());
+    }
+    let sessions = agent.live.all();
+    let own = agent.grants.all(agent.clock.now()).into_iter();
+    let own = own.filter(|grant| all || grant.purpose.uid == peer.uid());
+    let view = |grant: crate::grants::Grant| GrantView {
+        sessions: sessions.iter().filter(|it| it.grant == grant.id).map(|it| it.id.clone()).collect(),
+        id: grant.id,
+        rule: grant.purpose.rule,
+        user: grant.user,
+        uid: grant.purpose.uid,
+        target: grant.target,
+        issued: rfc3339(grant.issued_ns),
+        expires: rfc3339(grant.expires.realtime_ns),
+        uses_left: grant.uses_left,
+        scope: grant.purpose.scope.name().to_owned(),
+        reason: grant.reason,
+    };
+    Ok(Response::Grants(own.map(view).collect()))
+}

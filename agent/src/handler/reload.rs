@@ -1,0 +1,89 @@
+//! Loading policy again: for `jitctl reload` and SIGHUP. Live grants are decided again.
+
+use std::sync::Arc;
+
+use jit_audit::record::Event;
+use jit_policy::Decision;
+use jit_protocol::response::Response;
+
+use super::{for_root_only, is_root};
+use crate::agent::Agent;
+use crate::clock::earlier;
+use crate::grants::Grant;
+use crate::peer::Peer;
+use crate::refusal::Refusal;
+
+/// `jitctl reload`.
+///
+/// # Errors
+/// For root only; the mistakes of a policy that is not accepted.
+pub async fn reload(agent: &Arc<Agent>, peer: &Peer, _force: bool) -> Result<Response, Refusal> {
+    if !is_root(peer) {
+        return Err(for_root_only());
+    }
+    load(agent).await.map(|message| Response::Done { message })
+}
+
+/// Loads; what is now in force, for people.
+///
+/// # Errors
+/// The rendered mistakes; what was in force stays.
+pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
+    let holder = Arc::clone(&agent.policy);
+    let result = tokio::task::spawn_blocking(move || holder.reload()).await;
+    let loaded = match result.map_err(|error| error.to_string()).and_then(|result| result) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            let mut record = agent.record(Event::PolicyRejected);
+            record.result = Some(mistakes.clone());
+            agent.audit.append(record).await.map_err(Refusal::failure)?;
+            decide_again(agent).await;
+            return Err(Refusal::new(
+                format!("the new policy is not accepted; the one before stays\n{}", mistakes.trim_end()),
+                "jitctl policy check",
+            ));
+        }
+    };
+    agent.audit.append(agent.record(Event::PolicyLoaded)).await.map_err(Refusal::failure)?;
+    decide_again(agent).await;
+    Ok(format!("{} rules in force, digest {}", loaded.policy.rules().count(), loaded.policy.digest()))
+}
+
+/// Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says; still permitted, it lives,
+/// never longer.
+async fn decide_again(agent: &Arc<Agent>) {
+    let grants = agent.grants.all(agent.clock.now());
+    if grants.is_empty() {
+        return;
+    }
+    let task = Arc::clone(agent);
+    let decided = tokio::task::spawn_blocking(move || {
+        grants.into_iter().map(|grant| (permitted_for(&task, &grant), grant)).collect::<Vec<_>>()
+    });
+    for (permitted, grant) in decided.await.unwrap_or_default() {
+        match permitted {
+            Some(longest) => {
+                let issued = crate::clock::Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
+                let wall = issued.after(longest).realtime_ns;
+                let end = jit_protocol::link::Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
+                agent.grants.shorten(&grant.id, earlier(grant.expires, end));
+            }
+            None => {
+                let _ = agent.revoke("policy no longer permits it", |live| live.id == grant.id).await;
+            }
+        }
+    }
+}
+
+/// How long the grant's rule would let it live, nanoseconds; none if it permits no more.
+fn permitted_for(agent: &Agent, grant: &Grant) -> Option<u64> {
+    let loaded = agent.policy.current();
+    let now = agent.clock.now().timestamp();
+    let tags = &agent.settings.host.tags;
+    // An argument that was resolved below a folder was replaced by its resolved path: it is what it is now.
+    let under = |path: &[u8]| Some(jit_policy::Resolved { path: path.to_vec(), writable: false });
+    let decision = grant.subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
+    let Ok(Decision::Permit(candidates)) = decision else { return None };
+    let rule = candidates.into_iter().find(|candidate| candidate.rule.id == grant.purpose.rule)?.rule;
+    u64::try_from(rule.grant.max_duration.as_nanos()).ok()
+}

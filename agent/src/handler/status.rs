@@ -1,0 +1,64 @@
+//! `jitctl status`: what works, and what is missing.
+
+use jit_protocol::response::{Part, PolicyStatus, Response, State, Status};
+
+use super::is_root;
+use crate::agent::Agent;
+use crate::peer::Peer;
+use crate::refusal::Refusal;
+
+/// How the agent is. Mistakes in policy are shown to root alone.
+///
+/// # Errors
+/// Never; all handlers look alike.
+#[allow(clippy::unnecessary_wraps, reason = "all handlers look alike")]
+pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
+    let loaded = agent.policy.current();
+    let root = is_root(peer);
+    let policy = PolicyStatus {
+        files: if root { loaded.files.clone() } else { Vec::new() },
+        digest: loaded.policy.digest().to_owned(),
+        rules: loaded.policy.rules().count(),
+        stale: loaded.stale,
+        mistakes: loaded.mistakes.clone().filter(|_| root),
+        inert: Vec::new(),
+    };
+    let (grants, sessions) = (agent.grants.all(agent.clock.now()), agent.live.all());
+    let own = |uid: u32| root || uid == peer.uid();
+    Ok(Response::Status(Box::new(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: i32::try_from(std::process::id()).unwrap_or(0),
+        since: agent.since.rfc3339(),
+        parts: parts(agent),
+        policy,
+        grants: grants.iter().filter(|grant| own(grant.purpose.uid)).count(),
+        sessions: sessions.iter().filter(|session| own(session.uid)).count(),
+    })))
+}
+
+fn parts(agent: &Agent) -> Vec<Part> {
+    let part = |id: &str, state: State, detail: String| Part { id: id.to_owned(), state, detail };
+    let mut parts = vec![part("agent", State::Works, String::new())];
+    match agent.spawner.current() {
+        Some(spawner) => {
+            let welcome = &spawner.welcome;
+            parts.push(part("spawner", State::Works, format!("process {}", welcome.pid)));
+            parts.push(match &welcome.cgroup {
+                Some(path) => part("cgroup", State::Works, path.clone()),
+                None => part("cgroup", State::Degraded, welcome.missing.join("; ")),
+            });
+        }
+        None => parts.push(part("spawner", State::Fails, "commands cannot be started".to_owned())),
+    }
+    parts.push(match agent.audit.state() {
+        Ok(()) => part("audit", State::Works, agent.paths.audit.display().to_string()),
+        Err(why) => part("audit", State::Fails, format!("{why}: commands are refused")),
+    });
+    parts.push(match agent.audit.sink() {
+        "none" => part("log", State::Degraded, "neither journald nor syslog takes the events".to_owned()),
+        sink => part("log", State::Works, sink.to_owned()),
+    });
+    // Nothing of this version asks D-Bus for anything.
+    parts.push(part("dbus", State::Works, "not needed".to_owned()));
+    parts
+}

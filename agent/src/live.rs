@@ -1,0 +1,154 @@
+//! Live sessions: what runs now, on which grant, and how to end it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jit_protocol::Bytes;
+use jit_protocol::link::Deadline;
+use jit_protocol::response::SessionView;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::clock::rfc3339;
+use crate::scope::Keys;
+
+/// One session, as the store keeps it too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// 32 hex digits.
+    pub id: String,
+    /// The grant it runs on.
+    pub grant: String,
+    /// The rule.
+    pub rule: String,
+    /// Name of the invoking user.
+    pub user: String,
+    /// Its uid.
+    pub uid: u32,
+    /// Name of the target user.
+    pub target: String,
+    /// Its uid.
+    pub target_uid: u32,
+    /// What runs.
+    pub command: Vec<Bytes>,
+    /// Terminal of the invoking user.
+    pub tty: Option<String>,
+    /// When it began, `CLOCK_REALTIME` in nanoseconds.
+    pub started_ns: i64,
+    /// When it is ended.
+    pub deadline: Option<Deadline>,
+    /// The boot in which it runs.
+    pub boot_id: String,
+    /// Its grant's end ends it (`on_expiry = "terminate"`), an early one too.
+    pub ends_with_grant: bool,
+    /// The keys that sessions nested in it use.
+    pub keys: Keys,
+    /// Path of its cgroup below the spawner's subtree, once it runs.
+    pub cgroup: Option<String>,
+    /// The command has ended; what it left behind lives on.
+    pub leftover: bool,
+}
+
+impl Session {
+    /// For the command line.
+    pub fn view(&self) -> SessionView {
+        SessionView {
+            id: self.id.clone(),
+            grant: self.grant.clone(),
+            rule: self.rule.clone(),
+            user: self.user.clone(),
+            uid: self.uid,
+            target: self.target.clone(),
+            command: self.command.clone(),
+            tty: self.tty.clone(),
+            started: rfc3339(self.started_ns),
+            ends: self.deadline.map(|deadline| rfc3339(deadline.realtime_ns)),
+            leftover: self.leftover,
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Live {
+    sessions: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    session: Session,
+    /// Says why, to whoever follows it; absent until its monitor has found this agent.
+    end: Option<UnboundedSender<String>>,
+}
+
+impl Live {
+    /// A session begins, or is known from before this agent.
+    pub fn add(&self, session: Session, end: Option<UnboundedSender<String>>) {
+        self.lock().insert(session.id.clone(), Entry { session, end });
+    }
+
+    /// The monitor of a session from before this agent has called; its session, unless another monitor has one's ear.
+    pub fn resume(&self, id: &str, end: UnboundedSender<String>) -> Option<Session> {
+        let mut sessions = self.lock();
+        let entry = sessions.get_mut(id).filter(|entry| entry.end.is_none())?;
+        entry.end = Some(end);
+        Some(entry.session.clone())
+    }
+
+    /// Changes what is known of a session.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut Session)) {
+        if let Some(entry) = self.lock().get_mut(id) {
+            change(&mut entry.session);
+        }
+    }
+
+    /// Nothing of it is left.
+    pub fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// Those from before this agent whose monitors have not called: they are taken out.
+    pub fn take_lost(&self) -> Vec<Session> {
+        let mut sessions = self.lock();
+        let lost: Vec<String> =
+            sessions.iter().filter(|(_, entry)| entry.end.is_none()).map(|(id, _)| id.clone()).collect();
+        lost.iter().filter_map(|id| sessions.remove(id)).map(|entry| entry.session).collect()
+    }
+
+    /// The session in whose cgroup a process is; `path` is relative to the spawner's subtree. The innermost one.
+    pub fn by_cgroup(&self, path: &str) -> Option<Session> {
+        let sessions = self.lock();
+        let holds = |session: &&Session| {
+            session.cgroup.as_deref().is_some_and(|own| {
+                path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let inside = sessions.values().map(|entry| &entry.session).filter(holds);
+        inside.max_by_key(|session| session.cgroup.as_ref().map_or(0, String::len)).cloned()
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> Vec<Session> {
+        let mut all: Vec<Session> = self.lock().values().map(|entry| entry.session.clone()).collect();
+        all.sort_by(|one, other| (one.started_ns, &one.id).cmp(&(other.started_ns, &other.id)));
+        all
+    }
+
+    /// Tells some to end; their ids.
+    pub fn end(&self, why: &str, which: impl Fn(&Session) -> bool) -> Vec<String> {
+        let sessions = self.lock();
+        let chosen = sessions.values().filter(|entry| which(&entry.session));
+        chosen
+            .map(|entry| {
+                if let Some(end) = &entry.end {
+                    let _ = end.send(why.to_owned()); // one that ended meanwhile needs no word
+                }
+                entry.session.id.clone()
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,253 @@
+//! The policy in force: loaded all or nothing, and after a bad load the last good one, for a while.
+//!
+//! ```text
+//! folders ── good ─▶ last good (stored) ─▶ gated (stored) ─▶ in force
+//!         ── bad ──▶ last good and the denies of what does parse, at most `policy.last_good_for` ─▶ nothing permitted
+//! ```
+//! Everything but [`PolicyHolder::current`] and [`PolicyHolder::expire_last_good`] blocks: call it off the event loop.
+
+mod durable;
+mod files;
+mod gated;
+mod last_good;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jit_policy::{FolderResolver, Host, Policy, Source};
+use jit_protocol::link::Deadline;
+
+use self::files::Mistakes;
+use self::last_good::LastGood;
+use crate::clock::{Clock, Moment};
+use crate::paths::Paths;
+use crate::settings::Settings;
+
+/// Holds the policy in force, and loads the next one.
+pub struct PolicyHolder {
+    paths: Paths,
+    /// The kernel's node name.
+    host: String,
+    tags: Vec<String>,
+    last_good_for: Duration,
+    clock: Arc<dyn Clock>,
+    folders: Box<dyn FolderResolver + Send + Sync>,
+    current: ArcSwap<Loaded>,
+    /// The last good policy; locked by who loads: one at a time.
+    good: Mutex<Option<Good>>,
+}
+
+/// A policy in force.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What decides.
+    pub policy: Policy,
+    /// Paths of the files it was made of.
+    pub files: Vec<String>,
+    /// The files as they are now were not accepted: this is the last good policy with denies of theirs, or nothing.
+    pub stale: bool,
+    /// Why they were not accepted, rendered for people.
+    pub mistakes: Option<String>,
+    /// When it came in force.
+    pub loaded_at: Moment,
+    /// When the last good policy was read, `CLOCK_REALTIME` in nanoseconds; none if there has been none.
+    pub good_since_ns: Option<i64>,
+    /// Until when a stale one permits anything; none if it is not stale, or permits nothing any more.
+    pub until: Option<Deadline>,
+}
+
+#[derive(Clone)]
+struct Good {
+    policy: Policy,
+    files: Vec<String>,
+    since_ns: i64,
+}
+
+impl PolicyHolder {
+    /// Loads the folders at the start. If they are bad, the last good policy decides, kept from before; if there is
+    /// none, or its time is over, nothing is permitted.
+    pub fn start(
+        paths: &Paths,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        resolver: impl FolderResolver + Send + Sync + 'static,
+    ) -> Self {
+        let holder = Self {
+            paths: paths.clone(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            tags: settings.host.tags.clone(),
+            last_good_for: settings.policy.last_good_for,
+            folders: Box::new(resolver),
+            current: ArcSwap::from_pointee(nothing(clock.now())),
+            good: Mutex::new(None),
+            clock,
+        };
+        let mut good = holder.lock();
+        if let Err(mistakes) = holder.load(&mut good) {
+            let mut why = mistakes.text;
+            match LastGood::read(&holder.paths, &*holder.folders) {
+                Ok(kept) => *good = kept,
+                Err(mistake) => why += &mistake,
+            }
+            holder.fall_back(good.as_ref(), &mistakes.denies, why, None);
+        }
+        drop(good);
+        holder
+    }
+
+    /// The policy in force. Never blocks.
+    pub fn current(&self) -> Arc<Loaded> {
+        self.current.load_full()
+    }
+
+    /// Loads again, all or nothing.
+    ///
+    /// # Errors
+    /// The mistakes, rendered for people. Then the last good policy stays, and denies of the new files apply.
+    pub fn reload(&self) -> Result<Arc<Loaded>, String> {
+        let mut good = self.lock();
+        self.load(&mut good).map_err(|mistakes| {
+            let before = self.current();
+            self.fall_back(good.as_ref(), &mistakes.denies, mistakes.text, Some(&before))
+        })?;
+        Ok(self.current())
+    }
+
+    /// Ends a stale policy whose time is over: it permits nothing any more. Denies stay, and logins are decided as
+    /// before, for those who are gated must not be let in by it. Never blocks; for a timer.
+    pub fn expire_last_good(&self) {
+        let current = self.current();
+        let is_over = current.until.is_some_and(|until| self.clock.now().is_past(until));
+        // While somebody loads there will be another policy soon, and another tick.
+        if is_over && let Ok(_loading) = self.good.try_lock() {
+            let ended = Loaded {
+                policy: permitting_nothing(&current.policy),
+                mistakes: Some(current.mistakes.clone().unwrap_or_default() + NOTHING),
+                until: None,
+                loaded_at: self.clock.now(),
+                ..Loaded::clone(&current)
+            };
+            self.current.store(Arc::new(ended));
+        }
+    }
+
+    fn load(&self, good: &mut Option<Good>) -> Result<(), Mistakes> {
+        let sources = files::read(&self.paths, &*self.folders)?;
+        let policy = Policy::load(&sources, &*self.folders).map_err(|found| Mistakes {
+            denies: Policy::load_denies(&sources, &*self.folders),
+            text: found.render(),
+        })?;
+        let now = self.clock.now();
+        self.keep(&policy, &sources, now).map_err(|why| Mistakes {
+            denies: Policy::load_denies(&sources, &*self.folders),
+            text: format!(
+                "error: {why}\n  = help: the policy is sound, but it is taken only once this is stored\n"
+            ),
+        })?;
+        let files: Vec<String> = sources.into_iter().map(|source| source.path).collect();
+        *good = Some(Good { policy: policy.clone(), files: files.clone(), since_ns: now.realtime_ns });
+        self.current.store(Arc::new(Loaded {
+            policy,
+            files,
+            stale: false,
+            mistakes: None,
+            loaded_at: now,
+            good_since_ns: Some(now.realtime_ns),
+            until: None,
+        }));
+        Ok(())
+    }
+
+    /// Before a policy takes effect: the text to come back to, and who is named for when the agent is silent.
+    fn keep(&self, policy: &Policy, sources: &[Source], now: Moment) -> Result<(), String> {
+        LastGood::write(&self.paths, sources, now)?;
+        gated::write(&self.paths, &policy.gated(self.this_host()))
+    }
+
+    /// Puts the last good policy in force, with denies of the files that were not accepted; what to tell people.
+    fn fall_back(
+        &self,
+        good: Option<&Good>,
+        denies: &Policy,
+        mut why: String,
+        before: Option<&Loaded>,
+    ) -> String {
+        let now = self.clock.now();
+        let until = match before {
+            // It was over already, or there was none.
+            Some(Loaded { stale: true, until: None, .. }) => None,
+            Some(Loaded { stale: true, until, .. }) => *until,
+            _ => good.and_then(|_| {
+                let kept = last_good::rejected(&self.paths, now, self.last_good_for, &*self.clock);
+                kept.unwrap_or_else(|mistake| {
+                    why += &mistake;
+                    Some(now.after(u64::try_from(self.last_good_for.as_nanos()).unwrap_or(u64::MAX)))
+                })
+            }),
+        };
+        let until = until.filter(|until| !now.is_past(*until));
+        let base = good.map_or_else(empty, |good| good.policy.clone());
+        let mut policy = base.merge_denies(denies);
+        // Whoever was named stays named: the list only grows until a policy is accepted.
+        let listed = gated::extend(&self.paths, policy.gated(self.this_host()));
+        if let Err(mistake) = &listed {
+            why += &format!("error: {mistake}\n");
+        }
+        // At the start nobody is known to be on the list: then it has to be written first.
+        let until = until.filter(|_| listed.is_ok() || before.is_some());
+        if until.is_none() {
+            policy = permitting_nothing(&policy);
+            why += NOTHING;
+        }
+        self.current.store(Arc::new(Loaded {
+            policy,
+            files: good.map(|good| good.files.clone()).unwrap_or_default(),
+            stale: true,
+            mistakes: Some(why.clone()),
+            loaded_at: now,
+            good_since_ns: good.map(|good| good.since_ns),
+            until,
+        }));
+        why
+    }
+
+    fn this_host(&self) -> Host<'_> {
+        Host { name: &self.host, tags: &self.tags }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Good>> {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What people are told of a stale policy that is over.
+const NOTHING: &str = "error: there is no last good policy, or its time is over: nothing is permitted\n  \
+                       = help: mend the policy, then `jitctl reload` as root\n";
+
+/// Denies everything.
+fn empty() -> Policy {
+    // No file has no mistake.
+    Policy::load(&[], &jit_policy::AsWritten)
+        .unwrap_or_else(|_| Policy::load_denies(&[], &jit_policy::AsWritten))
+}
+
+/// The denies and the logins of a policy: what is merged never permits a command.
+fn permitting_nothing(policy: &Policy) -> Policy {
+    empty().merge_denies(policy)
+}
+
+fn nothing(now: Moment) -> Loaded {
+    Loaded {
+        policy: empty(),
+        files: Vec::new(),
+        stale: true,
+        mistakes: None,
+        loaded_at: now,
+        good_since_ns: None,
+        until: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+//! The agent's life: everything is opened, connections are served, time passes, the end is orderly.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jit_audit::chain::Head;
+use jit_audit::record::{Event, User};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::interval;
+
+use crate::admission::{Admission, Limits};
+use crate::agent::Agent;
+use crate::audit::Audit;
+use crate::clock::{Clock, SystemClock};
+use crate::conversation::Conversation;
+use crate::denials::Denials;
+use crate::grants::Grants;
+use crate::handler;
+use crate::handler::case::Case;
+use crate::listen::{Listener, Listeners, make_folder};
+use crate::live::{Live, Session};
+use crate::lookup::{CachedDirectory, Lookup};
+use crate::paths::Paths;
+use crate::peer::uid_of;
+use crate::policy::PolicyHolder;
+use crate::records::Records;
+use crate::settings::Settings;
+use crate::socket::Seqpacket;
+use crate::spawner::Spawner;
+use crate::store::{Change, Store, Table};
+
+/// How long monitors of an earlier agent have to call before their sessions count as lost.
+const CALL: Duration = Duration::from_secs(30);
+/// Between two looks at what has expired.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// An agent that can serve.
+pub struct Server {
+    /// What every handler has.
+    pub agent: Arc<Agent>,
+    listeners: Listeners,
+    control: Option<Seqpacket>,
+}
+
+impl Server {
+    /// Opens everything. Must be called on the event loop.
+    ///
+    /// # Errors
+    /// What this agent cannot be without: its sockets, its store, its log, its settings.
+    pub async fn open(paths: Paths, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        raise_descriptor_limit()?;
+        let settings = read_settings(&paths)?;
+        make_folder(&paths.state, 0o700, paths.owner)?;
+        let (store, contents) = Store::open(&paths.state.join("state.redb"), paths.owner)?;
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let kept = contents.value("audit_head");
+        let audit = Audit::open(&paths.audit, paths.owner, &paths.journal, &host, Arc::clone(&clock), kept)?;
+        let spawner = Spawner::default();
+        let control = call_spawner(&spawner, &paths).await;
+        let policy = {
+            let (paths, settings, clock) = (paths.clone(), settings.clone(), Arc::clone(&clock));
+            let root = spawner.current().map(|connected| Arc::clone(&connected.root));
+            let resolver = HostFolders(match root {
+                Some(root) => root,
+                None => Arc::new(jit_sys::path::own_root()?),
+            });
+            let start = move || PolicyHolder::start(&paths, &settings, clock, resolver);
+            Arc::new(tokio::task::spawn_blocking(start).await.map_err(io::Error::other)?)
+        };
+        let limits = &settings.limits;
+        let agent = Arc::new(Agent {
+            since: clock.now(),
+            policy,
+            lookup: Lookup::new(settings.lookup.timeout, limits.lookups_per_user),
+            directory: Arc::new(CachedDirectory::default()),
+            records: Records::default(),
+            grants: Grants::load(store.clone(), &contents.grants, &*clock),
+            live: Live::default(),
+            denials: Denials::default(),
+            session_places: Admission::new(Limits {
+                per_user: limits.sessions_per_user,
+                all: limits.sessions,
+                reserved_for_root: 1,
+            }),
+            spawner,
+            store,
+            audit,
+            host,
+            clock,
+            settings,
+            paths,
+        });
+        remember_sessions(&agent, &contents.sessions).await;
+        let loaded = agent.policy.current();
+        let mut started = agent.record(Event::AgentStarted);
+        started.result.clone_from(&loaded.mistakes);
+        agent.audit.append(started).await.map_err(io::Error::other)?;
+        let listeners = Listeners::open(&agent.paths)?;
+        Ok(Self { agent, listeners, control })
+    }
+
+    /// Serves until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// If signals cannot be received.
+    pub async fn run(self) -> io::Result<()> {
+        let Self { agent, listeners, control } = self;
+        let Listeners { agent: requests, pam, monitor } = listeners;
+        let limits = &agent.settings.limits;
+        let places = Admission::new(Limits {
+            per_user: limits.connections_per_user,
+            all: limits.connections,
+            reserved_for_root: limits.reserved_for_root,
+        });
+        let login_places = Admission::new(Limits {
+            per_user: limits.login_connections_per_user,
+            all: limits.login_connections,
+            reserved_for_root: limits.login_connections / 2,
+        });
+        let (mut hangup, mut term, mut interrupt) = (
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let mut sweep = interval(SWEEP);
+        let mut kept = agent.audit.head();
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let spawner = {
+            let agent = Arc::clone(&agent);
+            async move { agent.spawner.keep(&agent.paths.spawner_socket, control).await }
+        };
+        let serving = [
+            tokio::spawn(spawner),
+            tokio::spawn(accept(Arc::clone(&agent), requests, places, Door::Requests)),
+            tokio::spawn(accept(Arc::clone(&agent), pam, login_places, Door::Logins)),
+            tokio::spawn(accept_monitors(Arc::clone(&agent), monitor)),
+            tokio::spawn(forget_lost(Arc::clone(&agent))),
+        ];
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = sweep.tick() => pass_time(&agent, &mut kept),
+                _ = hangup.recv() => reload(&agent).await,
+            }
+        }
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        for task in serving {
+            task.abort();
+        }
+        agent.audit.append(agent.record(Event::AgentStopped)).await.map_err(io::Error::other)?;
+        keep_head(&agent).await;
+        Ok(())
+    }
+}
+
+/// Which socket a connection came to.
+#[derive(Clone, Copy)]
+enum Door {
+    Requests,
+    Logins,
+}
+
+async fn accept(agent: Arc<Agent>, listener: Listener, places: Admission, door: Door) {
+    loop {
+        let Ok(socket) = listener.accept().await else {
+            // Out of descriptors or memory: connections end by their deadlines, then there is room again.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let Some(place) = uid_of(&socket).ok().and_then(|uid| places.admit(uid)) else { continue };
+        let agent = Arc::clone(&agent);
+        tokio::spawn(async move {
+            let conversation = match Conversation::begin(socket).await {
+                Ok(conversation) => conversation,
+                Err(why) => {
+                    let mut record = agent.record(Event::RequestDenied);
+                    record.result = Some(why);
+                    if agent.denials.count(u32::MAX, agent.clock.now()) {
+                        agent.audit.note(record);
+                    }
+                    return;
+                }
+            };
+            match door {
+                // The place is given back once the request is in: sessions have places of their own.
+                Door::Requests => handler::serve(&agent, conversation, place).await,
+                Door::Logins => handler::login::serve(&agent, conversation).await,
+            }
+        });
+    }
+}
+
+/// Monitors whose agent went away. The folder is root's alone; the kernel says so again.
+async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
+    loop {
+        let Ok(socket) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        if uid_of(&socket).is_ok_and(|uid| uid == agent.paths.owner)
+            && let Ok(socket) = Seqpacket::new(socket)
+        {
+            tokio::spawn(handler::follow::resume(Arc::clone(&agent), socket));
+        }
+    }
+}
+
+/// Sessions of an earlier agent: their monitors call, or they are lost. Those of an earlier boot are lost already.
+async fn remember_sessions(agent: &Arc<Agent>, held: &[(String, Vec<u8>)]) {
+    for (id, json) in held {
+        match serde_json::from_slice::<Session>(json) {
+            Ok(session) if session.boot_id == agent.clock.boot_id() => agent.live.add(session, None),
+            Ok(session) => lose(agent, &session),
+            Err(_) => agent.store.note(Change::remove(Table::Sessions, id)),
+        }
+    }
+}
+
+async fn forget_lost(agent: Arc<Agent>) {
+    tokio::time::sleep(CALL).await;
+    for session in agent.live.take_lost() {
+        lose(&agent, &session);
+    }
+}
+
+fn lose(agent: &Agent, session: &Session) {
+    let mut record = Case::of_session(agent, session).record(agent, Event::SessionEnded);
+    record.result = Some("lost: the agent was not there when it ended".to_owned());
+    agent.audit.note(record);
+    agent.store.note(Change::remove(Table::Sessions, &session.id));
+}
+
+/// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.
+fn pass_time(agent: &Agent, kept: &mut Head) {
+    let now = agent.clock.now();
+    for grant in agent.grants.sweep(now) {
+        if grant.uses_left != Some(0) {
+            agent.audit.note(agent.grant_record(Event::GrantExpired, &grant));
+        }
+    }
+    for (uid, count) in agent.denials.take(now) {
+        let mut record = agent.record(Event::RequestDenied);
+        record.user = Some(User { name: format!("#{uid}"), uid });
+        record.count = Some(count);
+        agent.audit.note(record);
+    }
+    agent.policy.expire_last_good();
+    let head = agent.audit.head();
+    if *kept != head
+        && let Ok(change) = Change::put(Table::Values, "audit_head", &head)
+    {
+        agent.store.note(change);
+        *kept = head;
+    }
+    let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+}
+
+async fn keep_head(agent: &Agent) {
+    if let Ok(change) = Change::put(Table::Values, "audit_head", &agent.audit.head()) {
+        let _ = agent.store.commit(vec![change]).await; // it is compared only if it is there
+    }
+}
+
+/// SIGHUP.
+async fn reload(agent: &Arc<Agent>) {
+    let _ = handler::reload::load(agent).await; // mistakes are in the log and in `status`
+}
+
+async fn call_spawner(spawner: &Spawner, paths: &Paths) -> Option<Seqpacket> {
+    for _ in 0..25 {
+        if let Ok(control) = spawner.connect(&paths.spawner_socket).await {
+            return Some(control);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    None
+}
+
+fn read_settings(paths: &Paths) -> io::Result<Settings> {
+    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let text = jit_sys::policy_files::read_file(&paths.settings, paths.owner)
+        .map_err(|refused| invalid(refused.to_string()))?;
+    let shown = paths.settings.display();
+    Settings::parse(&text.unwrap_or_default()).map_err(|mistake| invalid(format!("{shown}: {mistake}")))
+}
+
+fn raise_descriptor_limit() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// Folders in policy, resolved below the host's root.
+struct HostFolders(Arc<std::os::fd::OwnedFd>);
+
+impl jit_policy::FolderResolver for HostFolders {
+    fn canonical_folder(&self, folder: &str) -> Option<String> {
+        use std::os::fd::AsFd;
+        jit_sys::path::resolve_folder(self.0.as_fd(), folder)
+    }
+}
+
+/// The system's clocks.
+///
+/// # Errors
+/// Without `/proc`.
+pub fn system_clock() -> io::Result<Arc<dyn Clock>> {
+    Ok(Arc::new(SystemClock::new()?))
+}

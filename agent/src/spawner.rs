@@ -1,0 +1,145 @@
+//! The way to the spawner: its welcome, and orders to its monitors.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jit_protocol::VERSION;
+use jit_protocol::order::{MAX_ORDER, Order};
+use jit_protocol::spawner::{DESCRIPTORS, MAX_WELCOME, Welcome};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use tokio::time::{sleep, timeout};
+
+use crate::peer::uid_of;
+use crate::socket::Seqpacket;
+
+/// How long between two calls of a spawner that does not answer.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How long a spawner may take to welcome us.
+const WELCOME: Duration = Duration::from_secs(5);
+/// How long an order may wait for room in the work socket.
+const ORDER: Duration = Duration::from_secs(5);
+
+/// The spawner, as far as it is there.
+#[derive(Debug, Default)]
+pub struct Spawner {
+    connected: ArcSwapOption<Connected>,
+}
+
+/// What a spawner's welcome brought.
+#[derive(Debug)]
+pub struct Connected {
+    /// What it can do on this host.
+    pub welcome: Welcome,
+    /// The host's root folder, `O_PATH`.
+    pub root: Arc<OwnedFd>,
+    work: Seqpacket,
+}
+
+impl Spawner {
+    /// The spawner, if there is one now.
+    pub fn current(&self) -> Option<Arc<Connected>> {
+        self.connected.load_full()
+    }
+
+    /// Calls the spawner once.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect(&self, path: &Path) -> io::Result<Seqpacket> {
+        let control = Seqpacket::connect(path)?;
+        if uid_of(&control)? != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the spawner's socket is another's"));
+        }
+        let mut buffer = vec![0; MAX_WELCOME];
+        let (length, descriptors) = timeout(WELCOME, control.receive_own(&mut buffer)).await??;
+        let welcome: Welcome = serde_json::from_slice(buffer.get(..length).unwrap_or_default())?;
+        let descriptors: Result<[OwnedFd; DESCRIPTORS], _> = descriptors.try_into();
+        let ([root, work], VERSION) = (descriptors.map_err(|_| io::ErrorKind::InvalidData)?, welcome.version)
+        else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the spawner is of another version"));
+        };
+        let work = Seqpacket::new(work)?;
+        self.connected.store(Some(Arc::new(Connected { welcome, root: Arc::new(root), work })));
+        Ok(control)
+    }
+
+    /// Keeps a spawner at hand for ever: the connection's end says that it is gone.
+    pub async fn keep(&self, path: &Path, mut control: Option<Seqpacket>) {
+        loop {
+            if let Some(control) = control.take() {
+                let _ = control.receive_own(&mut [0; 1]).await;
+                self.connected.store(None);
+            }
+            sleep(AGAIN).await;
+            control = self.connect(path).await.ok();
+        }
+    }
+
+    /// Gives an order to the next idle monitor, with the helper's connection and our end of the link.
+    ///
+    /// # Errors
+    /// Why there is no monitor for it.
+    pub async fn order(&self, order: &Order, connection: OwnedFd, link: OwnedFd) -> Result<(), String> {
+        let connected = self.current().ok_or("there is no spawner")?;
+        let text = sealed(order).map_err(|error| format!("the order: {error}"))?;
+        let descriptors = [connection.as_fd(), link.as_fd(), text.as_fd()];
+        match timeout(ORDER, connected.work.send(b"order", &descriptors)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("the spawner: {error}")),
+            Err(_) => Err("no monitor takes the order".to_owned()),
+        }
+    }
+}
+
+/// The order's text in memory that nobody can change any more.
+fn sealed(order: &Order) -> io::Result<OwnedFd> {
+    let text = serde_json::to_vec(order)?;
+    if text.len() > MAX_ORDER {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too long"));
+    }
+    let memory = memfd_create("jit-order", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut file = std::fs::File::from(memory);
+    file.write_all(&text)?;
+    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+    Ok(file.into())
+}
+
+/// Starts a spawner if none listens: where there is no service manager that would. Called before the sandbox and
+/// before the event loop, for it forks.
+///
+/// # Errors
+/// If it cannot be started, or does not listen within five seconds.
+pub fn start_if_missing(socket: &Path) -> io::Result<()> {
+    let listens = || {
+        std::os::unix::net::UnixStream::connect(socket).is_err_and(|error| {
+            // A sequenced-packet socket that listens refuses a stream by its type.
+            error.raw_os_error() == Some(nix::errno::Errno::EPROTOTYPE as i32)
+        })
+    };
+    if listens() {
+        return Ok(());
+    }
+    let program =
+        std::env::current_exe()?.parent().map_or_else(PathBuf::new, |folder| folder.join("jit-spawner"));
+    let mut command = Command::new(&program);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/").process_group(0);
+    let mut child = command
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+    for _ in 0..500 {
+        if listens() {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(io::Error::other(format!("jit-spawner ended at once: {status}")));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "jit-spawner does not listen"))
+}
