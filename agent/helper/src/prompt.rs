@@ -57,28 +57,39 @@ impl Asker<'_> {
         let signals = Signals::for_prompt()?;
         if !isatty(self.input) {
             write_patiently(self.output, prompt);
-            return self.read_line(&signals, None).map(|end| end.unwrap_or(Answer::GaveUp));
+            let mut line = Line::unseen(self.output);
+            loop {
+                match self.read_line(&signals, &mut line)? {
+                    End::Stop => suspend(Signal::SIGTSTP),
+                    End::Answer(answer) => return Ok(answer),
+                }
+            }
         }
         loop {
             // In the background the kernel stops us here, until the person brings us back.
             let settings = if echo { Settings::shown(self.input) } else { Settings::hidden(self.input) }?;
-            write_patiently(self.output, prompt);
-            let line = if echo { None } else { Some(Line::new(self.output, &settings)) };
-            let end = self.read_line(&signals, line)?;
-            if !(echo && matches!(end, Some(Answer::Line(_)))) {
+            // A SIGCONT that brought us here has had its effect; later it would throw away what is typed by then.
+            let end = if let Some(end) = std::iter::from_fn(|| signals.next()).find_map(End::by) {
+                end
+            } else {
+                write_patiently(self.output, prompt);
+                let mut line =
+                    if echo { Line::unseen(self.output) } else { Line::new(self.output, &settings) };
+                self.read_line(&signals, &mut line)?
+            };
+            if !(echo && matches!(end, End::Answer(Answer::Line(_)))) {
                 write_patiently(self.output, b"\n");
             }
             drop(settings);
             match end {
-                Some(end) => return Ok(end),
-                None => suspend(Signal::SIGTSTP), // and ask again
+                End::Stop => suspend(Signal::SIGTSTP), // and ask again
+                End::Answer(answer) => return Ok(answer),
             }
         }
     }
 
-    /// Reads up to the line's end; `None`: Ctrl-Z. `shown`: how a terminal's line is edited and shown.
-    fn read_line(&self, signals: &Signals, shown: Option<Line<'_>>) -> io::Result<Option<Answer>> {
-        let mut line = shown.unwrap_or_else(|| Line::unseen(self.output));
+    /// Reads up to the line's end.
+    fn read_line(&self, signals: &Signals, line: &mut Line<'_>) -> io::Result<End> {
         loop {
             let mut files = [
                 PollFd::from_borrowed_fd(self.input, PollFlags::IN),
@@ -88,34 +99,51 @@ impl Asker<'_> {
             retry_on_intr(|| poll(&mut files, None))?;
             let [input, signal, connection] = files.map(|file| !file.revents().is_empty());
             if signal {
-                match signals.next() {
-                    Some(Signal::SIGINT | Signal::SIGQUIT) => return Ok(Some(Answer::GaveUp)),
-                    Some(Signal::SIGTSTP) => return Ok(None),
-                    Some(Signal::SIGCONT) if line.settings.is_some() => {
-                        // Somebody else had the terminal (SIGSTOP): take it again.
-                        line.settings.map(Settings::apply).transpose()?;
-                    }
-                    Some(Signal::SIGCONT) | None => {}
-                    Some(other) => return Ok(Some(Answer::Killed(other))),
+                let signal = signals.next();
+                if let Some(end) = signal.and_then(End::by) {
+                    return Ok(end);
+                }
+                // Continued after a SIGSTOP: somebody else had the terminal meanwhile, take it again.
+                if let Some(settings) = line.settings.filter(|_| signal == Some(Signal::SIGCONT)) {
+                    settings.apply()?;
                 }
             }
             if connection {
-                return Ok(Some(Answer::Withdrawn));
+                return Ok(End::Answer(Answer::Withdrawn));
             }
             if input {
                 let mut byte = Zeroizing::new([0]);
                 match read(self.input, byte.as_mut_slice()) {
-                    Ok(0) | Err(Errno::IO) => return Ok(Some(line.end_of_file())),
+                    Ok(0) | Err(Errno::IO) => return Ok(End::Answer(line.end_of_file())),
                     Ok(_) => {
-                        let end = byte.first().and_then(|byte| line.take(*byte));
-                        if end.is_some() {
-                            return Ok(end);
+                        if let Some(answer) = byte.first().and_then(|byte| line.take(*byte)) {
+                            return Ok(End::Answer(answer));
                         }
                     }
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     Err(other) => return Err(other.into()),
                 }
             }
+        }
+    }
+}
+
+/// How reading a line ends.
+enum End {
+    /// With an answer.
+    Answer(Answer),
+    /// With Ctrl-Z: we stop, and go on once we are continued.
+    Stop,
+}
+
+impl End {
+    /// By a signal, if that ends it.
+    fn by(signal: Signal) -> Option<Self> {
+        match signal {
+            Signal::SIGCONT => None,
+            Signal::SIGTSTP => Some(Self::Stop),
+            Signal::SIGINT | Signal::SIGQUIT => Some(Self::Answer(Answer::GaveUp)),
+            other => Some(Self::Answer(Answer::Killed(other))),
         }
     }
 }
