@@ -1,5 +1,6 @@
 //! The demo's scenes: each has a headline, commands that a person types, and something that must be seen.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,11 @@ pub(crate) fn play() -> Done {
 }
 
 fn headline(title: &str, what: &str) {
-    println!("\n\x1b[1;34m━━ {title}\x1b[0m: {what}\n");
+    println!("\n\n\x1b[1;34m━━ {title}\x1b[0m: {what}\n");
+    // Time to read, where somebody does.
+    if std::io::stdout().is_terminal() {
+        std::thread::sleep(Duration::from_secs(3));
+    }
 }
 
 fn check(holds: bool, expected: &str) -> Done {
@@ -77,7 +82,7 @@ fn check(holds: bool, expected: &str) -> Done {
 
 /// Runs a command as root, shows it with its output, and checks for a text and the kind of its end.
 fn root_sees(line: &str, expected: &str, success: bool) -> Done {
-    println!("root# {line}");
+    println!("\r\x1b[Kroot# {line}");
     let output = command(&["sh", "-c", line]).output().map_err(|error| format!("sh: {error}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
@@ -88,7 +93,7 @@ fn root_sees(line: &str, expected: &str, success: bool) -> Done {
 
 /// No `sleep` with this argument may be left.
 fn nothing_sleeps(seconds: &str) -> Done {
-    println!("root# pgrep -f 'sleep {seconds}'");
+    println!("\r\x1b[Kroot# pgrep -f 'sleep {seconds}'");
     let left = read(command(&["pgrep", "-a", "-f", &format!("^sleep {seconds}")])).unwrap_or_default();
     println!("{}", if left.is_empty() { "(nothing: it is gone)" } else { &left });
     check(left.is_empty(), "nothing left running")
