@@ -11,6 +11,7 @@ mod files;
 mod gated;
 mod last_good;
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -192,7 +193,7 @@ impl PolicyHolder {
         // Whoever was named stays named: the list only grows until a policy is accepted.
         let listed = gated::extend(&self.paths, policy.gated(self.this_host()));
         if let Err(mistake) = &listed {
-            why += &format!("error: {mistake}\n");
+            let _ = writeln!(why, "error: {mistake}"); // writing to a String cannot fail
         }
         // At the start nobody is known to be on the list: then it has to be written first.
         let until = until.filter(|_| listed.is_ok() || before.is_some());
