@@ -47,7 +47,7 @@ fn serve() -> io::Result<()> {
         spawner::start_if_missing(&paths.spawner_socket)?;
     }
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(64).build()?;
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(512).build()?;
     runtime.block_on(async {
         let server = Server::open(paths, system_clock()?).await?;
         server.run().await
