@@ -176,8 +176,6 @@ impl PolicyHolder {
     ) -> String {
         let now = self.clock.now();
         let until = match before {
-            // It was over already, or there was none.
-            Some(Loaded { stale: true, until: None, .. }) => None,
             Some(Loaded { stale: true, until, .. }) => *until,
             _ => good.and_then(|_| {
                 let kept = last_good::rejected(&self.paths, now, self.last_good_for, &*self.clock);

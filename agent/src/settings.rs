@@ -244,7 +244,7 @@ mod tests {
         let settings = Settings::parse(text).unwrap();
         assert_eq!(settings.host.tags, ["web"]);
         assert_eq!((settings.limits.connections_per_user, settings.limits.sessions_per_user), (4, 3));
-        assert_eq!(settings.policy.last_good_for, Duration::from_secs(86_400));
+        assert_eq!(settings.policy.last_good_for, Duration::from_hours(24));
         assert_eq!(settings.lookup.timeout, Duration::from_secs(3));
     }
 

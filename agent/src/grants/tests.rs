@@ -151,7 +151,7 @@ async fn what_is_not_durable_was_not_taken_nor_issued() {
     let clock = clock();
     let now = clock.now();
     let grants = Grants::load(Store::ended(), &[], &clock);
-    let taken = grants.take(now, &purpose(), || Some(grant("a", &purpose(), Some(1), now))).unwrap();
+    let taken = grants.take(now, &purpose(), || Some(grant("a", &purpose(), None, now))).unwrap();
     assert!(grants.find(&purpose(), now).is_none(), "nobody else may use it before it is durable");
     assert!(grants.settle(&taken, now, Vec::new()).await.is_err());
     assert!(grants.unexpired(now).is_empty());
@@ -306,6 +306,20 @@ async fn a_revoked_grant_does_not_come_back() {
     );
     assert!(grants.find(&purpose(), now).is_none());
     assert!(host.start(&clock).find(&purpose(), now).is_none());
+}
+
+#[tokio::test]
+async fn a_grant_that_is_revoked_while_its_use_is_stored_serves_no_more() {
+    let (store, go_on) = Store::waiting();
+    let grants = Grants::load(store, &[], &clock());
+    let taken = grants.take(START, &purpose(), || Some(grant("a", &purpose(), None, START))).unwrap();
+    let revoke = async {
+        let removed = grants.remove(|_| true).len();
+        go_on();
+        removed
+    };
+    let (settled, removed) = tokio::join!(grants.settle(&taken, START, Vec::new()), revoke);
+    assert_eq!((settled, removed), (Err(ENDED.to_owned()), 1));
 }
 
 #[tokio::test]

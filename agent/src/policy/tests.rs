@@ -291,6 +291,31 @@ fn a_stale_policy_decides_no_longer_than_it_may() {
     assert!(permits(&holder, "alice"));
 }
 
+#[test]
+fn the_time_of_a_stale_policy_begins_with_each_rejection_after_a_good_one() {
+    let disk = Disk::with(&[("alice.toml", ALICE)]);
+    let holder = disk.start();
+    let until = || {
+        disk.write("half.toml", HALF);
+        holder.reload().unwrap_err();
+        holder.current().until
+    };
+    assert_eq!(until(), Some(START.after(10 * MINUTE)));
+    disk.clock.pass(5 * MINUTE);
+    // Whoever loses what is kept gains no time while the agent runs.
+    fs::remove_file(disk.paths.state.join("rejected.json")).unwrap();
+    assert_eq!(until(), Some(START.after(10 * MINUTE)));
+    fs::remove_file(disk.file("half.toml")).unwrap();
+    holder.reload().unwrap();
+    assert_eq!(holder.current().until, None);
+    disk.clock.pass(100 * MINUTE);
+    assert_eq!(until(), Some(START.after(115 * MINUTE)));
+    disk.clock.pass(MINUTE);
+    fs::remove_file(disk.file("half.toml")).unwrap();
+    holder.reload().unwrap();
+    assert_eq!(until(), Some(START.after(116 * MINUTE)));
+}
+
 // "Bad policy: the last good one stays, over restarts too, at most `last_good_for`"
 #[test]
 fn over_restarts_and_reboots_the_time_of_a_stale_policy_runs_on() {

@@ -87,10 +87,44 @@ fn every_fact_of_a_subject_reaches_the_policy() {
             assert!(permits(&plain, rule, &[]), "without: {what}");
         }
     }
-    assert!(!permits(&Subject { assignments: vec![b"LD_X".to_vec()], ..plain.clone() }, "", &[]));
     assert!(!permits(&Subject { path: b"/a/../b".to_vec(), ..plain.clone() }, "", &[]));
     assert!(!permits(&plain, "hosts = [\"tag:web\"]", &[]));
     assert!(permits(&plain, "hosts = [\"tag:web\"]", &["web".to_owned()]));
+}
+
+#[test]
+fn every_fact_about_the_command_reaches_the_policy() {
+    let text = "schema = 1\n[[rule]]\nid = \"one\"\nusers = [\"alice\"]\n\
+                commands = [{ path = \"/usr/bin/less\", args = [\"-u\", { under = \"/srv\" }] }]\n\
+                [[rule]]\nid = \"no\"\neffect = \"deny\"\nusers = [\"ALL\"]\ncommands = [\"/usr/bin/sh **\"]\n";
+    let policy =
+        Policy::load(&[Source { name: "a".into(), path: "a".into(), text: text.into() }], &AsWritten)
+            .unwrap();
+    let plain = Subject {
+        group: None,
+        assignments: Vec::new(),
+        rule: None,
+        timeout: None,
+        path: b"/usr/bin/less".to_vec(),
+        arguments: vec![b"-u".to_vec(), b"/srv/a".to_vec()],
+        ..subject()
+    };
+    let permits = |subject: &Subject, writable| {
+        let under = |path: &[u8]| Some(Resolved { path: path.to_vec(), writable });
+        let decision = subject.decide(&policy, &[], &NoNames, NOW.timestamp(), &under).unwrap();
+        matches!(decision, Decision::Permit(_))
+    };
+    assert!(permits(&plain, false));
+    assert!(!permits(&plain, true), "an argument that the user can write");
+    for (what, other) in [
+        ("VAR=value", Subject { assignments: vec![b"LD_X".to_vec()], ..plain.clone() }),
+        ("trusted", Subject { trusted: false, ..plain.clone() }),
+        ("path", Subject { path: b"/usr/bin/more".to_vec(), ..plain.clone() }),
+        ("leads_to", Subject { leads_to: Some(b"/usr/bin/sh".to_vec()), ..plain.clone() }),
+        ("arguments", Subject { arguments: vec![b"-u".to_vec(), b"/etc/a".to_vec()], ..plain.clone() }),
+    ] {
+        assert!(!permits(&other, false), "{what}");
+    }
 }
 
 #[test]
