@@ -394,6 +394,17 @@ fn a_policy_whose_list_cannot_be_written_is_not_taken() {
 }
 
 #[test]
+fn a_list_that_cannot_be_replaced_keeps_the_policy_too() {
+    let disk = Disk::with(&[("alice.toml", ALICE)]);
+    let holder = disk.start();
+    fs::remove_file(&disk.paths.gated).unwrap();
+    fs::create_dir(&disk.paths.gated).unwrap();
+    disk.write("bob.toml", BOB);
+    assert!(holder.reload().unwrap_err().contains(&disk.paths.gated.display().to_string()));
+    assert!(permits(&holder, "alice") && !permits(&holder, "bob"));
+}
+
+#[test]
 fn a_policy_that_cannot_be_kept_is_not_taken() {
     let disk = Disk::with(&[("alice.toml", ALICE)]);
     let holder = disk.start();
