@@ -95,6 +95,11 @@ pub fn build(
     Ok(environment.into_iter().map(|(name, value)| (Bytes(name), value)).collect())
 }
 
+/// Whether a variable stays without a rule's word: it is on sudo's keep and check lists.
+pub fn is_kept_by_default(name: &[u8]) -> bool {
+    names::is_on_sudos_lists(name)
+}
+
 /// What the rule allows.
 #[derive(Clone, Copy)]
 struct Allowed<'a> {
@@ -106,8 +111,7 @@ impl Allowed<'_> {
     /// Whether a variable of the invoking user stays.
     fn keeps(self, request: &Elevate, name: &[u8], value: &[u8]) -> bool {
         let named = request.preserve_names.iter().any(|named| named.as_slice() == name);
-        let listed = (named || request.preserve_environment) && names::is_on_sudos_lists(name);
-        let wanted = name == b"TERM" || listed || self.by_rule(name) || (named && self.by_name(name));
+        let wanted = names::is_on_sudos_lists(name) || self.by_rule(name) || (named && self.by_name(name));
         wanted && !names::is_ours(name) && values::is_sane(name, value)
     }
 

@@ -66,7 +66,7 @@ impl<'p, 'r> Question<'p, 'r> {
             };
             if self.is_untrusted(rule, &matched) {
                 untrusted.push(rule);
-            } else if self.unserved(rule).is_some() {
+            } else if self.unserved(rule, matched == Matched::All).is_some() {
                 options.push(rule);
             } else {
                 candidates.push(candidate(rule, matched));
@@ -210,8 +210,9 @@ impl<'p, 'r> Question<'p, 'r> {
         *matched != Matched::All && rule.trusted_path && !self.request.command.trusted
     }
 
-    /// The first option of the request that an allow rule can't serve.
-    pub(crate) fn unserved(&self, rule: &Rule) -> Option<&'static str> {
+    /// The first option of the request that an allow rule can't serve. One that permits any command permits
+    /// `env VAR=value command` too, so that it serves any variable.
+    pub(crate) fn unserved(&self, rule: &Rule, any_command: bool) -> Option<&'static str> {
         let asked = &self.request.asked;
         let Rule { restrict, grant, .. } = rule;
         if asked.cwd.is_some_and(|folder| !restrict.allow_cwd.allows(folder)) {
@@ -226,7 +227,7 @@ impl<'p, 'r> Question<'p, 'r> {
         if asked.duration.is_some_and(|asked| asked.is_zero() || asked > grant.max_duration) {
             return Some("--for: longer than `max_duration`");
         }
-        if asked.assignments.iter().any(|name| !restrict.keeps(name)) {
+        if !any_command && asked.assignments.iter().any(|name| !restrict.keeps(name)) {
             return Some("VAR=value: the variable is not in `env_keep`");
         }
         None

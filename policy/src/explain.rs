@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::account::{Directory, LookupFailed};
 use crate::decision::{Decision, Denial, Why};
 use crate::evaluate::{Question, sides};
+use crate::pattern::Matched;
 use crate::policy::Core;
 use crate::request::Request;
 use crate::rule::{Authentication, Effect, Reason, Rule};
@@ -210,6 +211,7 @@ impl Question<'_, '_> {
             rule.commands.has_program(&request.command, ours, &core.symbols, &core.command_sets);
         check("commands", Ok(matched.is_some()), if has_program { "names other arguments" } else { PROGRAM });
         check("except_commands", Ok(!self.is_excepted_command(rule, theirs)), "excepts this command");
+        let any_command = matched == Some(Matched::All);
         if let (Effect::Allow, Some(matched)) = (rule.effect, matched) {
             let why = "others than root can write to the path of this command";
             check("trusted_path", Ok(!self.is_untrusted(rule, &matched)), why);
@@ -220,7 +222,7 @@ impl Question<'_, '_> {
                 Ok(request.asked.rule.is_none_or(|id| id == rule.id)),
                 "is not the rule that was asked for",
             );
-            if let Some(why) = self.unserved(rule) {
+            if let Some(why) = self.unserved(rule, any_command) {
                 check("options", Ok(false), why);
             }
         }

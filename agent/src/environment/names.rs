@@ -1,6 +1,6 @@
 //! Names of variables: which may stay when a person asks for it, and which must be named by an administrator.
 
-/// What `-E`, `--preserve-env=LIST` and `VAR=value` may carry where no rule says more: sudo's lists, without those that
+/// What is kept where no rule says more, and `VAR=value` may carry: sudo's lists, without those that
 /// make programs run or read something: `KRB5CCNAME`, `PATH`, `PS1`, `PS2` (shells expand them), `XDG_CURRENT_DESKTOP`.
 const KEPT: [&str; 6] = ["COLORS", "DISPLAY", "HOSTNAME", "LS_COLORS", "XAUTHORITY", "XAUTHORIZATION"];
 /// The same, with values that are checked (`values.rs`).

@@ -187,10 +187,10 @@ fn table(policy: &Policy, rules: &[&Rule], people: &People, host: &str) -> Strin
         let (run_as, time) = (said.run_as.join(", "), format_duration(rule.grant.duration));
         let _ = write!(text, "\n    as {run_as}; duties: {duties}; for {time}\n");
         for command in &said.commands {
-            let _ = write!(text, "    {command}\n");
+            let _ = writeln!(text, "    {command}");
         }
         for command in &said.except_commands {
-            let _ = write!(text, "    not {command}\n");
+            let _ = writeln!(text, "    not {command}");
         }
     }
     text

@@ -12,6 +12,7 @@ use jit_sys::path::{Found, PathError, resolve};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
+use crate::environment;
 use crate::grants::Purpose;
 use crate::live::Session;
 use crate::policy::Loaded;
@@ -358,10 +359,16 @@ fn subject_of(agent: &Agent, question: &Question, people: &People) -> Subject {
         cwd: None,
         timeout: None,
         duration: asked.duration.map(Duration::from_secs),
-        assignments: asked.assignments.iter().map(|(name, _)| name.as_slice().to_vec()).collect(),
+        assignments: names_to_set(asked),
         rule: asked.rule.clone(),
         non_interactive: asked.non_interactive,
     }
+}
+
+/// Names of `VAR=value` that a rule has to allow: all but those that anyone may set.
+fn names_to_set(asked: &Elevate) -> Vec<Vec<u8>> {
+    let names = asked.assignments.iter().map(|(name, _)| name.as_slice());
+    names.filter(|name| !environment::is_kept_by_default(name)).map(<[u8]>::to_vec).collect()
 }
 
 fn subject(agent: &Agent, question: &Question, people: &People, found: &Found) -> Subject {

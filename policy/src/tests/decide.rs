@@ -318,7 +318,12 @@ restrict.allow_cwd = ["/srv", "/home/*"]
         (vec!["LC"], false),
     ] {
         let ask = asked(|ask| ask.assignments = names.iter().map(|name| name.as_bytes().to_vec()).collect());
-        assert_eq!(ask.is_permitted(&policy), allowed, "{names:?}");
+        assert!(
+            ask.is_permitted(&policy),
+            "any command is permitted, `env VAR=value command` too: {names:?}"
+        );
+        let named = allow(&format!("commands = [\"/usr/bin/id\"]\n{keys}"));
+        assert_eq!(ask.is_permitted(&named), allowed, "{names:?}");
     }
     let any = allow("restrict.allow_cwd = [\"ALL\"]");
     assert!(asked(|ask| ask.cwd = Some(b"/anywhere".to_vec())).is_permitted(&any));

@@ -20,7 +20,9 @@ fn log(count: usize, host: &str) -> (Vec<String>, Head) {
 
 fn verify(lines: &[String], head: Option<&Head>) -> Report {
     let mut verifier = Verifier::default();
-    lines.iter().for_each(|line| verifier.push(line.as_bytes()));
+    for line in lines {
+        verifier.push(line.as_bytes());
+    }
     verifier.finish(Some(1), head)
 }
 
