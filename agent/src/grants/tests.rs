@@ -15,25 +15,31 @@ const START: Moment = Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 30_000_
 struct Host {
     folder: tempfile::TempDir,
     copies: u32,
+    /// Of the agent that ran last: as long as it is here nothing is written to the file by closing it.
+    store: Option<Store>,
 }
 
 impl Host {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), copies: 0 }
+        Self { folder: tempfile::tempdir().unwrap(), copies: 0, store: None }
     }
 
     fn path(&self) -> PathBuf {
         self.folder.path().join(self.copies.to_string())
     }
 
-    /// The agent starts: from a copy of what it had, as after a crash.
-    fn start(&mut self, clock: &ManualClock) -> Grants {
+    /// The agent starts: from a copy of what it had, as after a crash that comes once all is written.
+    async fn start(&mut self, clock: &ManualClock) -> Grants {
+        if let Some(store) = &self.store {
+            store.commit(Vec::new()).await.unwrap();
+        }
         let before = self.path();
         self.copies += 1;
         if before.exists() {
             std::fs::copy(&before, self.path()).unwrap();
         }
         let (store, contents) = Store::open(&self.path(), rustix::process::geteuid().as_raw()).unwrap();
+        self.store = Some(store.clone());
         Grants::load(store, &contents.grants, clock)
     }
 }
@@ -101,7 +107,7 @@ async fn used(grants: &Grants, now: Moment, new: Option<Grant>) -> Option<Grant>
 #[tokio::test]
 async fn a_grant_is_issued_at_its_first_use_and_found_until_it_ends() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     assert!(grants.find(&purpose(), clock.now()).is_none());
     assert!(used(&grants, clock.now(), None).await.is_none(), "none is issued by itself");
     let first = used(&grants, clock.now(), Some(grant("a", &purpose(), None, clock.now()))).await.unwrap();
@@ -117,17 +123,17 @@ async fn a_grant_is_issued_at_its_first_use_and_found_until_it_ends() {
 #[tokio::test]
 async fn uses_are_counted_over_restarts() {
     let (mut host, clock) = (Host::new(), clock());
-    let mut grants = host.start(&clock);
+    let mut grants = host.start(&clock).await;
     let now = clock.now();
     assert_eq!(
         used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap().uses_left,
         Some(2)
     );
     for left in [1, 0] {
-        grants = host.start(&clock);
+        grants = host.start(&clock).await;
         assert_eq!(used(&grants, now, None).await.unwrap().uses_left, Some(left));
     }
-    assert!(used(&host.start(&clock), now, None).await.is_none());
+    assert!(used(&host.start(&clock).await, now, None).await.is_none());
     assert!(grants.all(now).is_empty(), "not live any more");
     assert_eq!(grants.unexpired(now).len(), 1, "but a session may still run on it");
 }
@@ -135,7 +141,7 @@ async fn uses_are_counted_over_restarts() {
 #[tokio::test]
 async fn a_commit_that_comes_late_gives_no_use_back() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     let now = clock.now();
     used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap();
     let early = grants.take(now, &purpose(), || None).unwrap();
@@ -143,7 +149,7 @@ async fn a_commit_that_comes_late_gives_no_use_back() {
     assert!(grants.take(now, &purpose(), || None).is_none(), "each use is taken by one only");
     grants.settle(&late, now, Vec::new()).await.unwrap();
     grants.settle(&early, now, Vec::new()).await.unwrap();
-    assert!(host.start(&clock).find(&purpose(), now).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), now).is_none());
 }
 
 #[tokio::test]
@@ -157,7 +163,7 @@ async fn what_is_not_durable_was_not_taken_nor_issued() {
     assert!(grants.unexpired(now).is_empty());
 
     let mut host = Host::new();
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap();
     let taken = grants.take(now, &purpose(), || None).unwrap();
     grants.give_back(&taken);
@@ -175,19 +181,18 @@ async fn what_is_not_durable_was_not_taken_nor_issued() {
 #[tokio::test]
 async fn a_grant_that_is_given_back_was_never_issued() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     let taken = grants.take(START, &purpose(), || Some(grant("a", &purpose(), None, START))).unwrap();
     grants.settle(&taken, START, Vec::new()).await.unwrap();
     grants.give_back(&taken);
     assert!(grants.find(&purpose(), START).is_none());
-    grants.store.commit(Vec::new()).await.unwrap();
-    assert!(host.start(&clock).find(&purpose(), START).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), START).is_none());
 }
 
 #[tokio::test]
 async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     used(&grants, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
     clock.pass(1);
     let taken = grants.take_new(|| Some(grant("b", &purpose(), Some(2), clock.now()))).unwrap();
@@ -201,7 +206,7 @@ async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
 #[tokio::test]
 async fn a_grant_counts_for_exactly_its_purpose() {
     let (mut host, clock) = (Host::new(), clock());
-    let (grants, now) = (host.start(&clock), clock.now());
+    let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
     let others = [
         Purpose { rule: "two".into(), ..purpose() },
@@ -222,14 +227,17 @@ async fn a_grant_counts_for_exactly_its_purpose() {
 #[tokio::test]
 async fn a_clock_that_is_set_ends_a_grant_and_never_prolongs_it() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     used(&grants, clock.now(), Some(grant("a", &purpose(), None, clock.now()))).await.unwrap();
     clock.set_wall(0);
     assert!(grants.find(&purpose(), clock.now()).is_some(), "it runs on by the other clock");
-    assert!(host.start(&clock).find(&purpose(), clock.now()).is_some(), "the agent too may start again");
+    assert!(
+        host.start(&clock).await.find(&purpose(), clock.now()).is_some(),
+        "the agent too may start again"
+    );
     clock.pass(15 * MINUTE);
     assert!(grants.find(&purpose(), clock.now()).is_none());
-    assert!(host.start(&clock).find(&purpose(), clock.now()).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), clock.now()).is_none());
 
     used(&grants, clock.now(), Some(grant("b", &purpose(), None, clock.now()))).await.unwrap();
     clock.set_wall(i64::try_from(16 * MINUTE).unwrap() + clock.now().realtime_ns);
@@ -245,19 +253,18 @@ async fn a_reboot_never_prolongs_a_grant() {
     let minutes = |count: i64| count * i64::try_from(MINUTE).unwrap();
     for (passed, left) in [(0, Some(15)), (5, Some(10)), (14, Some(1)), (15, None), (600, None), (-1, None)] {
         let (mut host, clock) = (Host::new(), clock());
-        used(&host.start(&clock), START, Some(grant("a", &purpose(), None, START))).await.unwrap();
+        used(&host.start(&clock).await, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
         let clock = after_reboot(START.realtime_ns + minutes(passed));
-        let grants = host.start(&clock);
+        let grants = host.start(&clock).await;
         let found = grants.find(&purpose(), clock.now());
         let until = found.map(|grant| clock.now().until(grant.expires) / MINUTE);
         assert_eq!(until, left, "{passed} minutes later");
         // A clock that was right at the start and is set back after it changes nothing, over another restart too.
         if let Some(left) = left {
-            grants.store.commit(Vec::new()).await.unwrap();
             clock.set_wall(START.realtime_ns);
             clock.pass(left * MINUTE);
             assert!(grants.find(&purpose(), clock.now()).is_none());
-            assert!(host.start(&clock).find(&purpose(), clock.now()).is_none());
+            assert!(host.start(&clock).await.find(&purpose(), clock.now()).is_none());
         } else {
             assert_eq!(grants.sweep(clock.now()).len(), 1, "its end is told");
         }
@@ -268,16 +275,16 @@ async fn a_reboot_never_prolongs_a_grant() {
 #[tokio::test]
 async fn a_store_that_was_copied_prolongs_nothing() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = host.start(&clock);
+    let grants = host.start(&clock).await;
     used(&grants, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
     let mut copy = Host::new();
     copy.copies = 1;
     std::fs::copy(host.path(), copy.path()).unwrap();
     let elsewhere = ManualClock::new(Moment { boottime_ns: 0, realtime_ns: START.realtime_ns }, "other host");
-    let found = copy.start(&elsewhere).find(&purpose(), elsewhere.now()).unwrap();
+    let found = copy.start(&elsewhere).await.find(&purpose(), elsewhere.now()).unwrap();
     assert!(elsewhere.now().until(found.expires) <= 15 * MINUTE);
     clock.pass(15 * MINUTE);
-    assert!(copy.start(&clock).find(&purpose(), clock.now()).is_none());
+    assert!(copy.start(&clock).await.find(&purpose(), clock.now()).is_none());
 }
 
 #[test]
@@ -294,7 +301,7 @@ fn what_the_store_has_and_nobody_can_read_is_no_grant() {
 #[tokio::test]
 async fn a_revoked_grant_does_not_come_back() {
     let (mut host, clock) = (Host::new(), clock());
-    let (grants, now) = (host.start(&clock), clock.now());
+    let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
     let taken = grants.take(now, &purpose(), || None).unwrap();
     let (revoked, result) = grants.revoke(|grant| grant.user == "alice").await;
@@ -305,7 +312,7 @@ async fn a_revoked_grant_does_not_come_back() {
         "a use that was taken before"
     );
     assert!(grants.find(&purpose(), now).is_none());
-    assert!(host.start(&clock).find(&purpose(), now).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), now).is_none());
 }
 
 #[tokio::test]
@@ -325,7 +332,7 @@ async fn a_grant_that_is_revoked_while_its_use_is_stored_serves_no_more() {
 #[tokio::test]
 async fn a_grant_is_shortened_and_never_lengthened() {
     let (mut host, clock) = (Host::new(), clock());
-    let (grants, now) = (host.start(&clock), clock.now());
+    let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
     grants.shorten("a", now.after(60 * MINUTE));
     assert_eq!(grants.find(&purpose(), now).unwrap().expires, now.after(15 * MINUTE));
@@ -359,7 +366,7 @@ fn one_user_cannot_fill_the_memory() {
 #[tokio::test]
 async fn many_at_once_never_use_more_than_there_is() {
     let (mut host, clock) = (Host::new(), clock());
-    let grants = Arc::new(host.start(&clock));
+    let grants = Arc::new(host.start(&clock).await);
     used(&grants, START, Some(grant("a", &purpose(), Some(11), START))).await.unwrap();
     let tasks: Vec<_> = (0..50)
         .map(|_| {
@@ -372,7 +379,7 @@ async fn many_at_once_never_use_more_than_there_is() {
         count += usize::from(task.await.unwrap());
     }
     assert_eq!(count, 10);
-    assert!(host.start(&clock).find(&purpose(), START).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), START).is_none());
 }
 
 proptest! {
