@@ -102,15 +102,20 @@ pub async fn fulfil(
     // Durable before anything runs: the use, the session, the intent.
     let row = Change::put(Table::Sessions, &session.id, &session)
         .map_err(|error| Refusal::failure(error.to_string()))?;
-    agent.grants.settle(&taken, now, vec![row]).await.map_err(Refusal::failure)?;
+    // It counts as live from here on, so that a revocation from now on finds it, and ends it right after Go.
+    let (end, ended) = unbounded_channel();
+    agent.live.add(session.clone(), Some(end));
+    if let Err(why) = agent.grants.settle(&taken, now, vec![row]).await {
+        agent.live.remove(&session.id);
+        return Err(Refusal::failure(why).into());
+    }
     case.know_grant(&taken.grant.id);
     if let Err(why) = record_intent(agent, case, &taken.grant, taken.is_new).await {
+        agent.live.remove(&session.id);
         agent.grants.give_back(&taken);
         agent.store.note(Change::remove(Table::Sessions, &session.id));
         return Err(Refusal::failure(format!("the audit log: {why}")).into());
     }
-    let (end, ended) = unbounded_channel();
-    agent.live.add(session.clone(), Some(end));
     link.send(&ToMonitor::Go(go)).await;
     Ok(Following { session, link: std::mem::take(link), end: ended, case: case.clone() })
 }
@@ -161,7 +166,7 @@ pub async fn await_duties(
 /// The policy may have changed while the person typed: what runs is what the policy in force permits.
 async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refusal> {
     let loaded = agent.policy.current();
-    if loaded.policy.digest() == plan.loaded.policy.digest() {
+    if Arc::ptr_eq(&loaded, &plan.loaded) {
         return Ok(());
     }
     let (task, subject, rule, now) =
