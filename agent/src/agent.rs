@@ -10,7 +10,7 @@ use crate::audit::Audit;
 use crate::clock::{Clock, Moment};
 use crate::denials::Denials;
 use crate::grants::{Grant, Grants};
-use crate::live::Live;
+use crate::live::{Live, Session};
 use crate::lookup::{CachedDirectory, Lookup};
 use crate::paths::Paths;
 use crate::policy::PolicyHolder;
@@ -80,14 +80,27 @@ impl Agent {
         record
     }
 
-    /// Ends grants, with the sessions that end with them; what was ended.
+    /// Ends grants early, with their sessions; what was ended.
     ///
     /// # Errors
-    /// If the store could not be told: the grants are gone from this agent all the same.
+    /// As [`Self::end_grants`].
     pub async fn revoke(&self, why: &str, which: impl Fn(&Grant) -> bool) -> Result<Vec<Grant>, String> {
+        self.end_grants(why, which, |_| true).await
+    }
+
+    /// Ends grants early, and those of their sessions; what was ended.
+    ///
+    /// # Errors
+    /// If the store or the log could not be told: the grants are gone from this agent all the same.
+    pub async fn end_grants(
+        &self,
+        why: &str,
+        which: impl Fn(&Grant) -> bool,
+        sessions: impl Fn(&Session) -> bool,
+    ) -> Result<Vec<Grant>, String> {
         let (revoked, stored) = self.grants.revoke(which).await;
         for grant in &revoked {
-            self.live.end(why, |session| session.grant == grant.id);
+            self.live.end(why, |session| session.grant == grant.id && sessions(session));
             let mut record = self.grant_record(Event::GrantRevoked, grant);
             record.result = Some(why.to_owned());
             self.audit.append(record).await?;

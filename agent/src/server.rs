@@ -93,11 +93,13 @@ impl Server {
             settings,
             paths,
         });
-        remember_sessions(&agent, &contents.sessions).await;
+        remember_sessions(&agent, &contents.sessions);
         let loaded = agent.policy.current();
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);
         agent.audit.append(started).await.map_err(io::Error::other)?;
+        // The policy may be another one than that which the grants were issued by.
+        handler::reload::decide_again(&agent).await;
         let listeners = Listeners::open(&agent.paths)?;
         Ok(Self { agent, listeners, control })
     }
@@ -144,7 +146,8 @@ impl Server {
                 _ = term.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = sweep.tick() => pass_time(&agent, &mut kept),
-                _ = hangup.recv() => reload(&agent).await,
+                // Not here: time must pass while files or directory servers are slow.
+                _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&agent)))),
             }
         }
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -210,7 +213,7 @@ async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
 }
 
 /// Sessions of an earlier agent: their monitors call, or they are lost. Those of an earlier boot are lost already.
-async fn remember_sessions(agent: &Arc<Agent>, held: &[(String, Vec<u8>)]) {
+fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)]) {
     for (id, json) in held {
         match serde_json::from_slice::<Session>(json) {
             Ok(session) if session.boot_id == agent.clock.boot_id() => agent.live.add(session, None),
@@ -266,8 +269,8 @@ async fn keep_head(agent: &Agent) {
 }
 
 /// SIGHUP.
-async fn reload(agent: &Arc<Agent>) {
-    let _ = handler::reload::load(agent).await; // mistakes are in the log and in `status`
+async fn reload(agent: Arc<Agent>) {
+    let _ = handler::reload::load(&agent).await; // mistakes are in the log and in `status`
 }
 
 async fn call_spawner(spawner: &Spawner, paths: &Paths) -> Option<Seqpacket> {

@@ -76,7 +76,7 @@ impl Following {
                     }
                 }
                 Some(FromMonitor::Expired) => {
-                    agent.audit.note(self.case.record(agent, Event::SessionExpired))
+                    agent.audit.note(self.case.record(agent, Event::SessionExpired));
                 }
                 Some(FromMonitor::Ended { status, leftover }) => {
                     told_end = true;
@@ -123,7 +123,7 @@ pub async fn resume(agent: Arc<Agent>, socket: Seqpacket) {
         return;
     };
     let case = Case::of_session(&agent, &known);
-    let grant_lives = agent.grants.all(agent.clock.now()).iter().any(|grant| grant.id == known.grant);
+    let grant_lives = agent.grants.unexpired(agent.clock.now()).iter().any(|grant| grant.id == known.grant);
     if !grant_lives && known.ends_with_grant && ended.is_none() {
         link.send(&ToMonitor::Terminate { why: "its grant has ended".to_owned() }).await;
     }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use jit_audit::record::Event;
 use jit_policy::Decision;
+use jit_protocol::link::Deadline;
 use jit_protocol::response::Response;
+use jit_sys::account;
 
 use super::{for_root_only, is_root};
 use crate::agent::Agent;
-use crate::clock::earlier;
+use crate::clock::{Moment, earlier};
 use crate::grants::Grant;
+use crate::live::Session;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
+use crate::translate::{self, Subject};
 
 /// `jitctl reload`.
 ///
@@ -51,8 +55,9 @@ pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
 
 /// Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says; still permitted, it lives,
 /// never longer.
-async fn decide_again(agent: &Arc<Agent>) {
-    let grants = agent.grants.all(agent.clock.now());
+pub async fn decide_again(agent: &Arc<Agent>) {
+    // Those that are used up too: sessions may run on them.
+    let grants = agent.grants.unexpired(agent.clock.now());
     if grants.is_empty() {
         return;
     }
@@ -61,16 +66,15 @@ async fn decide_again(agent: &Arc<Agent>) {
         grants.into_iter().map(|grant| (permitted_for(&task, &grant), grant)).collect::<Vec<_>>()
     });
     for (permitted, grant) in decided.await.unwrap_or_default() {
-        match permitted {
-            Some(longest) => {
-                let issued = crate::clock::Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
-                let wall = issued.after(longest).realtime_ns;
-                let end = jit_protocol::link::Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
-                agent.grants.shorten(&grant.id, earlier(grant.expires, end));
-            }
-            None => {
-                let _ = agent.revoke("policy no longer permits it", |live| live.id == grant.id).await;
-            }
+        if let Some(longest) = permitted {
+            let issued = Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
+            let wall = issued.after(longest).realtime_ns;
+            let end = Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
+            agent.grants.shorten(&grant.id, earlier(grant.expires, end));
+        } else {
+            let why = "policy no longer permits it";
+            let ends = |session: &Session| session.ends_with_grant;
+            let _ = agent.end_grants(why, |live| live.id == grant.id, ends).await; // shows in `status`
         }
     }
 }
@@ -82,8 +86,23 @@ fn permitted_for(agent: &Agent, grant: &Grant) -> Option<u64> {
     let tags = &agent.settings.host.tags;
     // An argument that was resolved below a folder was replaced by its resolved path: it is what it is now.
     let under = |path: &[u8]| Some(jit_policy::Resolved { path: path.to_vec(), writable: false });
-    let decision = grant.subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
+    let subject = with_accounts_of_now(grant)?;
+    let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
     let Ok(Decision::Permit(candidates)) = decision else { return None };
     let rule = candidates.into_iter().find(|candidate| candidate.rule.id == grant.purpose.rule)?.rule;
     u64::try_from(rule.grant.max_duration.as_nanos()).ok()
+}
+
+/// What was decided upon, with the groups that its user and target have now; none if one of them is gone. A look-up
+/// that fails changes nothing: each use is decided anyway.
+fn with_accounts_of_now(grant: &Grant) -> Option<Subject> {
+    let now = |uid: u32, before: &jit_policy::Account| match account::by_uid(uid) {
+        Ok(found) => found.map(|found| {
+            let aliases = account::aliases(uid, &found.name).unwrap_or_default();
+            translate::policy_account(&found, aliases)
+        }),
+        Err(_) => Some(before.clone()),
+    };
+    let Subject { user, target, .. } = &grant.subject;
+    Some(Subject { user: now(user.uid, user)?, target: now(target.uid, target)?, ..grant.subject.clone() })
 }

@@ -1,0 +1,23 @@
+//! The whole agent in this process, on a tree of its own, as whoever runs the tests: spoken to over its real sockets, in
+//! raw messages. The test plays spawner and monitor.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test program"
+)]
+
+mod stage;
+mod wire;
+
+mod administration;
+mod duties;
+mod elevation;
+mod limits;
+mod logins;
+mod messages;
+mod policy;
+mod restart;

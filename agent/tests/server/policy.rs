@@ -1,0 +1,187 @@
+//! Policy while the agent runs: reload, rejection, and what happens to what lives.
+
+use std::os::unix::fs::symlink;
+
+use jit_protocol::link::{FromMonitor, ToMonitor};
+use jit_protocol::request::Request;
+use jit_protocol::response::{PolicyStatus, Response};
+
+use crate::stage::{Stage, rule, us};
+use crate::wire::id;
+
+const NO_DUTY: &str = "require.authentication = \"none\"";
+
+fn reload(stage: &Stage) -> Response {
+    stage.connect().ask(Request::Reload { force: false })
+}
+
+fn status(stage: &Stage) -> PolicyStatus {
+    match stage.connect().ask(Request::Status) {
+        Response::Status(status) => status.policy,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(stage: &Stage) -> String {
+    let wire = stage.connect();
+    wire.elevate(id());
+    wire.refusal()
+}
+
+// "Bad policy: the last good one stays … deny rules of the new files that do parse apply at once"
+#[test]
+fn a_bad_policy_is_shown_and_changes_nothing_but_denies() {
+    if us() != 0 {
+        return;
+    }
+    let stage = Stage::with(&rule("id", NO_DUTY));
+    let before = status(&stage);
+    stage.write_policy("60-bad.toml", "schema = 1\n[[rule]\n");
+    let Response::Refused { what, .. } = reload(&stage) else { panic!() };
+    assert!(what.contains("60-bad.toml"), "{what}");
+    let now = status(&stage);
+    assert!(now.stale && now.mistakes.is_some());
+    assert_eq!(now.digest, before.digest);
+    stage.connect().elevate(id());
+    stage.monitor().run(0);
+    assert_eq!(stage.await_event("session.ended")["policy_stale"], true);
+    stage.await_event("policy.rejected");
+
+    let deny =
+        "schema = 1\n[[rule]]\nid = \"stop\"\neffect = \"deny\"\nusers = [\"ALL\"]\ncommands = [\"ALL\"]\n";
+    stage.write_policy("70-stop.toml", deny);
+    assert!(matches!(reload(&stage), Response::Refused { .. }));
+    assert_eq!(refusal(&stage), "denied by the rule stop");
+
+    std::fs::remove_file(stage.paths.policy.join("60-bad.toml")).unwrap();
+    std::fs::remove_file(stage.paths.policy.join("70-stop.toml")).unwrap();
+    assert!(matches!(reload(&stage), Response::Done { .. }));
+    assert!(!status(&stage).stale);
+    stage.await_event("policy.loaded");
+}
+
+#[test]
+fn each_file_that_is_not_believed_is_named() {
+    if us() != 0 {
+        return;
+    }
+    let stage = Stage::with(&rule("id", NO_DUTY));
+    let path = stage.paths.policy.join("60-x.toml");
+    let cases: [(&str, &dyn Fn()); 4] = [
+        ("symbolic link", &|| symlink("50-test.toml", &path).unwrap()),
+        ("others", &|| {
+            stage.write_policy("60-x.toml", "schema = 1");
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        }),
+        ("UTF-8", &|| std::fs::write(&path, b"schema = 1 # \xff").unwrap()),
+        ("64 MiB", &|| std::fs::File::create(&path).unwrap().set_len(65 << 20).unwrap()),
+    ];
+    for (says, make) in cases {
+        make();
+        let Response::Refused { what, .. } = reload(&stage) else { panic!("{says}") };
+        assert!(what.contains("60-x.toml") && what.contains(says), "{says}: {what}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    symlink("/dev/null", &path).unwrap();
+    assert!(matches!(reload(&stage), Response::Done { .. }), "a link to /dev/null disables a file");
+}
+
+// "An empty policy.d is valid and denies all."
+#[test]
+fn no_policy_at_all_denies_everything() {
+    let mut stage = Stage::without_agent();
+    stage.start();
+    assert!(!status(&stage).stale);
+    assert_eq!(refusal(&stage), "you may not run this");
+}
+
+// "at boot with bad policy and no last good: deny all, but up"
+#[test]
+fn a_bad_policy_at_the_start_denies_everything_and_the_agent_is_up() {
+    let mut stage = Stage::without_agent();
+    stage.write_policy("50-test.toml", "not a policy");
+    stage.start();
+    assert!(status(&stage).stale);
+    assert_eq!(refusal(&stage), "you may not run this");
+}
+
+#[test]
+fn the_last_good_policy_outlives_a_restart_but_not_its_time() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    stage.crash();
+    stage.write_policy("50-test.toml", "not a policy");
+    stage.start();
+    stage.connect().elevate(id());
+    stage.monitor().run(0);
+    assert!(status(&stage).stale);
+    stage.clock.pass(7 * 86_400 * 1_000_000_000);
+    let end = std::time::Instant::now() + crate::stage::SOON;
+    while refusal_or_order(&stage) {
+        assert!(std::time::Instant::now() < end, "seven days are over");
+    }
+}
+
+/// Whether a monitor was ordered.
+fn refusal_or_order(stage: &Stage) -> bool {
+    let wire = stage.connect();
+    wire.elevate(id());
+    if let Some(monitor) = stage.monitor_within(std::time::Duration::from_millis(300)) {
+        drop(monitor);
+        return true;
+    }
+    wire.refusal();
+    false
+}
+
+// "Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says"
+#[test]
+fn a_grant_that_is_no_longer_permitted_ends_with_its_session() {
+    if us() != 0 {
+        return;
+    }
+    let stage = Stage::with(&rule("id", NO_DUTY));
+    stage.connect().elevate(id());
+    let monitor = stage.monitor();
+    let grant = monitor.go().grant;
+    monitor.say(&FromMonitor::Running { pid: 1, cgroup: "s-1".to_owned() });
+    stage.write_policy(
+        "50-test.toml",
+        &rule("id", &format!("{NO_DUTY}\ndescription = \"the same, in other words\"")),
+    );
+    assert!(matches!(reload(&stage), Response::Done { .. }));
+    let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: true }) else { panic!() };
+    assert_eq!(grants.len(), 1, "still permitted, it lives");
+    stage.write_policy("50-test.toml", "schema = 1");
+    assert!(matches!(reload(&stage), Response::Done { .. }));
+    assert!(matches!(monitor.hear(), ToMonitor::Terminate { .. }));
+    let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: true }) else { panic!() };
+    assert!(grants.is_empty());
+    assert_eq!(stage.await_event("grant.revoked")["grant"], grant);
+}
+
+// "… it ends as `on_expiry` says": with "finish" what runs may go on.
+#[test]
+fn a_command_that_may_finish_goes_on_when_policy_no_longer_permits_it() {
+    if us() != 0 {
+        return;
+    }
+    let stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.on_expiry = \"finish\"")));
+    stage.connect().elevate(id());
+    let monitor = stage.monitor();
+    monitor.go();
+    stage.write_policy("50-test.toml", "schema = 1");
+    assert!(matches!(reload(&stage), Response::Done { .. }));
+    stage.await_event("grant.revoked");
+    assert!(monitor.link.receive_within(crate::stage::NOTHING).is_none());
+}
+
+#[test]
+fn a_policy_that_changed_while_the_agent_was_away_ends_its_grants() {
+    let mut stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.uses = 1")));
+    stage.connect().elevate(id());
+    let grant = stage.monitor().go().grant;
+    stage.crash();
+    stage.write_policy("50-test.toml", "schema = 1");
+    stage.start();
+    assert_eq!(stage.await_event("grant.revoked")["grant"], grant);
+}

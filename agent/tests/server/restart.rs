@@ -1,0 +1,156 @@
+//! The agent ends at any moment and comes back: nothing that was promised is lost, and nothing is promised twice.
+
+use std::io::Write;
+
+use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
+use jit_protocol::request::Request;
+use jit_protocol::response::Response;
+
+use crate::stage::{Monitor, SOON, Stage, rule};
+use crate::wire::{Wire, id};
+
+const NO_DUTY: &str = "require.authentication = \"none\"";
+
+/// A session that runs, and whose agent goes away.
+fn orphan(stage: &mut Stage) -> (Monitor, String) {
+    stage.connect().elevate(id());
+    let monitor = stage.monitor();
+    let grant = monitor.go().grant;
+    monitor.say(&FromMonitor::Running { pid: 1, cgroup: "s-1".to_owned() });
+    let end = std::time::Instant::now() + SOON;
+    loop {
+        let Response::Sessions(sessions) = stage.connect().ask(Request::Sessions { all: false }) else {
+            panic!()
+        };
+        if sessions.len() == 1 {
+            break;
+        }
+        assert!(std::time::Instant::now() < end);
+    }
+    stage.crash();
+    (monitor, grant)
+}
+
+fn resume(stage: &Stage, session: &str, ended: Option<ExitStatus>) -> Wire {
+    let wire = Wire::connect(&stage.paths.monitor_socket);
+    let resume = FromMonitor::Resume { session: session.to_owned(), ended, expired: false };
+    wire.send(&serde_json::to_vec(&resume).unwrap());
+    wire
+}
+
+fn say(wire: &Wire, message: &FromMonitor) {
+    wire.send(&serde_json::to_vec(message).unwrap());
+}
+
+#[test]
+fn a_grant_outlives_the_agent_and_is_not_prolonged() {
+    let mut stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.duration = \"1m\"")));
+    stage.connect().elevate(id());
+    let grant = stage.monitor().run(0).grant;
+    stage.await_event("session.ended");
+    stage.crash();
+    stage.clock.pass(30_000_000_000);
+    stage.start();
+    stage.connect().elevate(id());
+    assert_eq!(stage.monitor().run(0).grant, grant);
+    stage.clock.pass(30_000_000_000);
+    stage.connect().elevate(id());
+    assert_ne!(stage.monitor().run(0).grant, grant);
+    stage.verify_audit();
+}
+
+#[test]
+fn a_use_that_was_taken_stays_taken() {
+    let mut stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.uses = 2")));
+    stage.connect().elevate(id());
+    let grant = stage.monitor().go().grant;
+    stage.crash();
+    stage.start();
+    stage.connect().elevate(id());
+    assert_eq!(stage.monitor().go().grant, grant, "the second of two");
+    stage.connect().elevate(id());
+    assert_ne!(stage.monitor().go().grant, grant);
+}
+
+#[test]
+fn a_monitor_that_calls_again_is_followed_to_the_end() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    let (monitor, grant) = orphan(&mut stage);
+    stage.start();
+    let wire = resume(&stage, &monitor.order.session, None);
+    let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: false }) else { panic!() };
+    assert_eq!(grants[0].id, grant);
+    say(&wire, &FromMonitor::Ended { status: ExitStatus::Signal(15), leftover: false });
+    say(&wire, &FromMonitor::Gone);
+    let record = stage.await_event("session.ended");
+    assert_eq!((&record["exit"]["signal"], &record["grant"]), (&15.into(), &grant.into()));
+    stage.verify_audit();
+}
+
+#[test]
+fn an_end_that_came_while_there_was_no_agent_is_recorded_once() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    let (monitor, _) = orphan(&mut stage);
+    stage.start();
+    let wire = resume(&stage, &monitor.order.session, Some(ExitStatus::Status(4)));
+    say(&wire, &FromMonitor::Gone);
+    assert_eq!(stage.await_event("session.ended")["exit"]["status"], 4);
+    std::thread::sleep(crate::stage::NOTHING);
+    assert_eq!(stage.events().iter().filter(|event| *event == "session.ended").count(), 1);
+}
+
+// A grant whose one use was for this very session has not ended.
+#[test]
+fn a_session_on_a_used_up_grant_goes_on() {
+    let mut stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.uses = 1")));
+    let (monitor, _) = orphan(&mut stage);
+    stage.start();
+    let wire = resume(&stage, &monitor.order.session, None);
+    assert!(wire.receive_within(crate::stage::NOTHING).is_none(), "nobody tells it to end");
+    say(&wire, &FromMonitor::Ended { status: ExitStatus::Status(0), leftover: false });
+    stage.await_event("session.ended");
+}
+
+#[test]
+fn a_session_that_nobody_knows_is_ended() {
+    let stage = Stage::with(&rule("id", NO_DUTY));
+    let wire = resume(&stage, &"0".repeat(32), None);
+    let (text, _) = wire.receive_within(SOON).unwrap();
+    assert!(matches!(serde_json::from_slice(&text).unwrap(), ToMonitor::Terminate { .. }));
+}
+
+// "torn last line closed by an audit.gap record"
+#[test]
+fn a_line_that_a_crash_cut_is_closed_and_the_chain_goes_on() {
+    let mut stage = Stage::with("schema = 1");
+    stage.await_event("agent.started");
+    stage.crash();
+    let mut log = std::fs::OpenOptions::new().append(true).open(&stage.paths.audit).unwrap();
+    log.write_all(b"{\"seq\":2,\"time\":\"20").unwrap();
+    stage.start();
+    let text = std::fs::read_to_string(&stage.paths.audit).unwrap();
+    assert!(text.lines().any(|line| line.contains("\"audit.gap\"")), "{text}");
+    stage.verify_audit();
+}
+
+// Rule 9: "A failed … audit write … is fatal to the request (fail closed), never to the agent."
+#[test]
+fn without_a_log_nothing_runs_and_the_agent_lives() {
+    let stage = Stage::with(&rule("id", NO_DUTY));
+    stage.await_event("agent.started");
+    // A folder where the log should be: nothing can be written there, not even by root.
+    let aside = stage.paths.audit.with_extension("aside");
+    std::fs::rename(&stage.paths.audit, &aside).unwrap();
+    std::fs::create_dir(&stage.paths.audit).unwrap();
+    stage.connect().elevate(id());
+    let monitor = stage.monitor();
+    assert!(matches!(monitor.fulfil(), ToMonitor::Refuse { .. }));
+    let Response::Status(status) = stage.connect().ask(Request::Status) else { panic!() };
+    assert!(status.is_degraded());
+    std::fs::remove_dir(&stage.paths.audit).unwrap();
+    std::fs::rename(&aside, &stage.paths.audit).unwrap();
+    stage.connect().elevate(id());
+    stage.monitor().go();
+    stage.await_event("session.started");
+    stage.verify_audit();
+}

@@ -1,0 +1,277 @@
+//! An agent to speak to, and the other parts, played.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use jit_agent::clock::{Clock, ManualClock, SystemClock};
+use jit_agent::paths::Paths;
+use jit_agent::server::Server;
+use jit_protocol::VERSION;
+use jit_protocol::link::{FromMonitor, Go, ToMonitor};
+use jit_protocol::order::Order;
+use jit_protocol::spawner::Welcome;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
+    socketpair,
+};
+use tokio::sync::oneshot;
+
+use crate::wire::Wire;
+
+/// How long anything may take that must happen.
+pub const SOON: Duration = Duration::from_secs(10);
+/// How long nothing must happen.
+pub const NOTHING: Duration = Duration::from_millis(200);
+
+/// A tree of files, a spawner, and an agent while it runs.
+pub struct Stage {
+    folder: tempfile::TempDir,
+    pub paths: Paths,
+    pub clock: Arc<ManualClock>,
+    work: Arc<OwnedFd>,
+    agent: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// The user that the tests run as.
+pub fn us() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A policy with one rule for us; `more` lines are added to it.
+pub fn rule(id: &str, more: &str) -> String {
+    format!(
+        "schema = 1\n[[rule]]\nid = \"{id}\"\nusers = [\"#{}\"]\ncommands = [\"/usr/bin/id **\"]\n{more}\n",
+        us()
+    )
+}
+
+impl Stage {
+    /// An agent with this policy, as one file.
+    pub fn with(policy: &str) -> Self {
+        let mut stage = Self::without_agent();
+        stage.write_policy("50-test.toml", policy);
+        stage.start();
+        stage
+    }
+
+    /// With settings too.
+    pub fn with_settings(settings: &str, policy: &str) -> Self {
+        let mut stage = Self::without_agent();
+        fs::create_dir_all(stage.paths.settings.parent().unwrap()).unwrap();
+        fs::write(&stage.paths.settings, settings).unwrap();
+        fs::set_permissions(&stage.paths.settings, PermissionsExt::from_mode(0o644)).unwrap();
+        stage.write_policy("50-test.toml", policy);
+        stage.start();
+        stage
+    }
+
+    /// Everything but the agent.
+    pub fn without_agent() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let paths = Paths::below(folder.path(), us());
+        for private in [&paths.run, &paths.private, &paths.policy] {
+            fs::create_dir_all(private).unwrap();
+        }
+        fs::set_permissions(&paths.private, PermissionsExt::from_mode(0o700)).unwrap();
+        let system = SystemClock::new().unwrap();
+        let clock = Arc::new(ManualClock::new(system.now(), system.boot_id()));
+        let work = spawner(&paths.spawner_socket);
+        Self { folder, paths, clock, work: Arc::new(work), agent: None }
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn write_policy(&self, name: &str, text: &str) {
+        let path = self.paths.policy.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    }
+
+    pub fn start(&mut self) {
+        let (paths, clock) = (self.paths.clone(), Arc::clone(&self.clock));
+        let (started, ready) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let server = Server::open(paths, clock).await.unwrap();
+                started.send(()).unwrap();
+                tokio::select! {
+                    ended = server.run() => ended.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        });
+        ready.recv_timeout(SOON).expect("the agent starts");
+        self.agent = Some(Running { stop, thread });
+    }
+
+    /// Ends the agent as a crash does: nothing is said or written any more.
+    pub fn crash(&mut self) {
+        let running = self.agent.take().unwrap();
+        let _ = running.stop.send(());
+        running.thread.join().unwrap();
+        // The threads of store and log end once the last handle is gone; the store's file is locked until then.
+        let open = || {
+            let file = fs::File::open(self.paths.state.join("state.redb")).unwrap();
+            file.try_lock().is_err()
+        };
+        let end = Instant::now() + SOON;
+        while open() {
+            assert!(Instant::now() < end, "the store is closed");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn connect(&self) -> Wire {
+        Wire::connect(&self.paths.agent_socket)
+    }
+
+    /// The next order, as an idle monitor gets it.
+    pub fn monitor(&self) -> Monitor {
+        self.monitor_within(SOON).expect("an order")
+    }
+
+    pub fn monitor_within(&self, time: Duration) -> Option<Monitor> {
+        let work = Wire::from(self.work.try_clone().unwrap());
+        let (_, descriptors) = work.receive_within(time)?;
+        let [connection, link, order]: [OwnedFd; 3] = descriptors.try_into().expect("three descriptors");
+        let seals = rustix::fs::fcntl_get_seals(&order).unwrap();
+        let sealed =
+            rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::GROW | rustix::fs::SealFlags::SHRINK;
+        assert!(seals.contains(sealed), "nobody can change an order");
+        let mut text = Vec::new();
+        let mut file = fs::File::from(order);
+        std::io::Seek::rewind(&mut file).unwrap();
+        std::io::Read::read_to_end(&mut file, &mut text).unwrap();
+        Some(Monitor {
+            order: serde_json::from_slice(&text).expect("an order"),
+            connection: Wire::from(connection),
+            link: Wire::from(link),
+        })
+    }
+
+    /// Lines of the audit log, as JSON.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(&self.paths.audit).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The events in the log, in their order.
+    pub fn events(&self) -> Vec<String> {
+        self.audit().iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits for an event; its record.
+    pub fn await_event(&self, event: &str) -> serde_json::Value {
+        self.await_events(event, 1).pop().unwrap()
+    }
+
+    /// Waits until an event is in the log so often; its records.
+    pub fn await_events(&self, event: &str, count: usize) -> Vec<serde_json::Value> {
+        let end = Instant::now() + SOON;
+        loop {
+            let found: Vec<_> = self.audit().into_iter().filter(|line| line["event"] == event).collect();
+            if found.len() >= count {
+                return found;
+            }
+            assert!(Instant::now() < end, "{event} is not in {:?}", self.events());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The chain is whole.
+    pub fn verify_audit(&self) {
+        let mut verifier = jit_audit::Verifier::default();
+        for line in fs::read_to_string(&self.paths.audit).unwrap().lines() {
+            verifier.push(line.as_bytes());
+        }
+        let report = verifier.finish(Some(1), None);
+        assert!(report.is_sound(), "{:?}", report.findings);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(running) = self.agent.take() {
+            let _ = running.stop.send(());
+            let _ = running.thread.join();
+        }
+    }
+}
+
+/// A monitor with an order.
+pub struct Monitor {
+    pub order: Order,
+    pub connection: Wire,
+    pub link: Wire,
+}
+
+impl Monitor {
+    pub fn say(&self, message: &FromMonitor) {
+        self.link.send(&serde_json::to_vec(message).unwrap());
+    }
+
+    pub fn hear(&self) -> ToMonitor {
+        let (text, _) = self.link.receive_within(SOON).expect("a word of the agent's");
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    pub fn fulfil(&self) -> ToMonitor {
+        self.say(&FromMonitor::Fulfilled { authenticated: self.order.authenticate.is_some(), reason: None });
+        self.hear()
+    }
+
+    /// Duties fulfilled, permitted to go.
+    pub fn go(&self) -> Go {
+        match self.fulfil() {
+            ToMonitor::Go(go) => go,
+            other => panic!("{other:?} instead of Go"),
+        }
+    }
+
+    /// The whole life of a command that exits with this status.
+    pub fn run(self, status: i32) -> Go {
+        let go = self.go();
+        self.say(&FromMonitor::Running { pid: 4242, cgroup: "s-test".to_owned() });
+        let status = jit_protocol::link::ExitStatus::Status(status);
+        self.say(&FromMonitor::Ended { status, leftover: false });
+        self.say(&FromMonitor::Gone);
+        go
+    }
+}
+
+/// Plays the spawner: welcomes every agent; the monitors' end of the work socket.
+fn spawner(path: &Path) -> OwnedFd {
+    let (agents, monitors) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let listener =
+        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    listen(&listener, 8).unwrap();
+    thread::spawn(move || {
+        let root = jit_sys::path::own_root().unwrap();
+        let mut connections = Vec::new();
+        while let Ok(socket) = accept_with(&listener, SocketFlags::CLOEXEC) {
+            let welcome = Welcome { version: VERSION, pid: 1, cgroup: None, missing: Vec::new() };
+            let wire = Wire::from(socket);
+            wire.send_with(&serde_json::to_vec(&welcome).unwrap(), &[&root, &agents]);
+            connections.push(wire);
+        }
+    });
+    monitors
+}
