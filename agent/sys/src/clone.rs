@@ -2,8 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::unistd::Pid;
+
+/// Exit status of a child that panicked, as of any Rust program.
+const PANICKED: i32 = 101;
 
 /// A child process, never confused with another: signals and waits go to the pidfd.
 #[derive(Debug)]
@@ -43,7 +47,8 @@ pub fn fork_into(cgroup: Option<BorrowedFd<'_>>, run: impl FnOnce() -> i32) -> i
     match result {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            let status = run();
+            // A panic must not go on into the parent's code, whose copy this process is.
+            let status = catch_unwind(AssertUnwindSafe(run)).unwrap_or(PANICKED);
             // SAFETY: _exit(2) is always sound; destructors and atexit handlers belong to the parent.
             unsafe { libc::_exit(status) }
         }

@@ -15,14 +15,23 @@ impl Limits {
     /// two checks that it lives.
     ///
     /// # Errors
-    /// Those of prlimit(2).
+    /// Those of prlimit(2), or of reading `/proc/PID/limits`.
     pub fn of(pid: Pid) -> io::Result<Self> {
+        if pid.as_raw() == 0 {
+            return Self::own();
+        }
+        // prlimit(2) on another user's process takes CAP_SYS_RESOURCE, which root in a container often lacks.
+        let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        parse(&text).map(Self).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    fn own() -> io::Result<Self> {
         let mut limits = [(0, 0); COUNT];
         for (resource, limit) in limits.iter_mut().enumerate() {
             let mut raw = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
             let resource = u32::try_from(resource).map_err(|_| io::ErrorKind::InvalidInput)?;
             // SAFETY: with no new limit prlimit(2) only fills `raw`.
-            let result = unsafe { libc::prlimit64(pid.as_raw(), resource, std::ptr::null(), &raw mut raw) };
+            let result = unsafe { libc::prlimit64(0, resource, std::ptr::null(), &raw mut raw) };
             if result != 0 {
                 return Err(io::Error::last_os_error());
             }
@@ -61,6 +70,21 @@ impl Limits {
     }
 }
 
+/// `/proc/PID/limits`: a heading, then a line a resource in the order of their numbers, in columns of 26, 21 and 21.
+fn parse(text: &str) -> Option<[(u64, u64); COUNT]> {
+    let value = |column: &str| match column.trim() {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    };
+    let mut lines = text.lines().skip(1);
+    let mut limits = [(0, 0); COUNT];
+    for limit in &mut limits {
+        let line = lines.next()?;
+        *limit = (value(line.get(26..47)?)?, value(line.get(47..68)?)?);
+    }
+    lines.next().is_none().then_some(limits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +98,16 @@ mod tests {
         let merged = caller.with_changes(&baseline, &after);
         assert_eq!(merged.0[7], (1024, 4096));
         assert_eq!(merged.0[6], (1, 1));
+    }
+
+    #[test]
+    fn limits_of_a_process_are_read_as_it_has_them() {
+        let by_file = Limits::of(nix::unistd::getpid()).unwrap();
+        assert_eq!(by_file, Limits::own().unwrap());
+        assert_eq!(
+            parse("Limit\nMax cpu time              unlimited            unlimited            seconds\n"),
+            None
+        );
     }
 
     #[test]

@@ -245,6 +245,21 @@ impl Transaction {
         variables
     }
 
+    /// Empties it (`pam_putenv(3)`): what modules set for one user is not another's.
+    ///
+    /// # Errors
+    /// Those of libpam.
+    pub fn clear_environment(&mut self) -> Result<(), PamError> {
+        for (name, _) in self.environment() {
+            // It came from a C string, so there is no NUL in it.
+            let name = CString::new(name).unwrap_or_default();
+            // SAFETY: the handle is live; a name without `=` removes the variable, and libpam keeps no pointer.
+            let code = unsafe { pam_putenv(self.handle, name.as_ptr()) };
+            self.check(code)?;
+        }
+        Ok(())
+    }
+
     fn check(&mut self, code: c_int) -> Result<(), PamError> {
         self.last = code;
         if code == SUCCESS {
@@ -422,6 +437,7 @@ unsafe extern "C" {
     fn pam_setcred(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_open_session(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_close_session(handle: *mut Handle, flags: c_int) -> c_int;
+    fn pam_putenv(handle: *mut Handle, variable: *const c_char) -> c_int;
     fn pam_getenvlist(handle: *mut Handle) -> *mut *mut c_char;
     fn pam_strerror(handle: *mut Handle, code: c_int) -> *const c_char;
 }

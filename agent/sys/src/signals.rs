@@ -33,6 +33,18 @@ pub fn reset_dispositions(ignored: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
+/// Discards what is pending while signals are blocked (`sigaction(2)`: an ignored one is), so that it does not end this
+/// process once they are not. All dispositions are default afterwards, but for `ignored`.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn forget_pending(ignored: &[i32]) -> io::Result<()> {
+    // But SIGCHLD, which is harmless: while it is ignored a child that ends would leave no status.
+    let all: Vec<i32> = (1..=64).filter(|number| *number != libc::SIGCHLD).collect();
+    reset_dispositions(&all)?;
+    reset_dispositions(ignored)
+}
+
 /// The kernel's `struct sigaction`, as `rt_sigaction` takes it on x86-64 (elsewhere without the restorer, where the
 /// mask, all zero like it, stands in its place).
 #[repr(C)]
