@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::cmsg_space;
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
@@ -27,6 +27,8 @@ pub struct Received {
     pub length: usize,
     /// Descriptors, close-on-exec.
     pub descriptors: Vec<OwnedFd>,
+    /// User id of the process that sent it; none on a socket without `SO_PASSCRED`.
+    pub sender: Option<u32>,
 }
 
 impl Channel {
@@ -40,13 +42,15 @@ impl Channel {
         Ok((Self(one), Self(other)))
     }
 
-    /// Connects to a path.
+    /// Connects to a path, without waiting for a listener whose queue is full.
     ///
     /// # Errors
     /// Those of connect(2).
     pub fn connect(path: &Path) -> io::Result<Self> {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         connect(&socket, &SocketAddrUnix::new(path)?)?;
+        ioctl_fionbio(&socket, false)?;
         Ok(Self(socket))
     }
 
@@ -72,7 +76,8 @@ impl Channel {
     /// `UnexpectedEof` if the other end is gone; `InvalidData` if the message or its descriptors did not fit;
     /// `WouldBlock` without `wait` if there is none.
     pub fn receive(&self, buffer: &mut [u8], wait: bool) -> io::Result<Received> {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        // Without room for credentials there is none for descriptors on a socket with SO_PASSCRED.
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags =
             if wait { RecvFlags::CMSG_CLOEXEC } else { RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT };
@@ -84,14 +89,15 @@ impl Channel {
             result => result?,
         };
         // All descriptors are owned at once, so that none leaks whatever is decided about it.
-        let descriptors: Vec<OwnedFd> = control
-            .drain()
-            .filter_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(rights) => Some(rights),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let mut descriptors: Vec<OwnedFd> = Vec::new();
+        let mut sender = None;
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmRights(rights) => descriptors.extend(rights),
+                RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.uid.as_raw()),
+                _ => {}
+            }
+        }
         if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -101,7 +107,7 @@ impl Channel {
         if received.bytes == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Received { length: received.bytes, descriptors })
+        Ok(Received { length: received.bytes, descriptors, sender })
     }
 }
 

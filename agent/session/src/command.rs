@@ -16,13 +16,18 @@ use jit_sys::clone::{Child, fork_into};
 use jit_sys::limits::Limits;
 use jit_sys::{process, signals};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{
     Gid, Pid, Uid, chdir, execve, fchdir, setfsgid, setfsuid, setgroups, setpgid, setresgid, setresuid,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+use rustix::process::pidfd_send_signal;
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::cgroup::Cgroup;
 use crate::peer::Inherited;
+use crate::timer::DeadlineTimer;
 
 /// All that the child needs, prepared while it was not there yet.
 pub struct Command<'a> {
@@ -62,6 +67,8 @@ pub enum Step {
     Attributes,
     /// The file is not the one that was decided upon.
     Changed,
+    /// Its time was up before it could execute.
+    Late,
     /// The working folder that policy names.
     Folder,
     /// Groups, user, capabilities.
@@ -89,6 +96,7 @@ impl fmt::Display for NotRun {
             Step::Stdio => "its input and output cannot be set up",
             Step::Attributes => "its limits cannot be set",
             Step::Changed => "the file was changed after it was checked",
+            Step::Late => "its time is up before it could start",
             Step::Folder => "its working folder cannot be entered",
             Step::Identity => "the switch to the target user failed",
             Step::Isolation => "its descriptors and signals cannot be set",
@@ -105,10 +113,17 @@ impl fmt::Display for NotRun {
 /// Starts the command in its cgroup; returns once it has executed.
 ///
 /// # Errors
-/// [`NotRun`]; nothing is left running.
-pub fn start(command: &Command<'_>, cgroup: Option<&Cgroup>) -> Result<Child, NotRun> {
+/// [`NotRun`]; what was begun has been killed.
+pub fn start(
+    command: &Command<'_>,
+    cgroup: Option<&Cgroup>,
+    deadline: &DeadlineTimer,
+) -> Result<Child, NotRun> {
     let failed =
         |step: Step| move |error: io::Error| NotRun { step, errno: error.raw_os_error().unwrap_or(0) };
+    if deadline.has_passed() {
+        return Err(NotRun { step: Step::Late, errno: 0 });
+    }
     let (mut told, teller) = io::pipe().map_err(failed(Step::Fork))?; // close-on-exec: exec closes it
     let run = || {
         let Err(NotRun { step, errno }) = become_command(command);
@@ -119,22 +134,48 @@ pub fn start(command: &Command<'_>, cgroup: Option<&Cgroup>) -> Result<Child, No
     };
     let child = fork_into(cgroup.map(|cgroup| cgroup.handle().as_fd()), run).map_err(failed(Step::Fork))?;
     drop(teller);
-    // A command that only its own user can stop may be stopped here; the spawner's watch covers that.
-    let mut message = Vec::new();
-    told.read_to_end(&mut message).map_err(failed(Step::Fork))?;
-    match message.as_slice() {
-        [] => Ok(child),
-        [step, errno @ ..] => {
-            let _ = nix::sys::wait::waitpid(child.pid, None);
-            let errno = errno.try_into().map_or(0, i32::from_le_bytes);
-            Err(NotRun { step: step_of(*step), errno })
-        }
+    let not_run = match wait_for_exec(&mut told, deadline) {
+        Ok(None) => return Ok(child),
+        Ok(Some(not_run)) => not_run,
+        Err(error) => failed(Step::Fork)(error),
+    };
+    end(&child);
+    Err(not_run)
+}
+
+/// Until the command has executed or tells why not. It may be held on the way, by a signal of its own user or by a
+/// file server: then until its time is up; without a deadline the spawner's watch ends this.
+fn wait_for_exec(told: &mut io::PipeReader, deadline: &DeadlineTimer) -> io::Result<Option<NotRun>> {
+    let (boottime, realtime) = (deadline.boottime.as_fd(), deadline.realtime.as_fd());
+    let mut fds = [told.as_fd(), boottime, realtime].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    retry_on_intr(|| poll(&mut fds, None))?;
+    let [first, ..] = &fds;
+    if first.revents().is_empty() {
+        return Ok(Some(NotRun { step: Step::Late, errno: 0 }));
     }
+    let mut message = [0; 5];
+    let length = told.read(&mut message)?; // written at once, so read at once
+    Ok(match message.get(..length) {
+        Some([step, errno @ ..]) => {
+            let errno = errno.try_into().map_or(0, i32::from_le_bytes);
+            Some(NotRun { step: step_of(*step), errno })
+        }
+        _ => None,
+    })
+}
+
+/// Kills a child that did not execute, and buries it unless a file server holds it: then the spawner does.
+fn end(child: &Child) {
+    let _ = pidfd_send_signal(&child.pidfd, rustix::process::Signal::KILL);
+    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+    let mut fds = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    let _ = retry_on_intr(|| poll(&mut fds, Some(&second)));
+    let _ = waitpid(child.pid, Some(WaitPidFlag::WNOHANG));
 }
 
 fn step_of(number: u8) -> Step {
-    use Step::{Attributes, Changed, Exec, Folder, Fork, Identity, Isolation, Stdio, Terminal};
-    let all = [Fork, Terminal, Stdio, Attributes, Changed, Folder, Identity, Isolation, Exec];
+    use Step::{Attributes, Changed, Exec, Folder, Fork, Identity, Isolation, Late, Stdio, Terminal};
+    let all = [Fork, Terminal, Stdio, Attributes, Changed, Late, Folder, Identity, Isolation, Exec];
     all.into_iter().find(|step| *step as u8 == number).unwrap_or(Fork)
 }
 
@@ -215,8 +256,9 @@ fn enter_callers_folder(command: &Command<'_>) -> bool {
     }
     setfsgid(Gid::from_raw(user.gid));
     setfsuid(Uid::from_raw(user.uid));
-    // The call tells the identity before it; asked again it tells the one in force (setfsuid(2)).
-    let switched = setfsuid(Uid::from_raw(user.uid)).as_raw() == user.uid;
+    // The calls tell the identity before them; asked again they tell the one in force (setfsuid(2)).
+    let switched = setfsuid(Uid::from_raw(user.uid)).as_raw() == user.uid
+        && setfsgid(Gid::from_raw(user.gid)).as_raw() == user.gid;
     let entered = switched && fchdir(command.cwd).is_ok() && process::reachable_cwd().is_some();
     setfsuid(Uid::from_raw(0));
     setfsgid(Gid::from_raw(0));

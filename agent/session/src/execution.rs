@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use jit_protocol::escape::escape;
 use jit_protocol::frame::{Frame, Kind};
-use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go};
+use jit_protocol::link::{ExitStatus, FromMonitor, Go};
 use jit_protocol::order::{Order, Program};
 use jit_sys::clone::Child;
 use jit_sys::terminal::{self, Pty};
 use jit_sys::{process, signals};
+use nix::sys::signal::Signal;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::channel::Channel;
 use crate::command::{self, Command, NotRun, Step};
+use crate::conversation::WORK_TIME;
 use crate::environment;
 use crate::helper::Helper;
 use crate::link::Link;
@@ -24,7 +26,7 @@ use crate::open_session::OpenSession;
 use crate::peer::Inherited;
 use crate::relay::Relay;
 use crate::report::Report;
-use crate::supervise::{Supervisor, child_signals};
+use crate::supervise::{PATIENCE, Supervisor, child_signals};
 use crate::timer::{DeadlineTimer, boottime};
 use crate::tree::Tree;
 
@@ -50,6 +52,7 @@ pub struct Execution<'a, 'o> {
 pub struct Running<'a> {
     supervisor: Supervisor<'a>,
     helper: &'a Rc<Helper>,
+    spawner: &'a Channel,
     go: &'a Go,
 }
 
@@ -69,6 +72,8 @@ impl<'a> Execution<'a, '_> {
         let not_set_up =
             |error: io::Error| Refusal::internal("the session cannot be set up", error).after_go();
         signals::block_all().map_err(not_set_up)?;
+        // Modules may have changed them; without SIGCHLD the command's end would not be told.
+        signals::reset_dispositions(&[Signal::SIGPIPE as i32]).map_err(not_set_up)?;
         if matches!(tree, Tree::Descendants) {
             process::adopt_orphans().map_err(not_set_up)?;
         }
@@ -76,19 +81,21 @@ impl<'a> Execution<'a, '_> {
         let signals = child_signals().map_err(not_set_up)?;
         let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
         let warning = DeadlineTimer::new(self.go.warn).map_err(not_set_up)?;
-        let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree).map_err(|error| {
+        let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree, &deadline).map_err(|error| {
             tree.kill();
             tree.remove();
             not_run(self.program, error)
         })?;
-        // Our copies would keep pipes open that the command has closed.
-        drop(stdio);
-        Report::Within(watch(self.go.deadline, self.go.grace_ms)).send(self.spawner);
         link.send(&FromMonitor::Running { pid: child.pid.as_raw(), cgroup: tree.name().to_owned() });
         let relay = self.tell_started(pty).map_err(|error| {
             tree.kill();
             not_set_up(error)
         })?;
+        // Our copies would keep pipes open that the command has closed. Closing them can take as long as a file server
+        // of the user's likes, and no signal ends that: the spawner's watch does not rest meanwhile.
+        Report::Within(Some(watch(self.go).map_or(WORK_TIME, |time| time.min(WORK_TIME)))).send(self.spawner);
+        drop(stdio);
+        Report::Within(watch(self.go)).send(self.spawner);
         let helper = Some(self.helper.clone());
         let supervisor = Supervisor::new(
             child,
@@ -102,7 +109,7 @@ impl<'a> Execution<'a, '_> {
             deadline,
             warning,
         );
-        Ok(Running { supervisor, helper: self.helper, go: self.go })
+        Ok(Running { supervisor, helper: self.helper, spawner: self.spawner, go: self.go })
     }
 
     fn spawn(
@@ -111,6 +118,7 @@ impl<'a> Execution<'a, '_> {
         cwd: &OwnedFd,
         pty: Option<&Pty>,
         tree: &Tree,
+        deadline: &DeadlineTimer,
     ) -> Result<Child, NotRun> {
         let slave = pty.map(|pty| pty.slave.as_fd());
         let environment =
@@ -132,7 +140,7 @@ impl<'a> Execution<'a, '_> {
             Tree::Cgroup(cgroup, _) => Some(cgroup),
             Tree::Descendants => None,
         };
-        command::start(&command, cgroup)
+        command::start(&command, cgroup, deadline)
     }
 
     /// Tells the helper that the command runs, with its end of the terminal's stream.
@@ -176,13 +184,20 @@ impl Running<'_> {
         };
         let _ = self.helper.send(&Frame::new(Kind::Ended, value));
         self.supervisor.link.send(&FromMonitor::Ended { status, leftover });
+        // What comes next is PAM's work, and the deadline still counts for what was left behind.
+        let time = watch(self.go).map_or(WORK_TIME, |time| time.min(WORK_TIME));
+        Report::Within(Some(time)).send(self.spawner);
     }
 
     /// Until the last process of the session is gone; its time still counts.
     pub fn wait_for_the_last(&mut self) {
+        let time =
+            if self.supervisor.is_ending() { Some(self.supervisor.ending_time()) } else { watch(self.go) };
+        Report::Within(time).send(self.spawner);
         if self.supervisor.run_leftover().is_err() {
             self.supervisor.kill_all();
         }
+        Report::Within(Some(PATIENCE + WORK_TIME)).send(self.spawner);
         self.supervisor.report_to_next_agent();
         self.supervisor.tree.remove();
         self.supervisor.link.send(&FromMonitor::Gone);
@@ -204,7 +219,7 @@ fn not_run(program: &Program, error: NotRun) -> Refusal {
 }
 
 /// How long the spawner lets this monitor live without a further word: the deadline, its grace, and some room.
-fn watch(deadline: Option<Deadline>, grace_ms: u64) -> Option<Duration> {
-    let left = deadline?.boottime_ns.saturating_sub(boottime());
-    Some(Duration::from_nanos(left) + Duration::from_millis(grace_ms) + Duration::from_secs(10))
+fn watch(go: &Go) -> Option<Duration> {
+    let left = go.deadline?.boottime_ns.saturating_sub(boottime());
+    Some(Duration::from_nanos(left) + Duration::from_millis(go.grace_ms) + Duration::from_secs(10))
 }

@@ -3,18 +3,23 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jit_protocol::frame::{Frame, Kind, MAX_FRAME, Phase, is_legal};
+use jit_protocol::frame::{Frame, Kind, MAX_ANSWER, MAX_FRAME, Phase, is_legal};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{getsockopt, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use zeroize::Zeroizing;
 
 use crate::channel::Channel;
+use crate::incoming;
 
 /// How many descriptors the helper sends: stdin, stdout, stderr, working folder.
 const DESCRIPTORS: usize = 4;
+
+/// How many frames are read in a row while PAM works; what is more waits.
+const MOST_EARLY: usize = 256;
 
 /// Why nothing more comes from the helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub enum Lost {
 #[derive(Debug)]
 pub struct Helper {
     channel: Channel,
+    /// The user at the other end; frames that another sent are not taken.
+    owner: Option<u32>,
     window: Cell<Option<(u16, u16)>>,
     interrupted: Cell<Option<Signal>>,
     lost: Cell<Option<Lost>>,
@@ -52,8 +59,10 @@ pub enum Wish {
 impl Helper {
     /// Takes the connection over.
     pub fn new(connection: OwnedFd) -> Self {
+        let owner = getsockopt(&connection, sockopt::PeerCredentials).map(|peer| peer.uid()).ok();
         Self {
             channel: Channel::from(connection),
+            owner,
             window: Cell::new(None),
             interrupted: Cell::new(None),
             lost: Cell::new(None),
@@ -79,9 +88,14 @@ impl Helper {
     /// [`Lost`] if no answer comes.
     pub fn ask(&self, prompt: &[u8], echo: bool, time: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, Lost> {
         self.send(&Frame::with(Kind::Prompt, i32::from(echo), prompt, ""))?;
+        let end = Instant::now() + time;
         loop {
-            let (mut frame, _) = self.receive(Phase::Asked, Some(time))?;
+            let left = end.saturating_duration_since(Instant::now());
+            let (mut frame, _) = self.receive(Phase::Asked, Some(left))?;
             if frame.kind == Kind::Answer {
+                if frame.first.len() > MAX_ANSWER {
+                    return Err(Lost::Broken);
+                }
                 let answer = Zeroizing::new(std::mem::take(&mut frame.first));
                 return Ok((frame.value == 0).then_some(answer));
             }
@@ -145,7 +159,10 @@ impl Helper {
 
     /// Reads what came while PAM worked, without waiting.
     fn take_early(&self) {
-        while self.lost.get().is_none() {
+        for _ in 0..MOST_EARLY {
+            if self.lost.get().is_some() {
+                return;
+            }
             match self.receive(Phase::Working, Some(Duration::ZERO)) {
                 Ok((frame, _)) => self.note(&frame),
                 Err(Lost::Late) => return,
@@ -167,19 +184,29 @@ impl Helper {
             return Err(Lost::Late);
         }
         let mut buffer = self.buffer.borrow_mut();
-        let received = self.channel.receive(&mut buffer, false).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Lost::Late,
-            io::ErrorKind::InvalidData => Lost::Broken,
-            _ => Lost::Gone,
-        })?;
-        let frame = Frame::decode(buffer.get(..received.length).unwrap_or_default());
-        buffer.iter_mut().take(received.length).for_each(|byte| *byte = 0);
+        let (length, sender, descriptors) =
+            self.take(phase, &mut buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => Lost::Late,
+                io::ErrorKind::InvalidData => Lost::Broken,
+                _ => Lost::Gone,
+            })?;
+        let frame = Frame::decode(buffer.get(..length).unwrap_or_default());
+        buffer.iter_mut().take(length).for_each(|byte| *byte = 0);
         let frame = frame.map_err(|_| Lost::Broken)?;
-        let expected = if frame.kind == Kind::Descriptors { DESCRIPTORS } else { 0 };
-        if !is_legal(phase, frame.kind) || received.descriptors.len() != expected {
+        if !is_legal(phase, frame.kind) || sender.is_none() || sender != self.owner {
             return Err(Lost::Broken);
         }
-        Ok((frame, received.descriptors))
+        Ok((frame, descriptors))
+    }
+
+    /// Descriptors are taken with the first message alone.
+    fn take(&self, phase: Phase, buffer: &mut [u8]) -> io::Result<(usize, Option<u32>, Vec<OwnedFd>)> {
+        if phase == Phase::Begin {
+            let received = self.channel.receive(buffer, false)?;
+            return Ok((received.length, received.sender, received.descriptors));
+        }
+        let received = incoming::receive(self.as_fd(), buffer)?;
+        Ok((received.length, received.sender, Vec::new()))
     }
 
     fn wait(&self, time: Option<Duration>) -> io::Result<bool> {
@@ -226,6 +253,7 @@ mod tests {
 
     fn connected() -> (Helper, Channel) {
         let (ours, theirs) = Channel::pair().unwrap();
+        nix::sys::socket::setsockopt(&ours, sockopt::PassCred, &true).unwrap();
         (Helper::new(ours.as_fd().try_clone_to_owned().unwrap()), theirs)
     }
 
@@ -268,6 +296,23 @@ mod tests {
         say(&other, &Frame::new(Kind::Signal, libc_sigint()), &[]);
         assert_eq!(helper.ask(b"Password: ", false, Duration::from_secs(1)).unwrap(), None);
         assert_eq!(helper.interruption(), Some(Signal::SIGINT));
+    }
+
+    #[test]
+    fn sizes_sent_during_a_question_do_not_prolong_it() {
+        let (helper, other) = connected();
+        let start = Instant::now();
+        let talker = std::thread::spawn(move || {
+            while start.elapsed() < Duration::from_secs(2) {
+                let _ = other.send(&Frame::new(Kind::Window, 1).encode(), &[], false);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let answer = helper.ask(b"Password: ", false, Duration::from_millis(200));
+        assert_eq!(answer.unwrap_err(), Lost::Late);
+        assert!(start.elapsed() < Duration::from_secs(1));
+        drop(helper);
+        talker.join().unwrap();
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod conversation;
 pub mod environment;
 pub mod execution;
 pub mod helper;
+pub mod incoming;
 pub mod link;
 pub mod monitor;
 pub mod open_session;

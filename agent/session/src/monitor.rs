@@ -11,6 +11,7 @@ use jit_protocol::order::Order;
 use jit_protocol::request::Mode;
 use jit_sys::pam::{Item, Transaction};
 use jit_sys::terminal::{self, Pty, Settings};
+use nix::unistd::{Pid, getpid};
 
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
@@ -91,7 +92,12 @@ pub fn run(ready: Ready, assignment: Assignment) {
     let Assignment { order, connection, link } = assignment;
     let mut link = Link::new(link, order.session.clone());
     let helper = Rc::new(Helper::new(connection));
-    if let Err(refusal) = session(ready, &order, &helper, &mut link) {
+    let own = getpid();
+    let result = session(ready, &order, &helper, &mut link);
+    if getpid() != own {
+        return; // a copy that a module made and let go on: it has nothing to say
+    }
+    if let Err(refusal) = result {
         let _ = helper.send(&Frame::refused(&refusal.what, &refusal.hint));
         link.send(&FromMonitor::Refused { what: refusal.what, after_go: refusal.after_go });
     }
@@ -100,6 +106,7 @@ pub fn run(ready: Ready, assignment: Assignment) {
 /// The way of one session.
 fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) -> Result<(), Refusal> {
     let Ready { pam, cgroup, subtree, spawner } = ready;
+    let own = getpid();
     Report::Within(Some(WORK_TIME)).send(&spawner);
     let mut pam = pam.map_err(|error| Refusal::new(error, "reinstall /etc/pam.d/jit-sudo"))?;
 
@@ -112,6 +119,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     let reason = if order.ask_reason { Some(ask_reason(order, helper, &spawner)?) } else { None };
     let authenticated = authenticate(&mut pam, order, helper, &spawner, link)?;
     accept_account(&mut pam, order)?;
+    still(own)?;
     go_on(helper)?;
     link.send(&FromMonitor::Fulfilled { authenticated, reason });
 
@@ -121,6 +129,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
 
     // Beside the agent's durable record: the PAM session of the target user. Only exec waits for the agent.
     let opened = OpenSession::open(&mut pam, order, &inherited)?;
+    still(own)?;
     let terminal = prepare_terminal(order, helper, &stdio)?;
     let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
     go_on(helper)?;
@@ -227,6 +236,11 @@ pub(crate) fn unchanged_user(pam: &Transaction, expected: &str) -> Result<(), Re
     ))
 }
 
+/// A module that forks and returns in both would have two monitors run one order.
+fn still(own: Pid) -> Result<(), Refusal> {
+    if getpid() == own { Ok(()) } else { Err(Refusal::new("a PAM module copied the monitor", "")) }
+}
+
 /// Whether the person still wants it.
 fn go_on(helper: &Helper) -> Result<(), Refusal> {
     if let Some(lost) = helper.lost() {
@@ -240,16 +254,22 @@ fn go_on(helper: &Helper) -> Result<(), Refusal> {
 
 /// For `-v` and `-l` there is nothing to run: the agent's text goes to the helper.
 fn finish(helper: &Helper, link: &mut Link) -> Result<(), Refusal> {
-    match link.wait(AGENT_TIME) {
-        Some(ToMonitor::Finish { stdout, stderr, status }) => {
-            send_output(helper, &stdout, &stderr, status)?;
-            link.send(&FromMonitor::Gone);
-            Ok(())
+    loop {
+        match link.wait(AGENT_TIME) {
+            Some(ToMonitor::Part { stdout }) => send_output(helper, &stdout, "", MORE)?,
+            Some(ToMonitor::Finish { stdout, stderr, status }) => {
+                send_output(helper, &stdout, &stderr, status)?;
+                link.send(&FromMonitor::Gone);
+                return Ok(());
+            }
+            Some(ToMonitor::Refuse { what, hint }) => return Err(Refusal::new(what, &hint)),
+            _ => return Err(no_agent()),
         }
-        Some(ToMonitor::Refuse { what, hint }) => Err(Refusal::new(what, &hint)),
-        _ => Err(no_agent()),
     }
 }
+
+/// In the place of an exit status: more output follows.
+const MORE: i32 = -1;
 
 /// In as many frames as it takes.
 fn send_output(helper: &Helper, stdout: &str, stderr: &str, status: i32) -> Result<(), Lost> {
@@ -257,8 +277,7 @@ fn send_output(helper: &Helper, stdout: &str, stderr: &str, status: i32) -> Resu
     let mut parts: Vec<&[u8]> = stdout.as_bytes().chunks(PART).collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {
-        // Negative: more follows.
-        helper.send(&Frame::with(Kind::Output, -1, part, ""))?;
+        helper.send(&Frame::with(Kind::Output, MORE, part, ""))?;
     }
     helper.send(&Frame::with(Kind::Output, status, last, stderr))
 }

@@ -7,6 +7,7 @@ use jit_protocol::order::Order;
 use jit_sys::limits::Limits;
 use jit_sys::pam::{Item, Transaction};
 use jit_sys::{process, signals};
+use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid, getgroups, setgroups};
 
 use crate::monitor::{Refusal, unchanged_user};
@@ -44,6 +45,8 @@ impl<'a> OpenSession<'a> {
         setgroups(&groups).map_err(|error| Refusal::internal("groups", error))?;
         let target = &order.target.name;
         pam.set(Item::User, target).map_err(|error| Refusal::internal("PAM", error))?;
+        // What modules set for the invoking user, maybe from a file of theirs (CVE-2025-6018), is not the target's.
+        pam.clear_environment().map_err(|error| Refusal::internal("PAM", error))?;
         pam.establish_credentials().map_err(|error| Refusal::internal("PAM credentials", error))?;
         pam.open_session().map_err(|error| {
             let _ = pam.delete_credentials();
@@ -71,7 +74,9 @@ impl<'a> OpenSession<'a> {
 
 impl Drop for OpenSession<'_> {
     fn drop(&mut self) {
-        // PAM's helper programs expect a normal signal mask.
+        // PAM's helper programs expect a normal signal mask. But the end of the command's terminal, whose session this
+        // process leads, is a SIGHUP that waits for it.
+        let _ = signals::forget_pending(&[Signal::SIGPIPE as i32]);
         let _ = signals::unblock_all();
         let _ = self.pam.close_session();
         let _ = self.pam.delete_credentials();

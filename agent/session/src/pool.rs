@@ -9,8 +9,9 @@ use jit_protocol::order::{DESCRIPTORS, MAX_ORDER, Order};
 use jit_sys::clone::{Child, fork_into};
 use jit_sys::pam::Transaction;
 use jit_sys::{process, signals};
-use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::cgroup::{Cgroup, Subtree};
@@ -77,8 +78,7 @@ impl Pool {
         while let Some(monitor) = self.monitors.get_mut(at) {
             monitor.listen(self.subtree.as_deref());
             if monitor.stuck_at.is_some_and(|moment| moment <= boottime()) {
-                monitor.stuck_at = None;
-                let _ = pidfd_send_signal(&monitor.child.pidfd, rustix::process::Signal::KILL);
+                monitor.end();
             }
             if monitor.has_ended() {
                 self.dying.extend(self.monitors.swap_remove(at).cgroup);
@@ -99,10 +99,10 @@ impl Pool {
     }
 
     /// Lets the idle monitors go: what they have mapped is out of date. One that takes an order at this moment keeps
-    /// it: the signal reaches it only while it waits.
+    /// it: it looks for this word only while it waits.
     pub fn renew(&mut self) {
         for monitor in self.monitors.iter().filter(|monitor| !monitor.busy) {
-            let _ = pidfd_send_signal(&monitor.child.pidfd, rustix::process::Signal::TERM);
+            let _ = monitor.report.send(&[0], &[], false);
         }
     }
 
@@ -136,6 +136,17 @@ impl Monitor {
         }
     }
 
+    /// Ends one that hangs, and what runs in its session: a close(2) that waits for a user's file server can't be
+    /// killed, and the command must not live as long as that. Done again until it is gone.
+    fn end(&mut self) {
+        self.stuck_at = Some(boottime().saturating_add(1_000_000_000));
+        let _ = pidfd_send_signal(&self.child.pidfd, rustix::process::Signal::KILL);
+        match &self.cgroup {
+            Some(cgroup) => drop(cgroup.kill()),
+            None => tree::kill_below(self.child.pid),
+        }
+    }
+
     fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
         !matches!(waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags), Ok(WaitStatus::StillAlive))
@@ -153,14 +164,8 @@ fn idle(work: &Channel, cgroup: Option<Cgroup>, subtree: Option<Rc<Subtree>>, sp
     if process::close_all_but(&keep).is_err() || rustix::process::setsid().is_err() {
         return;
     }
-    let parent = rustix::process::getppid();
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
-    if rustix::process::getppid() != parent {
-        return; // it died before we asked to be told
-    }
     let pam = start_pam();
-    let Some(assignment) = next_assignment(work) else { return };
-    let _ = rustix::process::set_parent_process_death_signal(None);
+    let Some(assignment) = next_assignment(work, &spawner) else { return };
     Report::Taken.send(&spawner);
     if signals::unblock_all().is_err() {
         return;
@@ -180,15 +185,16 @@ pub fn start_pam() -> Result<Transaction, String> {
     Transaction::start(c"jit-sudo").map_err(|error| error.to_string())
 }
 
-/// Waits for one order. While it waits, and only then, SIGTERM ends this process.
-fn next_assignment(work: &Channel) -> Option<Assignment> {
-    use nix::poll::{PollFd, PollFlags, ppoll};
-    let mut mask = SigSet::all();
-    mask.remove(Signal::SIGTERM);
+/// Waits for one order; none if the spawner sends this process away, or is gone itself.
+fn next_assignment(work: &Channel, spawner: &Channel) -> Option<Assignment> {
     let mut buffer = [0; 16];
     loop {
-        let mut fds = [PollFd::new(work.as_fd(), PollFlags::POLLIN)];
-        ppoll(&mut fds, None, Some(mask)).ok()?;
+        let mut fds = [spawner, work].map(|channel| PollFd::new(channel, PollFlags::IN));
+        retry_on_intr(|| poll(&mut fds, None)).ok()?;
+        let [of_spawner, _] = &fds;
+        if !of_spawner.revents().is_empty() {
+            return None;
+        }
         match work.receive(&mut buffer, false) {
             Ok(received) => return read_assignment(received.descriptors),
             // Another idle monitor was quicker.

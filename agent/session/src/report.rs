@@ -41,7 +41,8 @@ impl Report {
     /// # Errors
     /// `WouldBlock` if there is none, `UnexpectedEof` if the monitor is gone, `InvalidData` for nonsense.
     pub fn receive(monitor: &Channel) -> io::Result<Self> {
-        let mut buffer = [0; 512];
+        // A path can't be longer than PATH_MAX: the folder could not have been made.
+        let mut buffer = [0; 1 + 4096];
         let length = monitor.receive(&mut buffer, false)?.length;
         let (tag, body) =
             buffer.get(..length).and_then(<[u8]>::split_first).ok_or(io::ErrorKind::InvalidData)?;

@@ -26,8 +26,10 @@ use crate::tree::Tree;
 
 /// How often the agent is looked for while it is away, and a dying tree is killed again.
 const TICK: Duration = Duration::from_millis(200);
+/// How many wishes of the helper are heard in a row.
+const WISHES: usize = 32;
 /// How long a monitor that has nothing left to do waits for an agent to tell the end to.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running command and everybody who cares.
 pub struct Supervisor<'a> {
@@ -106,6 +108,11 @@ impl<'a> Supervisor<'a> {
         !matches!(self.ending, Ending::No)
     }
 
+    /// How long the end may take, with some room.
+    pub fn ending_time(&self) -> Duration {
+        self.grace + Duration::from_secs(10)
+    }
+
     /// Kills everything, now.
     pub fn kill_all(&mut self) {
         self.tree.kill();
@@ -147,6 +154,7 @@ impl<'a> Supervisor<'a> {
     pub fn run_leftover(&mut self) -> io::Result<()> {
         while !self.tree.is_empty() {
             self.wait(false)?;
+            self.forget_signals();
             self.adopt();
             self.handle_agent();
             self.handle_time();
@@ -177,7 +185,7 @@ impl<'a> Supervisor<'a> {
             self.tree.kill();
             Ending::Killed
         };
-        Report::Within(Some(self.grace + Duration::from_secs(10))).send(self.spawner);
+        Report::Within(Some(self.ending_time())).send(self.spawner);
     }
 
     /// All output has gone to the helper: everyone who held the terminal has closed it; or something left behind
@@ -185,6 +193,8 @@ impl<'a> Supervisor<'a> {
     fn output_is_out(&self, quiet: bool) -> bool {
         match &self.relay {
             None => true,
+            // Whoever has not read it by now has no claim to hold the session.
+            Some(_) if matches!(self.ending, Ending::Killed) => true,
             Some(relay) => relay.is_done() || (quiet && !self.tree.is_empty()),
         }
     }
@@ -217,23 +227,16 @@ impl<'a> Supervisor<'a> {
 
     /// The command's stop or end, if there is one.
     fn reap(&mut self) -> Option<ExitStatus> {
-        while let Ok(Some(_)) = self.signals.read_signal() {}
+        self.forget_signals();
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
-        loop {
-            let status = match waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags).ok()? {
-                WaitStatus::Exited(_, status) => ExitStatus::Status(status),
-                WaitStatus::Signaled(_, signal, _) => ExitStatus::Signal(signal as i32),
-                WaitStatus::Stopped(_, signal) => {
-                    self.tell(&Frame::new(Kind::Stopped, signal as i32));
-                    continue;
-                }
-                _ => {
-                    self.adopt();
-                    return None;
-                }
-            };
-            return Some(status);
+        match waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags).ok()? {
+            WaitStatus::Exited(_, status) => return Some(ExitStatus::Status(status)),
+            WaitStatus::Signaled(_, signal, _) => return Some(ExitStatus::Signal(signal as i32)),
+            // Whatever comes next is another SIGCHLD.
+            WaitStatus::Stopped(_, signal) => self.tell(&Frame::new(Kind::Stopped, signal as i32)),
+            _ => self.adopt(),
         }
+        None
     }
 
     /// Where there is no cgroup, orphans become our children and must be waited for.
@@ -246,11 +249,17 @@ impl<'a> Supervisor<'a> {
                 let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
             }
         }
+    }
+
+    /// To be followed by a look at the children: the other way round, the end of one that came between is never told.
+    fn forget_signals(&self) {
         while let Ok(Some(_)) = self.signals.read_signal() {}
     }
 
     fn handle_helper(&mut self) {
-        while let Some(helper) = self.helper.clone() {
+        // Not all that there is: a flood of frames must not keep expiry and the agent waiting.
+        for _ in 0..WISHES {
+            let Some(helper) = self.helper.clone() else { return };
             match helper.wish() {
                 Ok(None) => return,
                 Ok(Some(wish)) => self.grant_wish(wish),
@@ -274,7 +283,26 @@ impl<'a> Supervisor<'a> {
                 }
             }
             Wish::Signal(signal) => self.signal_group(signal),
-            Wish::Continue(_) => self.signal_group(Signal::SIGCONT),
+            Wish::Continue(foreground) => {
+                self.move_in_terminal(foreground);
+                self.signal_group(Signal::SIGCONT);
+            }
+        }
+    }
+
+    /// Which group the command's terminal lets read: the command's while the helper is in the foreground of its own,
+    /// else ours, so that a command that wants to read stops and the helper gets its turn. Another group (a job of
+    /// a shell that runs there) is left alone.
+    fn move_in_terminal(&self, foreground: bool) {
+        let Some(relay) = &self.relay else { return };
+        let (ours, Some(theirs)) =
+            (rustix::process::getpgrp(), rustix::process::Pid::from_raw(self.child.pid.as_raw()))
+        else {
+            return;
+        };
+        let (from, to) = if foreground { (ours, theirs) } else { (theirs, ours) };
+        if rustix::termios::tcgetpgrp(relay.master()).is_ok_and(|now| now == from) {
+            let _ = rustix::termios::tcsetpgrp(relay.master(), to);
         }
     }
 

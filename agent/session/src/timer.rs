@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use jit_protocol::link::Deadline;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
@@ -87,6 +88,13 @@ impl DeadlineTimer {
         Ok(timers)
     }
 
+    /// Whether the moment has come.
+    pub fn has_passed(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut fds = [&self.boottime, &self.realtime].map(|timer| PollFd::new(timer, PollFlags::IN));
+        !matches!(poll(&mut fds, Some(&now)), Ok(0))
+    }
+
     /// Never fires again.
     ///
     /// # Errors
@@ -100,7 +108,6 @@ impl DeadlineTimer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::event::{PollFd, PollFlags, poll};
 
     fn fires(timer: &Timer, milliseconds: i64) -> bool {
         let timeout = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };

@@ -101,15 +101,25 @@ impl Tree {
 
     /// Signals a process by pidfd, after a look that the number still is one of ours.
     fn signal(&self, pid: Pid, signal: Signal) {
-        let Some(number) = rustix::process::Pid::from_raw(pid.as_raw()) else { return };
-        let Ok(process) = pidfd_open(number, PidfdFlags::empty()) else { return };
-        let ours = match self {
+        signal_if(pid, signal, || match self {
             Self::Cgroup(cgroup, _) => cgroup.holds(pid),
             Self::Descendants => descendants(nix::unistd::getpid()).contains(&pid),
-        };
-        if ours {
-            let _ = pidfd_send_signal(&process, signal);
-        }
+        });
+    }
+}
+
+/// Kills what lives below another process now.
+pub fn kill_below(root: Pid) {
+    for pid in descendants(root) {
+        signal_if(pid, Signal::KILL, || descendants(root).contains(&pid));
+    }
+}
+
+fn signal_if(pid: Pid, signal: Signal, is_ours: impl FnOnce() -> bool) {
+    let Some(number) = rustix::process::Pid::from_raw(pid.as_raw()) else { return };
+    let Ok(process) = pidfd_open(number, PidfdFlags::empty()) else { return };
+    if is_ours() {
+        let _ = pidfd_send_signal(&process, signal);
     }
 }
 

@@ -12,6 +12,10 @@
     reason = "a test program"
 )]
 
+mod attacks;
+mod fuse;
+mod modules;
+mod processes;
 mod stage;
 
 use std::io::Read;
@@ -70,7 +74,7 @@ fn main() {
     let stage = Stage::new(with_cgroup);
     let mut failed = 0;
     let mut passed = 0;
-    for (name, test) in TESTS {
+    for (name, test) in attacks::ATTACKS.iter().chain(modules::MODULES).chain(TESTS) {
         if !filter.is_empty() && !filter.iter().any(|word| name.contains(word.as_str())) {
             continue;
         }
@@ -261,7 +265,9 @@ fn revocation(stage: &Stage) {
 fn wall_deadline(stage: &Stage) {
     let mut session = stage.begin(&order(&shell("sleep 30")));
     session.expect_fulfilled();
-    session.go_until(u64::MAX / 2, 1);
+    let soon = std::time::SystemTime::now() + Duration::from_millis(300);
+    let since_1970 = soon.duration_since(std::time::UNIX_EPOCH).unwrap();
+    session.go_until(u64::MAX / 2, i64::try_from(since_1970.as_nanos()).unwrap());
     let run = session.finish();
     assert!(run.messages.contains(&FromMonitor::Expired));
 }
@@ -345,7 +351,7 @@ fn terminal(stage: &Stage) {
 }
 
 fn control_c(stage: &Stage) {
-    let mut wanted = order(&shell("echo ready; sleep 30"));
+    let mut wanted = order(&shell("echo ready; exec sleep 30"));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
     session.expect_fulfilled();
@@ -356,12 +362,15 @@ fn control_c(stage: &Stage) {
 }
 
 fn control_z(stage: &Stage) {
-    let mut wanted = order(&shell("echo ready; sleep 0.3; sleep 0.3; echo went on"));
+    let mark = format!("1.{}", std::process::id());
+    let mut wanted = order(&shell(&format!("echo ready; sleep {mark}; echo went on")));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
     session.expect_fulfilled();
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("ready");
+    // Before that the shell may wait in vfork(2), where it can't be stopped.
+    stage::until("it sleeps", || stage::count_processes(&mark) == 1);
     session.type_in("\x1a");
     let stopped = session.await_frame(Kind::Stopped);
     assert_eq!(stopped.value, 20);

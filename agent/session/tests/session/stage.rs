@@ -7,10 +7,11 @@ use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use crate::processes::{as_user, count_processes, occurrences_in_memory, parent_of};
 use jit_protocol::Bytes;
 use jit_protocol::frame::{Frame, Kind, MAX_FRAME};
 use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, ToMonitor};
@@ -21,6 +22,7 @@ use jit_session::channel::Channel;
 use jit_session::timer::boottime;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{setsockopt, sockopt};
 
 pub(crate) struct Stage {
     spawner: Child,
@@ -128,14 +130,20 @@ impl Stage {
     }
 
     fn hand_over(&self, order: &Order, stdio: &[OwnedFd; 3], cwd: &str) -> Session {
-        let (connection, helper) = Channel::pair().unwrap();
-        let (theirs, agent) = Channel::pair().unwrap();
         let cwd = fs::File::open(cwd).or_else(|_| {
             // A folder that is gone while somebody stands in it.
             let gone = tempfile::tempdir_in("/var/tmp").unwrap();
             fs::File::open(gone.path())
         });
-        let cwd = cwd.unwrap();
+        self.hand_over_in(order, stdio, &cwd.unwrap().into())
+    }
+
+    /// As a helper that may be anything: with these descriptors.
+    pub(crate) fn hand_over_in(&self, order: &Order, stdio: &[OwnedFd; 3], cwd: &OwnedFd) -> Session {
+        let (connection, helper) = Channel::pair().unwrap();
+        let (theirs, agent) = Channel::pair().unwrap();
+        // As the agent's listener has it.
+        setsockopt(&connection, sockopt::PassCred, &true).unwrap();
         let [input, output, error] = stdio;
         helper
             .send(
@@ -168,8 +176,51 @@ impl Stage {
     }
 
     pub(crate) fn monitors(&self) -> usize {
+        self.monitor_pids().len()
+    }
+
+    pub(crate) fn spawner_pid(&self) -> i32 {
+        i32::try_from(self.spawner.id()).unwrap()
+    }
+
+    pub(crate) fn monitor_pids(&self) -> Vec<i32> {
         let children = format!("/proc/{0}/task/{0}/children", self.spawner.id());
-        fs::read_to_string(children).unwrap().split_whitespace().count()
+        fs::read_to_string(children).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    pub(crate) fn has_cgroup(&self) -> bool {
+        self.cgroup.is_some()
+    }
+
+    /// Where this path of a session's cgroup is.
+    pub(crate) fn cgroup_folder(&self, path: &str) -> Option<PathBuf> {
+        let name = self.cgroup.as_ref()?;
+        let mounts =
+            ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(|mount| format!("{mount}{name}/{path}"));
+        mounts.into_iter().map(PathBuf::from).find(|folder| folder.exists())
+    }
+
+    /// With another PAM service, once every idle monitor has read it.
+    pub(crate) fn with_pam(&self, service: &str, test: impl FnOnce()) {
+        const SERVICE: &str = "/etc/pam.d/jit-sudo";
+        let before = fs::read_to_string(SERVICE).unwrap();
+        self.change_pam(service);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
+        self.change_pam(&before);
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    fn change_pam(&self, service: &str) {
+        let old = self.monitor_pids();
+        fs::write("/etc/pam.d/.new", service).unwrap();
+        fs::rename("/etc/pam.d/.new", "/etc/pam.d/jit-sudo").unwrap();
+        until("new monitors wait", || {
+            let now = self.monitor_pids();
+            std::thread::sleep(Duration::from_millis(150));
+            now == self.monitor_pids() && now.len() >= 2 && now.iter().all(|pid| !old.contains(pid))
+        });
     }
 }
 
@@ -265,11 +316,40 @@ impl Session {
     }
 
     pub(crate) fn say(&self, message: &ToMonitor) {
-        self.agent.as_ref().unwrap().send(&serde_json::to_vec(message).unwrap(), &[], true).unwrap();
+        // A monitor that has refused meanwhile is gone.
+        let _ = self.agent.as_ref().unwrap().send(&serde_json::to_vec(message).unwrap(), &[], true);
     }
 
     pub(crate) fn send(&self, frame: &Frame) {
         self.helper.as_ref().unwrap().send(&frame.encode(), &[], true).unwrap();
+    }
+
+    /// The helper's end.
+    pub(crate) fn helper(&self) -> &Channel {
+        self.helper.as_ref().unwrap()
+    }
+
+    /// What the monitor has said so far.
+    pub(crate) fn messages(&self) -> &[FromMonitor] {
+        &self.messages
+    }
+
+    /// The next message of the monitor; false: it is gone.
+    pub(crate) fn listen(&mut self) -> bool {
+        self.next_message()
+    }
+
+    /// Whether another frame comes in time; it is read.
+    pub(crate) fn try_frame(&mut self, time: Duration) -> bool {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let mut fds = [PollFd::new(self.helper().as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::try_from(time).unwrap()).unwrap() == 1 && self.next_frame().is_some()
+    }
+
+    /// Reads the agent's messages to their end, but nothing as the helper.
+    pub(crate) fn listen_to_the_end(&mut self) -> Vec<FromMonitor> {
+        while self.next_message() {}
+        take(&mut self.messages)
     }
 
     pub(crate) fn hang_up_agent(&mut self) {
@@ -498,21 +578,4 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Processes with this text in their command line, zombies and shells that only quote it left out.
-pub(crate) fn count_processes(text: &str) -> usize {
-    let wanted = |pid: &str| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-        words.first().is_some_and(|word| word == "sleep") && words.join(" ").contains(text)
-    };
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries.filter(|entry| wanted(&entry.file_name().to_string_lossy())).count()
-}
-
-pub(crate) fn parent_of(pid: i32) -> i32 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
-    line.trim().parse().unwrap()
 }
