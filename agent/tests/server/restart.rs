@@ -138,17 +138,22 @@ fn a_line_that_a_crash_cut_is_closed_and_the_chain_goes_on() {
 fn without_a_log_nothing_runs_and_the_agent_lives() {
     let stage = Stage::with(&rule("id", NO_DUTY));
     stage.await_event("agent.started");
-    // A folder where the log should be: nothing can be written there, not even by root.
+    // A folder where the log should be: nothing can be written there, not even by root. Swapped at once, for a log that
+    // is missing is made anew.
     let aside = stage.paths.audit.with_extension("aside");
-    std::fs::rename(&stage.paths.audit, &aside).unwrap();
-    std::fs::create_dir(&stage.paths.audit).unwrap();
+    std::fs::create_dir(&aside).unwrap();
+    let swap = || {
+        let both = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(rustix::fs::CWD, &aside, rustix::fs::CWD, &stage.paths.audit, both)
+            .unwrap();
+    };
+    swap();
     stage.connect().elevate(id());
     let monitor = stage.monitor();
     assert!(matches!(monitor.fulfil(), ToMonitor::Refuse { .. }));
     let Response::Status(status) = stage.connect().ask(Request::Status) else { panic!() };
     assert!(status.is_degraded());
-    std::fs::remove_dir(&stage.paths.audit).unwrap();
-    std::fs::rename(&aside, &stage.paths.audit).unwrap();
+    swap();
     stage.connect().elevate(id());
     stage.monitor().go();
     stage.await_event("session.started");
