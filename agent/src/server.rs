@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jit_audit::chain::Head;
 use jit_audit::record::{Event, User};
+use jit_protocol::link::Deadline;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +52,7 @@ impl Server {
     /// # Errors
     /// What this agent cannot be without: its sockets, its store, its log, its settings.
     pub async fn open(paths: Paths, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        raise_descriptor_limit()?;
+        set_limits()?;
         let settings = read_settings(&paths)?;
         make_folder(&paths.state, 0o700, paths.owner)?;
         let (store, contents) = Store::open(&paths.state.join("state.redb"), paths.owner)?;
@@ -241,6 +242,11 @@ fn lose(agent: &Agent, session: &Session) {
 fn pass_time(agent: &Agent, kept: &mut Head) {
     let now = agent.clock.now();
     for grant in agent.grants.sweep(now) {
+        // Monitors keep their own time. One that was told of a later end, before a reload shortened the grant, does not.
+        let outlives = |end: Deadline| !now.is_past(end);
+        agent.live.end("the grant has expired", |session| {
+            session.grant == grant.id && session.ends_with_grant && session.deadline.is_none_or(outlives)
+        });
         if grant.uses_left != Some(0) {
             agent.audit.note(agent.grant_record(Event::GrantExpired, &grant));
         }
@@ -291,7 +297,9 @@ fn read_settings(paths: &Paths) -> io::Result<Settings> {
     Settings::parse(&text.unwrap_or_default()).map_err(|mistake| invalid(format!("{shown}: {mistake}")))
 }
 
-fn raise_descriptor_limit() -> io::Result<()> {
+/// As many descriptors as there may be, and no core dump.
+fn set_limits() -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }

@@ -185,3 +185,22 @@ fn a_policy_that_changed_while_the_agent_was_away_ends_its_grants() {
     stage.start();
     assert_eq!(stage.await_event("grant.revoked")["grant"], grant);
 }
+
+// "still permitted, it lives, never longer": a monitor that was told of a later end hears of the new one.
+#[test]
+fn a_grant_that_a_reload_shortened_ends_its_session_in_time() {
+    if us() != 0 {
+        return;
+    }
+    let stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.duration = \"1h\"")));
+    stage.connect().elevate(id());
+    let monitor = stage.monitor();
+    monitor.go();
+    stage.write_policy("50-test.toml", &rule("id", &format!("{NO_DUTY}\ngrant.duration = \"1m\"")));
+    assert!(matches!(reload(&stage), Response::Done { .. }));
+    stage.clock.pass(59_000_000_000);
+    assert!(monitor.link.receive_within(std::time::Duration::from_millis(700)).is_none());
+    stage.clock.pass(1_000_000_000);
+    assert!(matches!(monitor.hear(), ToMonitor::Terminate { .. }));
+    stage.await_event("grant.expired");
+}

@@ -77,6 +77,11 @@ impl Stage {
 
     /// Everything but the agent.
     pub fn without_agent() -> Self {
+        Self::with_sessions_in(None)
+    }
+
+    /// Everything but the agent, with a spawner whose sessions live below this cgroup.
+    pub fn with_sessions_in(cgroup: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let paths = Paths::below(folder.path(), us());
@@ -86,7 +91,7 @@ impl Stage {
         fs::set_permissions(&paths.private, PermissionsExt::from_mode(0o700)).unwrap();
         let system = SystemClock::new().unwrap();
         let clock = Arc::new(ManualClock::new(system.now(), system.boot_id()));
-        let work = spawner(&paths.spawner_socket);
+        let work = spawner(&paths.spawner_socket, cgroup.map(str::to_owned));
         Self { folder, paths, clock, work: Arc::new(work), agent: None }
     }
 
@@ -256,7 +261,7 @@ impl Monitor {
 }
 
 /// Plays the spawner: welcomes every agent; the monitors' end of the work socket.
-fn spawner(path: &Path) -> OwnedFd {
+fn spawner(path: &Path, cgroup: Option<String>) -> OwnedFd {
     let (agents, monitors) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let listener =
@@ -267,7 +272,7 @@ fn spawner(path: &Path) -> OwnedFd {
         let root = jit_sys::path::own_root().unwrap();
         let mut connections = Vec::new();
         while let Ok(socket) = accept_with(&listener, SocketFlags::CLOEXEC) {
-            let welcome = Welcome { version: VERSION, pid: 1, cgroup: None, missing: Vec::new() };
+            let welcome = Welcome { version: VERSION, pid: 1, cgroup: cgroup.clone(), missing: Vec::new() };
             let wire = Wire::from(socket);
             wire.send_with(&serde_json::to_vec(&welcome).unwrap(), &[&root, &agents]);
             connections.push(wire);
