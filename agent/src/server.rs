@@ -274,9 +274,13 @@ async fn keep_head(agent: &Agent) {
     }
 }
 
-/// SIGHUP.
+/// SIGHUP. A service manager waits for the second word.
 async fn reload(agent: Arc<Agent>) {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+    }
     let _ = handler::reload::load(&agent).await; // mistakes are in the log and in `status`
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
 }
 
 async fn call_spawner(spawner: &Spawner, paths: &Paths) -> Option<Seqpacket> {
