@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -10,7 +10,6 @@ use rustix::net::sockopt::{set_socket_passcred, socket_acceptconn, socket_type};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
 };
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -47,7 +46,7 @@ impl Listeners {
     pub fn open(paths: &Paths) -> io::Result<Self> {
         make_folder(&paths.run, 0o755, paths.owner)?;
         make_folder(&paths.private, 0o700, paths.owner)?;
-        let mut passed = passed()?;
+        let mut passed = jit_sys::passed::take()?;
         let mut open = |name: &str, path: &Path| match passed.iter().position(|(given, _)| given == name) {
             Some(at) => Listener::adopt(passed.swap_remove(at).1),
             None => Listener::bind(path, EVERYONE),
@@ -103,19 +102,6 @@ impl Listener {
             })
             .await
     }
-}
-
-/// The descriptors that the service manager passed, with their names.
-fn passed() -> io::Result<Vec<(String, OwnedFd)>> {
-    if std::env::var_os("LISTEN_FDS").is_none() {
-        return Ok(Vec::new());
-    }
-    let ourselves = pidfd_open(getpid(), PidfdFlags::empty())?;
-    // A number is turned into a descriptor that is owned by getting our own: without a word of unsafe code.
-    let own = |descriptor: RawFd| -> io::Result<OwnedFd> {
-        Ok(pidfd_getfd(&ourselves, descriptor, PidfdGetfdFlags::empty())?)
-    };
-    sd_notify::listen_fds_with_names()?.map(|(descriptor, name)| Ok((name, own(descriptor)?))).collect()
 }
 
 /// Makes a folder of ours, or checks that it is ours.

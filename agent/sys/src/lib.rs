@@ -5,6 +5,7 @@ pub mod account;
 pub mod clone;
 pub mod limits;
 pub mod pam;
+pub mod passed;
 pub mod path;
 pub mod policy_files;
 pub mod process;
