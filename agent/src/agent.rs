@@ -99,12 +99,16 @@ impl Agent {
         sessions: impl Fn(&Session) -> bool,
     ) -> Result<Vec<Grant>, String> {
         let (revoked, stored) = self.grants.revoke(which).await;
+        // All of them at once: whatever happens to the log, and however slow it is.
         for grant in &revoked {
             self.live.end(why, |session| session.grant == grant.id && sessions(session));
+        }
+        let mut result = stored;
+        for grant in &revoked {
             let mut record = self.grant_record(Event::GrantRevoked, grant);
             record.result = Some(why.to_owned());
-            self.audit.append(record).await?;
+            result = result.and(self.audit.append(record).await);
         }
-        stored.map(|()| revoked)
+        result.map(|()| revoked)
     }
 }

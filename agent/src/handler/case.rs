@@ -13,6 +13,9 @@ use crate::peer::Peer;
 use crate::process::Process;
 use crate::refusal::Refusal;
 
+/// Most bytes of each: command, folder, result of what was not permitted.
+const MOST: usize = 2048;
+
 /// What the audit log is told of one request, as far as it is known.
 #[derive(Debug, Clone)]
 pub struct Case(Record);
@@ -38,10 +41,15 @@ impl Case {
         Self(record)
     }
 
-    /// A record of an event now.
+    /// A record of an event now. What was not permitted is cut: who may nothing must not fill the disk.
     pub fn record(&self, agent: &Agent, event: Event) -> Record {
         let now = agent.audit.record(event);
-        Record { time: now.time, event, ..self.0.clone() }
+        let mut record = Record { time: now.time, event, ..self.0.clone() };
+        if matches!(event, Event::RequestDenied | Event::AuthenticationFailed) {
+            record.command = cut(record.command);
+            record.cwd = record.cwd.map(|cwd| cut_word(&cwd, MOST));
+        }
+        record
     }
 
     /// What the kernel says of the peer, and what it asks for.
@@ -101,7 +109,36 @@ pub async fn record_denial(agent: &Agent, case: &Case, refusal: &Refusal) {
     if agent.denials.count(uid, agent.clock.now()) {
         let mut record = case.record(agent, Event::RequestDenied);
         record.session = None;
-        record.result = Some(refusal.why.clone());
+        record.result = Some(cut_text(&refusal.why, MOST));
         let _ = agent.audit.append(record).await; // a log that can't be written shows in `status`
+    }
+}
+
+/// The beginning of a command; then how many words were left out.
+fn cut(command: Vec<Text>) -> Vec<Text> {
+    let (mut kept, mut room, all) = (Vec::new(), MOST, command.len());
+    for word in command {
+        if room == 0 {
+            kept.push(Text::Utf8(format!("… {} more", all - kept.len())));
+            break;
+        }
+        kept.push(cut_word(&word, room));
+        room = room.saturating_sub(word.as_bytes().len() + 1);
+    }
+    kept
+}
+
+fn cut_word(word: &Text, most: usize) -> Text {
+    match word {
+        Text::Utf8(text) => Text::Utf8(cut_text(text, most)),
+        Text::Bytes(bytes) => Text::Bytes(bytes.iter().take(most).copied().collect()),
+    }
+}
+
+/// The beginning of a text, and a sign if that is not all of it.
+pub(super) fn cut_text(text: &str, most: usize) -> String {
+    match text.get(..text.floor_char_boundary(most)) {
+        Some(start) if start.len() < text.len() => format!("{start}…"),
+        _ => text.to_owned(),
     }
 }

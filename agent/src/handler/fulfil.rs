@@ -76,7 +76,12 @@ pub async fn fulfil(
         Some(_) => agent.grants.take_new(issue),
         None => agent.grants.take(now, &plan.purpose, issue),
     };
-    let taken = taken.ok_or_else(|| Refusal::failure("no grant can be issued"))?;
+    let taken = taken.ok_or_else(|| {
+        if lacks_reason(plan) {
+            return Refusal::new("the grant that had a reason has ended", "give a reason, and try again");
+        }
+        Refusal::failure("no grant can be issued")
+    })?;
     let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, None, now);
     if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
         go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
@@ -188,19 +193,32 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     let same_duties = |old: &jit_policy::Rule, new: &jit_policy::Rule| {
         old.require.authentication == new.require.authentication
             && old.require.authenticate_as == new.require.authenticate_as
+            && old.require.authentication_timeout == new.require.authentication_timeout
             && old.restrict == new.restrict
     };
     let old_and_new = plan.rule().zip(loaded.policy.rule(&plan.rule));
     let unchanged = old_and_new.is_some_and(|(old, new)| same_duties(old, new));
     if !permitted.map_err(|error| Refusal::failure(error.to_string()))? || !unchanged {
-        return Err(Refusal::new("policy has changed meanwhile", "try again"));
+        return Err(changed());
+    }
+    if !Arc::ptr_eq(&agent.policy.current(), &loaded) {
+        return Err(changed()); // once more, while this was looked up
     }
     plan.loaded = loaded;
     Ok(())
 }
 
+fn changed() -> Refusal {
+    Refusal::new("policy has changed meanwhile", "try again")
+}
+
+/// The plan counted on a live grant's reason, and has none for a new one.
+fn lacks_reason(plan: &Plan) -> bool {
+    plan.rule().is_none_or(|rule| !rule.require.reason.accepts(plan.reason.as_deref()))
+}
+
 fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
-    let rule = plan.rule()?;
+    let rule = plan.rule().filter(|_| !lacks_reason(plan))?;
     let expires = translate::expiry(rule, plan.subject.duration, now);
     Some(Grant {
         id: identifier::new().ok()?,

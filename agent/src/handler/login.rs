@@ -8,9 +8,13 @@ use jit_protocol::VERSION;
 use jit_protocol::login::{LoginAnswer, LoginRequest};
 use jit_sys::account;
 
+use super::case::cut_text;
 use crate::agent::Agent;
 use crate::conversation::{Conversation, Deadlines};
 use crate::translate;
+
+/// Longest of what the host process claims, in bytes of the log.
+const LONGEST: usize = 256;
 
 /// Serves one connection of `pam.sock`. No answer at all is a no, for those who are gated.
 pub async fn serve(agent: &Arc<Agent>, conversation: Conversation) {
@@ -39,12 +43,18 @@ async fn login(agent: &Arc<Agent>, peer: u32, request: LoginRequest) -> Result<L
         LoginAnswer::Allow => Event::LoginAllowed,
         LoginAnswer::Deny { .. } => Event::LoginDenied,
     };
+    // A host that is the user's own can ask as often as it likes, and claim anything.
+    if peer != 0 && !agent.denials.count(peer, agent.clock.now()) {
+        return Err("too many questions".to_owned());
+    }
+    let short = |text: &str| cut_text(text, LONGEST);
     let mut record = agent.record(event);
-    record.user = Some(User { name: request.user, uid });
-    record.tty = request.tty;
-    record.origin = request.rhost;
+    record.user = Some(User { name: short(&request.user), uid });
+    record.tty = request.tty.as_deref().map(short);
+    record.origin = request.rhost.as_deref().map(short);
     record.rule = rule;
-    record.result = Some(request.service);
+    let service = short(&request.service);
+    record.result = Some(if peer == 0 { service } else { format!("{service}, asked by user #{peer}") });
     agent.audit.append(record).await?;
     Ok(answer)
 }

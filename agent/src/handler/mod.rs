@@ -42,14 +42,16 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
             return;
         }
     };
-    // What follows has limits of its own: look-ups, sessions.
-    drop(place);
     let peer = &conversation.peer;
     let response = match request {
         Request::Elevate(asked) if asked.mode == Mode::Explain => {
+            drop(place); // what follows has limits of its own: look-ups, and with a command sessions
             return explain::explain(agent, conversation, *asked).await;
         }
-        Request::Elevate(asked) => return elevate::elevate(agent, conversation, *asked).await,
+        Request::Elevate(asked) => {
+            drop(place);
+            return elevate::elevate(agent, conversation, *asked).await;
+        }
         Request::Forget { all } => {
             let frame = match forget::forget(agent, peer, all) {
                 Ok(()) => Frame::new(Kind::Output, 0),

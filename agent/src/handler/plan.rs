@@ -46,6 +46,8 @@ pub struct People {
     pub user: jit_policy::Account,
     /// The target user.
     pub target: Account,
+    /// The target user, with all names: a deny of `root` is one of `toor` too, if that is uid 0 as well.
+    pub run_as: jit_policy::Account,
     /// The group of `-g`.
     pub group: Option<GroupEntry>,
 }
@@ -168,6 +170,8 @@ pub fn people(agent: &Agent, loaded: &Loaded, question: &Question) -> Result<Peo
         },
     };
     let target = target.ok_or_else(|| unknown("user", asked.user.as_deref().unwrap_or("root")))?;
+    let aliases = account::aliases(target.uid, &target.name).map_err(failed)?;
+    let run_as = translate::policy_account(&target, aliases);
     let group = match asked.group.as_deref().map(|name| (name, parse_name_or_id(name))) {
         None => None,
         Some((name, parsed)) => {
@@ -179,7 +183,7 @@ pub fn people(agent: &Agent, loaded: &Loaded, question: &Question) -> Result<Peo
             Some(found.ok_or_else(|| unknown("group", name))?)
         }
     };
-    Ok(People { invoking, user, target, group })
+    Ok(People { invoking, user, target, run_as, group })
 }
 
 /// Looks for the command in all places where a rule of the user's would look, and takes the permitting rule with the
@@ -240,14 +244,28 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     let loaded = agent.policy.current();
     let people = people(agent, &loaded, question)?;
     let name = question.asked.command.first().ok_or_else(|| Refusal::protocol("no command"))?;
+    let subjects: Vec<(Subject, Option<Refusal>)> = match places(agent, &loaded, question, &people, name) {
+        Ok(places) => {
+            places.iter().map(|(found, _)| (subject(agent, question, &people, found), None)).collect()
+        }
+        // As with one that is there, but for those who may run it.
+        Err(refusal) => match &question.asked.path {
+            Some(path) if base(path) == base(name) => {
+                vec![(absent(agent, question, &people, path), Some(refusal))]
+            }
+            _ => return Err(refusal),
+        },
+    };
     let mut text = String::new();
     let mut permitted = false;
-    for (found, _) in places(agent, &loaded, question, &people, name)? {
-        let subject = subject(agent, question, &people, &found);
+    for (subject, absent) in subjects {
         let under = |path: &[u8]| resolve_under(question, path);
         let request = subject.request(&agent.settings.host.tags, question.now.timestamp(), &under);
         let explained = loaded.policy.explain(&request, &*agent.directory);
         let explained = explained.map_err(|error| Refusal::failure(error.to_string()))?;
+        if let Some(refusal) = absent.filter(|_| explained.permitted) {
+            return Err(refusal);
+        }
         permitted |= explained.permitted;
         text.push_str(&explained.for_user());
     }
@@ -263,11 +281,17 @@ fn places(
     name: &Bytes,
 ) -> Result<Vec<(Found, Option<String>)>, Refusal> {
     if let Some(path) = &question.asked.path {
+        if base(path) != base(name) {
+            // argv[0] chooses what a program with many names does: as `lvs`, lvm must not be told that it is `lvremove`.
+            return Err(Refusal::protocol("the command's name is not that of its path"));
+        }
+        // Whether there is a file is told only to those who may run it: to others it is one answer.
         return match resolve(question.root.as_fd(), path.as_slice()) {
             Ok(found) if found.is_executable() => Ok(vec![(found, None)]),
-            // Whether there is a file is told only to those who may run it: to others it is one answer.
             Ok(_) | Err(PathError::NotFound) => Err(nothing_there(agent, loaded, question, people, path)),
-            Err(error) => Err(Refusal::not_permitted("").because(error.to_string())),
+            Err(error) => {
+                Err(nothing_there(agent, loaded, question, people, path).because(error.to_string()))
+            }
         };
     }
     if name.as_slice().is_empty() || name.as_slice().contains(&b'/') {
@@ -296,6 +320,11 @@ fn search(question: &Question, secure_path: &str, name: &Bytes) -> Option<Found>
     })
 }
 
+/// What was typed, without its folder.
+fn base(path: &Bytes) -> Option<&[u8]> {
+    path.as_slice().rsplit(|byte| *byte == b'/').next()
+}
+
 /// A path that leads to nothing that can run: "not found" for those whom policy lets run anything there.
 fn nothing_there(
     agent: &Agent,
@@ -304,9 +333,7 @@ fn nothing_there(
     people: &People,
     path: &Bytes,
 ) -> Refusal {
-    let mut subject = subject_of(agent, question, people);
-    path.as_slice().clone_into(&mut subject.path);
-    subject.leads_to = Some(path.as_slice().to_vec());
+    let subject = absent(agent, question, people, path);
     let under = |path: &[u8]| resolve_under(question, path);
     let tags = &agent.settings.host.tags;
     let now = question.now.timestamp();
@@ -314,6 +341,16 @@ fn nothing_there(
         Ok(Decision::Permit(_)) => not_found(path),
         Ok(Decision::Deny(denial)) => denial_refusal(&denial),
         Err(error) => Refusal::failure(error.to_string()),
+    }
+}
+
+/// As if there were a file.
+fn absent(agent: &Agent, question: &Question, people: &People, path: &Bytes) -> Subject {
+    Subject {
+        path: path.0.clone(),
+        leads_to: Some(path.0.clone()),
+        trusted: true,
+        ..subject_of(agent, question, people)
     }
 }
 
@@ -348,7 +385,7 @@ fn subject_of(agent: &Agent, question: &Question, people: &People) -> Subject {
     let asked = &question.asked;
     Subject {
         user: people.user.clone(),
-        target: translate::policy_account(&people.target, Vec::new()),
+        target: people.run_as.clone(),
         group: people.group.clone().map(translate::policy_group),
         host: agent.host.clone(),
         path: Vec::new(),

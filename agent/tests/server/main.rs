@@ -14,6 +14,7 @@ mod stage;
 mod wire;
 
 mod administration;
+mod attacks;
 mod duties;
 mod elevation;
 mod limits;
