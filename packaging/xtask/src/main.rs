@@ -17,6 +17,7 @@ usage: cargo xtask <task>
   package         build the Debian package into target/debian/
   test            every tier: format, lints, unit and property tests, package, guests (Debian 13 and 12)
   test --fast     the tiers that need no package and no guest
+  guest RELEASE   a root shell in a throwaway Debian guest (trixie or bookworm) with the package installed
   nightly         property tests with many more cases; hours
 ";
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["package"] => package::build().map(|deb| println!("{}", deb.display())),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
+        ["guest", release] => test::guest_shell(release),
         ["nightly"] => test::nightly(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -69,6 +69,15 @@ pub(crate) fn fast() -> Done {
     report.finish()
 }
 
+/// A guest as the tests have it, for a person.
+pub(crate) fn guest_shell(release: &str) -> Done {
+    host::install(&[host::GUESTS])?;
+    let guest = jit_tests::Guest::boot(release);
+    // The status of a person's last command is not the task's.
+    let _ = guest.command(&["bash", "--login"]).status();
+    Ok(())
+}
+
 /// Property tests with so many cases that it takes hours.
 pub(crate) fn nightly() -> Done {
     host::install(&[host::BUILD, host::TESTS])?;
