@@ -79,22 +79,22 @@ struct Entry {
     session: Session,
     /// Says why, to whoever follows it; absent until its monitor has found this agent.
     end: Option<UnboundedSender<String>>,
-    /// Why it is to end, as soon as its monitor has found this agent.
-    wanted: Option<String>,
+    /// Why it is to end: said once, if need be when its monitor has found this agent.
+    why: Option<String>,
 }
 
 impl Live {
     /// A session begins, or is known from before this agent.
     pub fn add(&self, session: Session, end: Option<UnboundedSender<String>>) {
-        self.lock().insert(session.id.clone(), Entry { session, end, wanted: None });
+        self.lock().insert(session.id.clone(), Entry { session, end, why: None });
     }
 
     /// The monitor of a session from before this agent has called; its session, unless another monitor has one's ear.
     pub fn resume(&self, id: &str, end: UnboundedSender<String>) -> Option<Session> {
         let mut sessions = self.lock();
         let entry = sessions.get_mut(id).filter(|entry| entry.end.is_none())?;
-        if let Some(why) = entry.wanted.take() {
-            let _ = end.send(why); // the receiver is still held by who calls
+        if let Some(why) = &entry.why {
+            let _ = end.send(why.clone()); // the receiver is still held by who calls
         }
         entry.end = Some(end);
         Some(entry.session.clone())
@@ -139,15 +139,15 @@ impl Live {
         all
     }
 
-    /// Tells some to end; their ids.
+    /// Tells some to end; the ids of those that were not told before.
     pub fn end(&self, why: &str, which: impl Fn(&Session) -> bool) -> Vec<String> {
         let mut sessions = self.lock();
-        let chosen = sessions.values_mut().filter(|entry| which(&entry.session));
+        let chosen = sessions.values_mut().filter(|entry| entry.why.is_none() && which(&entry.session));
         chosen
             .map(|entry| {
-                match &entry.end {
-                    Some(end) => drop(end.send(why.to_owned())), // one that ended meanwhile needs no word
-                    None => entry.wanted = Some(why.to_owned()),
+                entry.why = Some(why.to_owned());
+                if let Some(end) = &entry.end {
+                    let _ = end.send(why.to_owned()); // one that ended meanwhile needs no word
                 }
                 entry.session.id.clone()
             })

@@ -100,6 +100,29 @@ fn pid_of(pidfd: &OwnedFd) -> Option<i32> {
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
 
+/// Whose place a connection takes. Inside user namespaces of its own one user can be thousands (`/etc/subuid`): all
+/// who are in others than ours are one, the overflow id.
+///
+/// # Errors
+/// Those of getsockopt(2).
+pub fn whose_place(socket: impl AsFd) -> io::Result<u32> {
+    let credentials = getsockopt(&socket.as_fd(), sockopt::PeerCredentials)?;
+    if is_in_our_user_namespace(credentials.pid()) {
+        return Ok(credentials.uid());
+    }
+    Ok(overflow_id("overflowuid"))
+}
+
+/// As far as its map of uids tells. Not of one that is gone.
+fn is_in_our_user_namespace(pid: i32) -> bool {
+    let map = |process: &str| std::fs::read(format!("/proc/{process}/uid_map"));
+    match (map("self"), map(&pid.to_string())) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        (Err(error), _) => error.kind() == io::ErrorKind::NotFound, // a kernel without user namespaces
+        _ => false,
+    }
+}
+
 /// The effective uid at the other end of a socket: for our own parts.
 ///
 /// # Errors
@@ -111,6 +134,27 @@ pub fn uid_of(socket: impl AsFd) -> io::Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // One user with 65,536 subordinate uids must not take the places of all others.
+    #[test]
+    fn who_is_in_another_user_namespace_is_told_apart() {
+        let pid = |process: &std::process::Child| i32::try_from(process.id()).unwrap();
+        assert!(is_in_our_user_namespace(i32::try_from(std::process::id()).unwrap()));
+        assert!(!is_in_our_user_namespace(i32::MAX), "gone");
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(is_in_our_user_namespace(pid(&child)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", "echo; exec sleep 60"]);
+        let Ok(mut child) = command.stdout(std::process::Stdio::piped()).spawn() else { return };
+        let mut line = [0; 1];
+        let made = io::Read::read(child.stdout.as_mut().unwrap(), &mut line).unwrap() == 1;
+        let told_apart = !is_in_our_user_namespace(pid(&child));
+        let _ = child.kill(); // where no such namespace can be made it has ended
+        child.wait().unwrap();
+        assert!(told_apart || !made);
+    }
 
     // E4: unmapped peers are the overflow ids, and processes of outer pid namespaces are 0.
     #[test]

@@ -25,7 +25,7 @@ use crate::listen::{Listener, Listeners, make_folder};
 use crate::live::{Live, Session};
 use crate::lookup::{CachedDirectory, Lookup};
 use crate::paths::Paths;
-use crate::peer::uid_of;
+use crate::peer::{uid_of, whose_place};
 use crate::policy::PolicyHolder;
 use crate::records::Records;
 use crate::settings::Settings;
@@ -175,7 +175,7 @@ async fn accept(agent: Arc<Agent>, listener: Listener, places: Admission, door: 
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let Some(place) = uid_of(&socket).ok().and_then(|uid| places.admit(uid)) else { continue };
+        let Some(place) = whose_place(&socket).ok().and_then(|uid| places.admit(uid)) else { continue };
         let agent = Arc::clone(&agent);
         tokio::spawn(async move {
             let conversation = match Conversation::begin(socket).await {

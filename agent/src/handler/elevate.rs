@@ -105,7 +105,14 @@ pub fn identify(
 }
 
 /// The session that the peer is inside of. One that this agent does not know is no place to elevate from.
-fn enclosing(agent: &Agent, subtree: Option<&str>, cgroup: Option<&str>) -> Result<Option<Session>, Refusal> {
+///
+/// # Errors
+/// If it is inside of one that is not known.
+pub fn enclosing(
+    agent: &Agent,
+    subtree: Option<&str>,
+    cgroup: Option<&str>,
+) -> Result<Option<Session>, Refusal> {
     let (Some(subtree), Some(cgroup)) = (subtree, cgroup) else { return Ok(None) };
     let Some(below) = cgroup.strip_prefix(subtree).and_then(|rest| rest.strip_prefix('/')) else {
         return Ok(None);

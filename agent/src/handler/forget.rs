@@ -1,5 +1,6 @@
 //! `-k` and `-K`: authentication records are dropped, grants never.
 
+use super::elevate::enclosing;
 use crate::agent::Agent;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
@@ -16,5 +17,10 @@ pub fn forget(agent: &Agent, peer: &Peer, all: bool) -> Result<(), Refusal> {
     }
     let facts = peer.facts().map_err(Refusal::failure)?;
     agent.records.forget_terminal(peer.uid(), Keys::of(&facts, agent.clock.boot_id()).terminal());
+    // Inside a session it is the keys of that one that count.
+    let subtree = agent.spawner.current().and_then(|spawner| spawner.welcome.cgroup.clone());
+    if let Ok(Some(outer)) = enclosing(agent, subtree.as_deref(), facts.cgroup.as_deref()) {
+        agent.records.forget_terminal(peer.uid(), outer.keys.terminal());
+    }
     Ok(())
 }

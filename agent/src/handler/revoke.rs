@@ -66,15 +66,13 @@ fn end_others(
 ) -> usize {
     let is_told =
         |session: &Session| revoked.as_ref().is_ok_and(|all| all.iter().any(|it| it.id == session.grant));
-    let others: Vec<Session> =
-        agent.live.all().into_iter().filter(|session| which(session) && !is_told(session)).collect();
-    for other in &others {
-        agent.live.end(why, |session| session.id == other.id);
-        let mut record = Case::of_session(agent, other).record(agent, Event::GrantRevoked);
+    let ended = agent.live.end(why, |session| which(session) && !is_told(session));
+    for session in agent.live.all().iter().filter(|session| ended.contains(&session.id)) {
+        let mut record = Case::of_session(agent, session).record(agent, Event::GrantRevoked);
         record.result = Some(why.to_owned());
         agent.audit.note(record);
     }
-    others.len()
+    ended.len()
 }
 
 async fn uid_of(agent: &Agent, peer: &Peer, user: &str) -> Result<u32, Refusal> {

@@ -139,6 +139,9 @@ fn a_session_that_outlives_its_grant_can_be_ended() {
         let answer = stage.connect().ask(Request::Revoke(revoke));
         assert!(matches!(answer, Response::Done { .. }), "{what}: {answer:?}");
         assert!(matches!(monitor.hear(), ToMonitor::Terminate { .. }), "{what}");
+        let answer = stage.connect().ask(Request::Revoke(Revoke::All));
+        assert!(matches!(answer, Response::Refused { .. }), "once is enough: {answer:?}");
+        assert_eq!(stage.await_event("grant.revoked")["session"], monitor.order.session.as_str());
     }
 }
 
@@ -186,4 +189,109 @@ fn what_is_denied_takes_little_room_in_the_log() {
     let denied = &stage.audit()[1];
     assert_eq!(denied["command"][0], "id");
     stage.verify_audit();
+}
+
+// A log that cannot be written stops what begins, not what must end.
+#[test]
+fn all_sessions_end_although_the_log_cannot_be_written() {
+    if us() != 0 {
+        return; // others than root cannot fill the place of the log
+    }
+    let stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant = {{ max_duration = \"1h\" }}")));
+    let monitors = [60, 120, 180].map(|seconds| {
+        let monitor = order(&stage, Elevate { duration: Some(seconds), ..id() });
+        monitor.go();
+        monitor
+    });
+    std::fs::remove_file(&stage.paths.audit).unwrap();
+    std::fs::create_dir(&stage.paths.audit).unwrap();
+    let answer = stage.connect().ask(Request::Revoke(Revoke::All));
+    assert!(matches!(answer, Response::Refused { .. }), "it says that not all went well: {answer:?}");
+    for monitor in monitors {
+        assert!(matches!(monitor.hear(), ToMonitor::Terminate { .. }));
+    }
+    std::fs::remove_dir(&stage.paths.audit).unwrap();
+}
+
+// "deny rules of the new files that do parse apply at once": to what is asked for already, too.
+#[test]
+fn a_deny_of_a_policy_that_is_not_accepted_applies_to_who_types_a_password() {
+    if us() != 0 {
+        return; // reload is root's
+    }
+    let stage = Stage::with(&rule("id", ""));
+    let monitor = order(&stage, id());
+    stage.write_policy(
+        "60-never.toml",
+        "schema = 1\n[[rule]]\nid = \"never\"\neffect = \"deny\"\nusers = [\"ALL\"]\ncommands = [\"/usr/bin/id **\"]\n",
+    );
+    stage.write_policy("70-bad.toml", "schema = 1\nnonsense = true\n");
+    let answer = stage.connect().ask(Request::Reload { force: false });
+    assert!(matches!(answer, Response::Refused { .. }), "{answer:?}");
+    assert!(matches!(monitor.fulfil(), ToMonitor::Refuse { .. }));
+}
+
+// What a user's own PAM host claims is no more than that, and it cannot fill the log.
+#[test]
+fn logins_that_a_user_claims_are_marked_short_and_counted() {
+    if us() != 0 {
+        return;
+    }
+    let policy = "schema = 1\n[[login]]\nid = \"never\"\nusers = [\"daemon\"]\nservices = [\"sshd\"]\naccess = \"deny\"\n";
+    let stage = Stage::with(policy);
+    let path = stage.paths.pam_socket.clone();
+    crate::messages::as_user(1, move || {
+        for _ in 0..40 {
+            let wire = crate::wire::Wire::connect(&path);
+            let request = serde_json::json!({
+                "version": 1, "user": "daemon", "service": "sshd", "rhost": "\u{1}".repeat(100_000),
+            });
+            wire.send_text(request.to_string().as_bytes());
+            wire.receive_within(crate::stage::SOON);
+        }
+    });
+    let denied = stage.await_events("login.denied", 20);
+    assert_eq!(denied.len(), 20);
+    assert_eq!(denied[0]["result"], "sshd, asked by user #1");
+    assert!(denied[0]["origin"].as_str().unwrap().len() < 300);
+}
+
+// CVE-2019-14287's kin: uid 0 by another of its names. This program starts itself again with such a name in its
+// own mount namespace.
+#[test]
+fn a_deny_of_root_is_one_of_all_names_of_uid_0() {
+    const INSIDE: &str = "JIT_TEST_ALIASES";
+    if us() != 0 {
+        return; // only root can mount
+    }
+    if std::env::var_os(INSIDE).is_none() {
+        let script = "cat /etc/passwd - > \"$1\" && mount --bind \"$1\" /etc/passwd && shift && exec \"$@\"";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut child = std::process::Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+            .arg(file.path())
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "attacks::a_deny_of_root_is_one_of_all_names_of_uid_0"])
+            .env(INSIDE, "1")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut passwd = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut passwd, b"toor:x:0:0::/root:/bin/sh\n").unwrap();
+        drop(passwd);
+        assert!(child.wait().unwrap().success());
+        return;
+    }
+    let text = rule("id", &format!("run_as = [\"ALL\"]\n{NO_DUTY}"))
+        + "[[rule]]\nid = \"never\"\neffect = \"deny\"\nusers = [\"ALL\"]\nrun_as = [\"root\"]\ncommands = [\"ALL\"]\n";
+    let stage = Stage::with(&text);
+    for target in ["root", "#0", "toor"] {
+        assert_eq!(
+            refusal(&stage, Elevate { user: Some(target.to_owned()), ..id() }),
+            "denied by the rule never",
+            "{target}"
+        );
+    }
+    let daemon = order(&stage, Elevate { user: Some("daemon".to_owned()), ..id() });
+    assert_eq!(daemon.order.target.name, "daemon");
 }
