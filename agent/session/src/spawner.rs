@@ -10,6 +10,7 @@ use std::rc::Rc;
 use jit_protocol::VERSION;
 use jit_protocol::paths::{PRIVATE, SPAWNER_SOCKET};
 use jit_protocol::spawner::Welcome;
+use jit_sys::limits::Limits;
 use jit_sys::pam::Transaction;
 use jit_sys::{process, signals};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -65,6 +66,7 @@ impl Spawner {
     /// If the socket, the timers or the root folder cannot be had. A missing cgroup v2 is no error.
     pub fn prepare(in_unit: bool) -> io::Result<Self> {
         process::hide_memory()?;
+        Limits::raise_descriptors()?; // three for each monitor
         signals::reset_dispositions(&[Signal::SIGPIPE as i32])?;
         signals::block_all()?;
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));

@@ -40,20 +40,32 @@ impl Limits {
         Ok(Self(limits))
     }
 
-    /// Sets all limits of this process.
+    /// Sets all limits of this process. One that may not be raised so far (a container without `CAP_SYS_RESOURCE`)
+    /// becomes what it can be: never more than asked for.
     ///
     /// # Errors
-    /// Those of prlimit(2): `PermissionDenied` for a raise without privilege.
+    /// Those of prlimit(2).
     pub fn apply(&self) -> io::Result<()> {
-        for (resource, (soft, hard)) in self.0.iter().enumerate() {
-            let raw = libc::rlimit64 { rlim_cur: *soft, rlim_max: *hard };
-            let resource = u32::try_from(resource).map_err(|_| io::ErrorKind::InvalidInput)?;
-            // SAFETY: sets limits of this process from a live structure.
-            if unsafe { libc::prlimit64(0, resource, &raw const raw, std::ptr::null_mut()) } != 0 {
-                return Err(io::Error::last_os_error());
+        let highest = Self::own()?;
+        for (resource, ((soft, hard), (_, most))) in self.0.iter().zip(highest.0).enumerate() {
+            let Err(error) = set(resource, *soft, *hard) else { continue };
+            if error.kind() != io::ErrorKind::PermissionDenied || most >= *hard {
+                return Err(error);
             }
+            set(resource, (*soft).min(most), most)?;
         }
         Ok(())
+    }
+
+    /// Raises the number of descriptors this process may have as far as it may.
+    ///
+    /// # Errors
+    /// Those of prlimit(2).
+    pub fn raise_descriptors() -> io::Result<()> {
+        let number = usize::try_from(libc::RLIMIT_NOFILE).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let own = Self::own()?.0;
+        let (_, hard) = own.get(number).ok_or(io::ErrorKind::InvalidInput)?;
+        set(number, *hard, *hard)
     }
 
     /// These limits, but where `changed` differs from `baseline` the one of `changed`: what PAM set wins over what
@@ -67,6 +79,16 @@ impl Limits {
             }
         }
         Self(merged)
+    }
+}
+
+fn set(resource: usize, soft: u64, hard: u64) -> io::Result<()> {
+    let raw = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    let resource = u32::try_from(resource).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: sets a limit of this process from a live structure.
+    match unsafe { libc::prlimit64(0, resource, &raw const raw, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
