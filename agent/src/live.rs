@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::rfc3339;
 use crate::scope::Keys;
+use crate::translate::Subject;
 
 /// One session, as the store keeps it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Session {
     pub boot_id: String,
     /// Its grant's end ends it (`on_expiry = "terminate"`), an early one too.
     pub ends_with_grant: bool,
+    /// What was decided upon, to decide again when the policy changes; none of an earlier version's.
+    #[serde(default)]
+    pub subject: Option<Subject>,
     /// The keys that sessions nested in it use.
     pub keys: Keys,
     /// Path of its cgroup below the spawner's subtree, once it runs.

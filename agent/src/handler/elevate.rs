@@ -118,7 +118,10 @@ pub fn enclosing(
         return Ok(None);
     };
     let unknown = || Refusal::new("the session around this one is not known", "leave it, and try again");
-    agent.live.by_cgroup(below).map(Some).ok_or_else(unknown)
+    let session = agent.live.by_cgroup(below).ok_or_else(unknown)?;
+    // A session further in, whose monitor has not told yet where it is, must not count as the one around it.
+    let further = session.cgroup.as_deref().and_then(|own| below.strip_prefix(own)).unwrap_or(below);
+    if further.split('/').any(|name| name.starts_with("s-")) { Err(unknown()) } else { Ok(Some(session)) }
 }
 
 /// Resolves and decides, off the event loop: accounts and paths may hang.

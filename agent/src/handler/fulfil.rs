@@ -100,6 +100,7 @@ pub async fn fulfil(
         deadline: go.deadline,
         boot_id: agent.clock.boot_id().to_owned(),
         ends_with_grant: rule.grant.on_expiry == jit_policy::OnExpiry::Terminate,
+        subject: Some(plan.subject.clone()),
         keys: keys.clone(),
         cgroup: None,
         leftover: false,

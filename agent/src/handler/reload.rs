@@ -54,48 +54,57 @@ pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
 }
 
 /// Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says; still permitted, it lives,
-/// never longer.
+/// never longer. So is what runs on it, which may be another command than the one that it was issued for.
 pub async fn decide_again(agent: &Arc<Agent>) {
     // Those that are used up too: sessions may run on them.
     let grants = agent.grants.unexpired(agent.clock.now());
     if grants.is_empty() {
         return;
     }
-    let task = Arc::clone(agent);
+    let (task, mut sessions) = (Arc::clone(agent), agent.live.all());
     let decided = tokio::task::spawn_blocking(move || {
-        grants.into_iter().map(|grant| (permitted_for(&task, &grant), grant)).collect::<Vec<_>>()
+        let longest = |grant: &Grant| permitted_for(&task, &grant.subject, &grant.purpose.rule);
+        let grants: Vec<_> = grants.into_iter().map(|grant| (longest(&grant), grant)).collect();
+        sessions.retain(|session| {
+            let subject = session.subject.as_ref().filter(|_| session.ends_with_grant);
+            subject.is_some_and(|subject| permitted_for(&task, subject, &session.rule).is_none())
+        });
+        (grants, sessions)
     });
-    for (permitted, grant) in decided.await.unwrap_or_default() {
+    let (decided, forbidden) = decided.await.unwrap_or_default();
+    for (permitted, grant) in decided {
         if let Some(longest) = permitted {
             let issued = Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
             let wall = issued.after(longest).realtime_ns;
             let end = Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
             agent.grants.shorten(&grant.id, earlier(grant.expires, end));
         } else {
-            let why = "policy no longer permits it";
             let ends = |session: &Session| session.ends_with_grant;
-            let _ = agent.end_grants(why, |live| live.id == grant.id, ends).await; // shows in `status`
+            let _ = agent.end_grants(FORBIDDEN, |live| live.id == grant.id, ends).await; // shows in `status`
         }
     }
+    agent.live.end(FORBIDDEN, |live| forbidden.iter().any(|session| session.id == live.id));
 }
 
-/// How long the grant's rule would let it live, nanoseconds; none if it permits no more.
-fn permitted_for(agent: &Agent, grant: &Grant) -> Option<u64> {
+const FORBIDDEN: &str = "policy no longer permits it";
+
+/// How long the rule would let a grant live, nanoseconds; none if it permits no more.
+fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<u64> {
     let loaded = agent.policy.current();
     let now = agent.clock.now().timestamp();
     let tags = &agent.settings.host.tags;
     // An argument that was resolved below a folder was replaced by its resolved path: it is what it is now.
     let under = |path: &[u8]| Some(jit_policy::Resolved { path: path.to_vec(), writable: false });
-    let subject = with_accounts_of_now(grant)?;
+    let subject = with_accounts_of_now(subject)?;
     let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
     let Ok(Decision::Permit(candidates)) = decision else { return None };
-    let rule = candidates.into_iter().find(|candidate| candidate.rule.id == grant.purpose.rule)?.rule;
+    let rule = candidates.into_iter().find(|candidate| candidate.rule.id == rule)?.rule;
     u64::try_from(rule.grant.max_duration.as_nanos()).ok()
 }
 
 /// What was decided upon, with the groups that its user and target have now; none if one of them is gone. A look-up
 /// that fails changes nothing: each use is decided anyway.
-fn with_accounts_of_now(grant: &Grant) -> Option<Subject> {
+fn with_accounts_of_now(before: &Subject) -> Option<Subject> {
     let now = |uid: u32, before: &jit_policy::Account| match account::by_uid(uid) {
         Ok(found) => found.map(|found| {
             let aliases = account::aliases(uid, &found.name).unwrap_or_default();
@@ -103,6 +112,6 @@ fn with_accounts_of_now(grant: &Grant) -> Option<Subject> {
         }),
         Err(_) => Some(before.clone()),
     };
-    let Subject { user, target, .. } = &grant.subject;
-    Some(Subject { user: now(user.uid, user)?, target: now(target.uid, target)?, ..grant.subject.clone() })
+    let Subject { user, target, .. } = before;
+    Some(Subject { user: now(user.uid, user)?, target: now(target.uid, target)?, ..before.clone() })
 }

@@ -23,7 +23,7 @@ use jit_protocol::link::FromMonitor;
 use jit_protocol::request::{Elevate, Request};
 use jit_protocol::response::Response;
 
-use crate::stage::{Monitor, SOON, Stage, rule, us};
+use crate::stage::{Monitor, NOTHING, SOON, Stage, rule, us};
 use crate::wire::id;
 
 /// A folder of sessions in the unified hierarchy; this process leaves it at the end.
@@ -111,17 +111,30 @@ fn a_nested_session_is_inside_the_one_around_it_in_every_way() {
 
     // Deeper: the innermost session counts. One that the agent does not know is no place to elevate from.
     subtree.enter("s-1/s-2");
-    stage.connect().elevate(wire::command(&["who"]));
-    assert_eq!(stage.monitor().order.nested_in.as_deref(), Some("s-1"), "s-2 is not known: it is inside s-1");
+    let wire = stage.connect();
+    wire.elevate(wire::command(&["who"]));
+    assert_eq!(
+        wire.refusal(),
+        "the session around this one is not known",
+        "s-2 is not known yet: it is not s-1"
+    );
     inner.say(&FromMonitor::Running { pid: 1, cgroup: "s-1/s-2".to_owned() });
     let end = std::time::Instant::now() + SOON;
-    loop {
+    let innermost = loop {
         stage.connect().elevate(wire::command(&["who"]));
-        if stage.monitor().order.nested_in.as_deref() == Some("s-1/s-2") {
-            break;
+        if let Some(monitor) = stage.monitor_within(NOTHING) {
+            break monitor;
         }
         assert!(std::time::Instant::now() < end);
-    }
+    };
+    assert_eq!(innermost.order.nested_in.as_deref(), Some("s-1/s-2"));
+    assert!(innermost.order.authenticate.is_none());
+    // `-k` drops the records of the outermost session's key: they are those that count in here.
+    let wire = stage.connect();
+    wire.send_request(Request::Forget { all: false });
+    assert_eq!(wire.frame().kind, jit_protocol::frame::Kind::Output);
+    stage.connect().elevate(wire::command(&["who"]));
+    assert!(stage.monitor().order.authenticate.is_some());
     drop((inner, outer));
     stage.await_events("session.ended", 2);
     let wire = stage.connect();

@@ -231,29 +231,25 @@ fn a_deny_of_a_policy_that_is_not_accepted_applies_to_who_types_a_password() {
     assert!(matches!(monitor.fulfil(), ToMonitor::Refuse { .. }));
 }
 
-// What a user's own PAM host claims is no more than that, and it cannot fill the log.
+// A grant is issued for one command of its rule, and serves others: each is decided again.
 #[test]
-fn logins_that_a_user_claims_are_marked_short_and_counted() {
+fn what_runs_on_a_grant_ends_when_the_policy_forbids_it_although_the_grant_lives() {
     if us() != 0 {
-        return;
+        return; // reload is root's
     }
-    let policy = "schema = 1\n[[login]]\nid = \"never\"\nusers = [\"daemon\"]\nservices = [\"sshd\"]\naccess = \"deny\"\n";
-    let stage = Stage::with(policy);
-    let path = stage.paths.pam_socket.clone();
-    crate::messages::as_user(1, move || {
-        for _ in 0..40 {
-            let wire = crate::wire::Wire::connect(&path);
-            let request = serde_json::json!({
-                "version": 1, "user": "daemon", "service": "sshd", "rhost": "\u{1}".repeat(100_000),
-            });
-            wire.send_text(request.to_string().as_bytes());
-            wire.receive_within(crate::stage::SOON);
-        }
-    });
-    let denied = stage.await_events("login.denied", 20);
-    assert_eq!(denied.len(), 20);
-    assert_eq!(denied[0]["result"], "sshd, asked by user #1");
-    assert!(denied[0]["origin"].as_str().unwrap().len() < 300);
+    let stage = Stage::with(&rule("id", NO_DUTY));
+    let first = order(&stage, id());
+    let grant = first.go().grant;
+    let other = order(&stage, command(&["id", "-g"]));
+    assert_eq!(other.go().grant, grant);
+    stage.write_policy(
+        "50-test.toml",
+        &rule("id", &format!("{NO_DUTY}\nexcept_commands = [\"/usr/bin/id -g\"]")),
+    );
+    assert!(matches!(stage.connect().ask(Request::Reload { force: false }), Response::Done { .. }));
+    assert!(matches!(other.hear(), ToMonitor::Terminate { .. }));
+    assert!(first.link.receive_within(NOTHING).is_none(), "the other one runs on");
+    assert_eq!(order(&stage, id()).go().grant, grant);
 }
 
 // CVE-2019-14287's kin: uid 0 by another of its names. This program starts itself again with such a name in its

@@ -79,3 +79,28 @@ fn what_is_not_understood_gets_no_answer() {
     wire.refusal();
     assert!(stage.monitor_within(NOTHING).is_none());
 }
+
+// What a user's own PAM host claims is no more than that, and it cannot fill the log.
+#[test]
+fn logins_that_a_user_claims_are_marked_short_and_counted() {
+    if us() != 0 {
+        return;
+    }
+    let policy = "schema = 1\n[[login]]\nid = \"never\"\nusers = [\"daemon\"]\nservices = [\"sshd\"]\naccess = \"deny\"\n";
+    let stage = Stage::with(policy);
+    let path = stage.paths.pam_socket.clone();
+    as_user(1, move || {
+        for _ in 0..40 {
+            let wire = Wire::connect(&path);
+            let request = serde_json::json!({
+                "version": 1, "user": "daemon", "service": "sshd", "rhost": "\u{1}".repeat(100_000),
+            });
+            wire.send_text(request.to_string().as_bytes());
+            wire.receive_within(SOON);
+        }
+    });
+    let denied = stage.await_events("login.denied", 20);
+    assert_eq!(denied.len(), 20);
+    assert_eq!(denied[0]["result"], "sshd, asked by user #1");
+    assert!(denied[0]["origin"].as_str().unwrap().len() < 300);
+}
