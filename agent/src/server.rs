@@ -10,7 +10,7 @@ use jit_protocol::link::Deadline;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use crate::admission::{Admission, Limits};
 use crate::agent::Agent;
@@ -99,8 +99,11 @@ impl Server {
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);
         agent.audit.append(started).await.map_err(io::Error::other)?;
-        // The policy may be another one than that which the grants were issued by.
-        handler::reload::decide_again(&agent).await;
+        // The policy may be another one than that which the grants were issued by. Each use is decided anyway: if accounts
+        // cannot be looked up now, nobody has to wait for it.
+        let again = Arc::clone(&agent);
+        let deciding = tokio::spawn(async move { handler::reload::decide_again(&again).await });
+        let _ = timeout(agent.settings.lookup.timeout, deciding).await;
         let listeners = Listeners::open(&agent.paths)?;
         Ok(Self { agent, listeners, control })
     }

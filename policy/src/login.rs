@@ -120,7 +120,8 @@ impl Core {
     }
 
     fn is_about(&self, rule: &LoginRule, service: &str, host: Host<'_>) -> bool {
-        rule.services.iter().any(|one| one == service)
+        // As the module does: PAM itself writes them in small letters, but for a host that sets its name later.
+        rule.services.iter().any(|one| one.eq_ignore_ascii_case(service))
             && HostPattern::any(&rule.hosts, host, &self.symbols, &self.host_sets)
     }
 

@@ -7,7 +7,7 @@ use crate::agent::Agent;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 
-/// How the agent is. Mistakes in policy are shown to root alone.
+/// How the agent is. What policy is like, and details, are shown to root alone: others learn what works.
 ///
 /// # Errors
 /// Never; all handlers look alike.
@@ -17,8 +17,8 @@ pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
     let root = is_root(peer);
     let policy = PolicyStatus {
         files: if root { loaded.files.clone() } else { Vec::new() },
-        digest: loaded.policy.digest().to_owned(),
-        rules: loaded.policy.rules().count(),
+        digest: if root { loaded.policy.digest().to_owned() } else { String::new() },
+        rules: if root { loaded.policy.rules().count() } else { 0 },
         stale: loaded.stale,
         mistakes: loaded.mistakes.clone().filter(|_| root),
         inert: Vec::new(),
@@ -29,7 +29,10 @@ pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: i32::try_from(std::process::id()).unwrap_or(0),
         since: agent.since.rfc3339(),
-        parts: parts(agent),
+        parts: parts(agent)
+            .into_iter()
+            .map(|part| if root { part } else { Part { detail: String::new(), ..part } })
+            .collect(),
         policy,
         grants: grants.iter().filter(|grant| own(grant.purpose.uid)).count(),
         sessions: sessions.iter().filter(|session| own(session.uid)).count(),

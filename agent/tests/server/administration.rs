@@ -69,6 +69,13 @@ fn another_users_grants_are_neither_seen_nor_ended() {
         let answer = ask(request.clone());
         assert!(matches!(answer, Response::Refused { .. }), "{request:?}: {answer:?}");
     }
+    let Response::Status(status) = ask(Request::Status) else { panic!() };
+    assert_eq!(
+        (status.policy.rules, status.policy.digest.as_str(), status.grants),
+        (0, "", 0),
+        "nor what policy is like"
+    );
+    assert!(status.parts.iter().all(|part| part.detail.is_empty()));
     ask(Request::Revoke(Revoke::All));
     let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: true }) else { panic!() };
     assert_eq!(grants.len(), 1, "all that are one's own are none");

@@ -34,6 +34,7 @@ fn a_deny_wins_and_who_is_named_nowhere_is_not_touched() {
     for (name, gid, service, expected) in [
         ("alice", 1, "sshd", "allowed by a"),
         ("x", 50, "sshd", "allowed by a"),
+        ("mallory", 50, "SSHD", "denied by d: the policy denies this login"),
         ("x", 50, "login", "denied by e: the policy denies this login"),
         ("mallory", 50, "gdm-password", "denied by d: the policy denies this login"),
         ("bob", 1, "sshd", "denied by g: needs a grant; not built yet"),

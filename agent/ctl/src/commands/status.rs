@@ -57,6 +57,9 @@ fn word(state: State) -> &'static str {
 fn policy(policy: &response::PolicyStatus) -> String {
     let which =
         if policy.stale { "the last good one, the files on disk are not accepted" } else { "current" };
+    if policy.digest.is_empty() {
+        return format!("policy: {which}"); // more is for root
+    }
     let mut lines = vec![format!(
         "policy: {which}; {} rules in {} files, digest {}",
         policy.rules,
