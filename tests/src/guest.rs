@@ -162,7 +162,9 @@ impl Guest {
     /// A command that runs in the guest: all namespaces, and a cgroup of the guest's.
     pub fn command(&self, words: &[&str]) -> Command {
         // The host's cgroup would be outside of what the guest can see: no process of a real system is.
-        const ENTER: &str = r#"[ -z "$1" ] || echo 0 >"$1/cgroup.procs"; shift; exec "$@""#;
+        // Signals that whoever started the tests ignores (nohup, a job in the background) are not ignored in there.
+        const ENTER: &str =
+            r#"[ -z "$1" ] || echo 0 >"$1/cgroup.procs"; shift; exec env --default-signal "$@""#;
         let cgroup = self.cgroup.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let mut command = Command::new("sh");
         command.args(["-c", ENTER, "enter", &cgroup, "nsenter", "--target", &self.init.to_string()]);

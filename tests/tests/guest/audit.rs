@@ -27,7 +27,10 @@ fn control_characters_are_escaped_wherever_they_are_shown() {
     let clean = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control());
     let outcome = guest.as_user("tessa").run(&format!("jit-sudo -n \"$({evil})\"")).exits(1);
     assert!(clean(&outcome.stderr), "{outcome}");
-    guest.as_user("tessa").run(&format!("jit-sudo -n --reason \"$({evil})\" true \"$({evil})\""));
+    // In a reason they are refused, in an argument they are the command's business.
+    let refused = guest.as_user("tessa").run(&format!("jit-sudo -n --reason \"$({evil})\" true")).exits(1);
+    assert!(clean(&refused.stderr), "{refused}");
+    guest.as_user("tessa").run(&format!("jit-sudo -n true \"$({evil})\"")).success();
     let shown = guest.sh("jitctl audit show").success();
     assert!(clean(&shown.stdout) && shown.stdout.contains("evil"), "{shown}");
     guest.sh(&format!("LC_ALL=C grep -c -P '[\\x00-\\x08\\x0b-\\x1f\\x7f]' {LOG}")).prints("0");

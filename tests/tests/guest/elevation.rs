@@ -137,6 +137,22 @@ fn a_target_that_does_not_exist_is_refused() {
     guest.as_user("erin").run("jit-sudo -n -u daemon id -un").success().prints("daemon");
 }
 
+/// The spawner's unit is protected from the OOM killer, and has limits of its own: a command must not be.
+#[test]
+fn a_command_has_its_callers_limits_and_nothing_of_the_spawners() {
+    let (guest, _policy) = eligible("egon", NO_PASSWORD);
+    for fact in [
+        "cat /proc/self/oom_score_adj",
+        "nice",
+        "sh -c 'ulimit -n; ulimit -u; ulimit -c'",
+        "grep SigBlk /proc/self/status",
+        "sed -n 's/^SigIgn:.*\\(.......\\)$/\\1/p' /proc/self/status",
+    ] {
+        let own = guest.as_user("egon").run(fact).success();
+        guest.as_user("egon").run(&format!("jit-sudo -n {fact}")).success().prints(own.stdout.trim());
+    }
+}
+
 /// Everything that a command inherits is set on purpose.
 #[test]
 fn a_command_is_its_target_through_and_through() {

@@ -71,9 +71,13 @@ fn an_upgrade_from_inside_a_session_finishes_and_keeps_the_spawner() {
 #[test]
 fn commands_do_not_inherit_a_sandbox() {
     let guest = Guest::shared();
-    let facts = "grep -E '^(NoNewPrivs|Seccomp|CapBnd):' /proc/self/status";
-    let outside = guest.sh(facts).success().stdout;
-    guest.sh(&format!("jit-sudo {facts}")).success().prints(outside.trim());
+    let facts = |process: &str| {
+        format!("grep -E '^(NoNewPrivs|Seccomp|Seccomp_filters|CapBnd):' /proc/{process}/status")
+    };
+    let outside = guest.sh(&facts("1")).success().stdout;
+    guest.sh(&format!("jit-sudo {}", facts("self"))).success().prints(outside.trim());
+    let mounts = |process: &str| format!("readlink /proc/{process}/ns/mnt");
+    guest.sh(&format!("jit-sudo {}", mounts("self"))).prints(guest.sh(&mounts("1")).stdout.trim());
     let agent = guest
         .sh("grep -E '^(NoNewPrivs|Seccomp):' /proc/$(systemctl show -P MainPID jit-agentd)/status")
         .success();
