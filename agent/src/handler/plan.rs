@@ -435,11 +435,10 @@ fn missing(agent: &Agent, question: &Question, people: &People, rule: &Rule) -> 
                     question.now,
                 )
             }));
+    // `--for` asks for a new grant: the reason of another one is not its own.
+    let has_one = || agent.grants.find(&purpose(rule, question, people), question.now);
     let given = question.asked.reason.is_some()
-        || agent
-            .grants
-            .find(&purpose(rule, question, people), question.now)
-            .is_some_and(|it| it.reason.is_some());
+        || question.asked.duration.is_none() && has_one().is_some_and(|grant| grant.reason.is_some());
     let reason = !matches!(rule.require.reason, jit_policy::Reason::No) && !given;
     Missing { approvals: 0, authentication, reason }
 }

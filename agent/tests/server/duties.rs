@@ -140,6 +140,18 @@ fn a_reason_is_asked_for_checked_and_kept_with_the_grant() {
     assert!(!order(&stage, quiet).order.ask_reason, "a live grant fulfils it, for its life");
 }
 
+#[test]
+fn a_grant_that_is_asked_for_has_a_reason_of_its_own() {
+    let more = "require = { authentication = \"none\", reason = true }\ngrant = { duration = \"1m\", max_duration = \"1h\" }";
+    let stage = Stage::with(&rule("id", more));
+    order(&stage, Elevate { reason: Some("INC-7".to_owned()), ..id() }).run(0);
+    assert!(!order(&stage, id()).order.ask_reason, "that one has its reason");
+    let longer = Elevate { duration: Some(3600), ..id() };
+    assert!(order(&stage, longer.clone()).order.ask_reason);
+    let quiet = Elevate { non_interactive: true, ..longer };
+    assert_eq!(refusal(&stage, quiet), "a reason is required");
+}
+
 // Rule 12: a grant ends on whichever clock ends first, and is checked at each use.
 #[test]
 fn an_expired_grant_is_not_used_again() {
