@@ -15,7 +15,7 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 /// The id that the kernel takes for "no change".
 pub const NO_CHANGE: u32 = u32::MAX;
-/// A file of accounts larger than this is not read for aliases.
+/// A file of accounts larger than this is not read for aliases: they are not known then.
 const MAX_PASSWD: u64 = 64 * 1024 * 1024;
 
 /// An account with all its groups.
@@ -197,7 +197,8 @@ fn aliases_in(file: &Path, uid: u32, canonical: &str) -> Result<Vec<String>, Loo
         why: error.to_string(),
     };
     match std::fs::metadata(file) {
-        Ok(metadata) if metadata.len() > MAX_PASSWD => return Ok(Vec::new()),
+        // Not "no other names": a deny of one of them would be missed.
+        Ok(metadata) if metadata.len() > MAX_PASSWD => return Err(failed(Errno::EFBIG.into())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
         Ok(_) => {}
@@ -285,5 +286,7 @@ mod tests {
         assert_eq!(aliases_in(&file, 1000, "alice").unwrap(), Vec::<String>::new());
         assert_eq!(aliases_in(&folder.path().join("absent"), 0, "root").unwrap(), Vec::<String>::new());
         assert!(aliases_in(Path::new("/proc/self"), 0, "root").is_err());
+        std::fs::File::options().write(true).open(&file).unwrap().set_len(MAX_PASSWD + 1).unwrap();
+        assert!(aliases_in(&file, 0, "root").is_err(), "too large is not the same as none");
     }
 }
