@@ -104,6 +104,43 @@ fn ctrl_c_reaches_the_command_and_nothing_else() {
 }
 
 #[test]
+fn a_command_is_stopped_and_continued_like_any_job() {
+    let (guest, _policy) = eligible("edith", NO_PASSWORD);
+    let mut terminal = guest.as_user("edith").terminal("bash --norc -i");
+    terminal
+        .type_line("PS1='> '; jit-sudo cat")
+        .expect("jit-sudo cat\r\n")
+        .type_line("first")
+        .expect("first\r\nfirst");
+    terminal.press_ctrl('z').expect("Stopped").expect("> ");
+    terminal.type_line("fg").expect("jit-sudo cat").type_line("second").expect("second\r\nsecond");
+    terminal.press_ctrl('d').expect("> ").type_line("exit 6");
+    terminal.finish().exits(6);
+}
+
+#[test]
+fn without_an_agent_the_answer_is_a_refusal_and_a_hint() {
+    let (guest, _policy) = eligible("elias", NO_PASSWORD);
+    let units = "jit-agentd.socket jit-agentd-pam.socket jit-agentd.service";
+    guest.sh(&format!("systemctl stop {units}")).success();
+    let outcome = guest.as_user("elias").run("jit-sudo -n id");
+    guest.sh(&format!("systemctl start {units}")).success();
+    outcome.exits(1).silent().complains("jit-sudo: ").complains("hint: ");
+    guest.as_user("elias").run("jit-sudo -n id -u").success().prints("0");
+}
+
+/// systemd's watchdog ends it after 30 s; the request waited in the socket, and the new agent answers it.
+#[test]
+fn an_agent_that_hangs_is_replaced_and_the_request_answered() {
+    let (guest, _policy) = eligible("elmar", NO_PASSWORD);
+    let pid = || guest.sh("systemctl show -P MainPID jit-agentd.service").success().stdout;
+    let before = pid();
+    guest.sh("systemctl kill --signal=STOP jit-agentd.service").success();
+    guest.as_user("elmar").run("jit-sudo -n id -u").success().prints("0");
+    assert_ne!(pid(), before);
+}
+
+#[test]
 fn the_terminal_is_as_it_was_afterwards() {
     let (guest, _policy) = eligible("eric", "");
     let script = "stty -g >before; jit-sudo true; stty -g >after; cmp before after && echo same";
