@@ -305,19 +305,27 @@ fn places(
     let mut paths: Vec<&str> = rules.iter().map(|rule| rule.restrict.secure_path.as_str()).collect();
     paths.sort_unstable();
     paths.dedup();
-    let found =
-        paths.into_iter().filter_map(|path| Some((search(question, path, name)?, Some(path.to_owned()))));
-    let found: Vec<_> = found.collect();
+    let mut found = Vec::new();
+    for path in paths {
+        found.extend(search(question, path, name)?.map(|file| (file, Some(path.to_owned()))));
+    }
     if found.is_empty() { Err(not_found(name)) } else { Ok(found) }
 }
 
-fn search(question: &Question, secure_path: &str, name: &Bytes) -> Option<Found> {
-    secure_path.split(':').filter(|folder| folder.starts_with('/')).find_map(|folder| {
+/// The first executable of this name. A folder that cannot be read is no reason to take a program further on: another
+/// one than the person means.
+fn search(question: &Question, secure_path: &str, name: &Bytes) -> Result<Option<Found>, Refusal> {
+    for folder in secure_path.split(':').filter(|folder| folder.starts_with('/')) {
         let mut path = folder.as_bytes().to_vec();
         path.push(b'/');
         path.extend_from_slice(name.as_slice());
-        resolve(question.root.as_fd(), &path).ok().filter(Found::is_executable)
-    })
+        match resolve(question.root.as_fd(), &path) {
+            Ok(found) if found.is_executable() => return Ok(Some(found)),
+            Ok(_) | Err(PathError::NotFound | PathError::Invalid) => {}
+            Err(error) => return Err(Refusal::failure(format!("{folder}: {error}"))),
+        }
+    }
+    Ok(None)
 }
 
 /// What was typed, without its folder.

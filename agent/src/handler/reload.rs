@@ -21,9 +21,13 @@ use crate::translate::{self, Subject};
 ///
 /// # Errors
 /// For root only; the mistakes of a policy that is not accepted.
-pub async fn reload(agent: &Arc<Agent>, peer: &Peer, _force: bool) -> Result<Response, Refusal> {
+pub async fn reload(agent: &Arc<Agent>, peer: &Peer, force: bool) -> Result<Response, Refusal> {
     if !is_root(peer) {
         return Err(for_root_only());
+    }
+    if force {
+        let what = "--force is not built yet: no policy is refused for the administrators it locks out";
+        return Err(Refusal::new(what, "leave it away"));
     }
     load(agent).await.map(|message| Response::Done { message })
 }
