@@ -6,6 +6,7 @@ use jit_audit::record::Event;
 use jit_protocol::link::ToMonitor;
 use jit_protocol::order::Order;
 use jit_protocol::request::{Elevate, Mode};
+use jit_sys::account;
 
 use super::case::{Case, deny, record_denial};
 use super::follow::Link;
@@ -128,13 +129,20 @@ pub fn enclosing(
 async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Result<Elevation, Refusal> {
     let (task, uid) = (Arc::clone(agent), question.uid);
     let work = move || {
-        Ok(plan(&task, &question).and_then(|plan| {
+        let decided = plan(&task, &question).and_then(|plan| {
             let order = order(&task, &plan, &question)?;
             let Question { asked, keys, nested, .. } = question;
             Ok(Elevation { plan, order, keys, nested, ignore_record: asked.ignore_record })
-        }))
+        });
+        // A denial names who asked, too.
+        let name = decided.is_err().then(|| account::by_uid(uid).ok().flatten()).flatten();
+        Ok((decided, name.map(|account| account.name)))
     };
     let decided = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()))?;
+    let (decided, name) = decided;
+    if let Some(name) = name {
+        case.know_user(&name);
+    }
     let elevation = decided?;
     case.know_plan(&elevation.plan, &elevation.order);
     Ok(elevation)
