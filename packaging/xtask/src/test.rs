@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cargo::{Done, cargo, run};
+use crate::cargo::{Done, cargo, run, workspace};
 use crate::{host, package};
 
 /// One tier: its name, how it went, how long it took.
@@ -83,7 +83,7 @@ pub(crate) fn nightly() -> Done {
     host::install(&[host::BUILD, host::TESTS])?;
     let mut report = Report::default();
     report.tier("property tests, a million cases each", || {
-        let mut command = cargo(&["test", "--workspace", "--release", "--", "--include-ignored"]);
+        let mut command = cargo_test(&["--workspace", "--release", "--", "--include-ignored"]);
         command.env("PROPTEST_CASES", "1000000");
         run(command)
     });
@@ -91,12 +91,11 @@ pub(crate) fn nightly() -> Done {
 }
 
 fn without_guests(report: &mut Report) {
-    let words = |words: &[&str]| -> Command { cargo(words) };
-    report.tier("format", || run(words(&["fmt", "--all", "--check"])));
+    report.tier("format", || run(cargo(&["fmt", "--all", "--check"])));
     report.tier("lints", || {
-        run(words(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))
+        run(cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))
     });
     report.tier("unit, property and integration tests", || {
-        run(words(&["test", "--workspace", "--no-fail-fast"]))
+        run(cargo(&["test", "--workspace", "--no-fail-fast"]))
     });
 }
