@@ -53,7 +53,7 @@ pub(crate) fn all() -> Done {
         report.tier(&format!("guest: {release}"), || {
             let deb = deb.as_ref().ok_or("there is no package to install")?;
             let mut command =
-                cargo(&["test", "--package", "jit-tests", "--features", "guest", "--test", "guest"]);
+                cargo_test(&["--package", "jit-tests", "--features", "guest", "--test", "guest"]);
             command.args(["--", "--test-threads=1"]).env("JIT_GUEST", release).env("JIT_DEB", deb);
             run(command)
         });
@@ -95,7 +95,16 @@ fn without_guests(report: &mut Report) {
     report.tier("lints", || {
         run(cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))
     });
-    report.tier("unit, property and integration tests", || {
-        run(cargo(&["test", "--workspace", "--no-fail-fast"]))
-    });
+    report
+        .tier("unit, property and integration tests", || run(cargo_test(&["--workspace", "--no-fail-fast"])));
+}
+
+/// `cargo test`, with no signal ignored: programs started by nohup, or as jobs of a script, inherit that, and tests of
+/// Ctrl-C would test nothing.
+fn cargo_test(words: &[&str]) -> Command {
+    let cargo = cargo(&[]);
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(cargo.get_program()).arg("test").args(words);
+    command.current_dir(workspace());
+    command
 }
