@@ -10,6 +10,8 @@ pub mod grants;
 pub mod list;
 pub mod login;
 pub mod order;
+pub mod people;
+pub mod place;
 pub mod plan;
 pub mod reason;
 pub mod reload;

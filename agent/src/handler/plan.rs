@@ -1,18 +1,17 @@
 //! Who asks for what, resolved and decided: the part of an elevation that may block on NSS and file systems.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jit_policy::{AuthenticateAs, Authentication, Decision, Denial, Missing, Resolved, Rule, Why, choose};
-use jit_protocol::Bytes;
+use jit_policy::{AuthenticateAs, Authentication, Decision, Missing, Rule, choose};
 use jit_protocol::request::Elevate;
-use jit_sys::account::{self, Account, GroupEntry, NameOrId, parse_name_or_id};
-use jit_sys::path::{Found, PathError, resolve};
+use jit_sys::account::{self, Account};
+use jit_sys::path::Found;
 
+use super::people::{People, people};
+use super::place::{absent, base, denial_refusal, not_found, places, resolve_under, subject};
 use crate::agent::Agent;
 use crate::clock::Moment;
-use crate::environment;
 use crate::grants::Purpose;
 use crate::live::Session;
 use crate::policy::Loaded;
@@ -36,20 +35,6 @@ pub struct Question {
     pub root: Arc<OwnedFd>,
     /// Now.
     pub now: Moment,
-}
-
-/// Who asks, and whom it is for.
-pub struct People {
-    /// The invoking user.
-    pub invoking: Account,
-    /// The invoking user, with all names.
-    pub user: jit_policy::Account,
-    /// The target user.
-    pub target: Account,
-    /// The target user, with all names: a deny of `root` is one of `toor` too, if that is uid 0 as well.
-    pub run_as: jit_policy::Account,
-    /// The group of `-g`.
-    pub group: Option<GroupEntry>,
 }
 
 /// A command that a rule permits, with what is still to be done before it runs.
@@ -140,52 +125,6 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     })
 }
 
-/// The invoking user, the target user and the group, as NSS knows them.
-///
-/// # Errors
-/// A target that does not exist is told only to those with a rule.
-pub fn people(agent: &Agent, loaded: &Loaded, question: &Question) -> Result<People, Refusal> {
-    let failed = |error: account::LookupFailed| Refusal::failure(error.to_string());
-    let asked = &question.asked;
-    let invoking = account::by_uid(question.uid)
-        .map_err(failed)?
-        .ok_or_else(|| Refusal::without_rule().because("the invoking user has no account"))?;
-    let aliases = account::aliases(invoking.uid, &invoking.name).map_err(failed)?;
-    let user = translate::policy_account(&invoking, aliases);
-    let now = question.now.timestamp();
-    let has_rules = loaded.policy.has_any_rule(&user, agent.policy_host(), now, &*agent.directory);
-    if !has_rules.map_err(|error| Refusal::failure(error.to_string()))? {
-        return Err(Refusal::without_rule());
-    }
-    let unknown = |what: &str, name: &str| {
-        Refusal::new(format!("unknown {what} {}", jit_protocol::escape(name.as_bytes())), "")
-    };
-    let target = match &asked.user {
-        None if asked.group.is_some() => Some(invoking.clone()),
-        None => account::by_uid(0).map_err(failed)?,
-        Some(name) => match parse_name_or_id(name) {
-            Some(NameOrId::Name(name)) => account::by_name(&name).map_err(failed)?,
-            Some(NameOrId::Id(uid)) => account::by_uid(uid).map_err(failed)?,
-            None => None,
-        },
-    };
-    let target = target.ok_or_else(|| unknown("user", asked.user.as_deref().unwrap_or("root")))?;
-    let aliases = account::aliases(target.uid, &target.name).map_err(failed)?;
-    let run_as = translate::policy_account(&target, aliases);
-    let group = match asked.group.as_deref().map(|name| (name, parse_name_or_id(name))) {
-        None => None,
-        Some((name, parsed)) => {
-            let found = match parsed {
-                Some(NameOrId::Name(name)) => account::group_by_name(&name).map_err(failed)?,
-                Some(NameOrId::Id(gid)) => account::group_by_gid(gid).map_err(failed)?,
-                None => None,
-            };
-            Some(found.ok_or_else(|| unknown("group", name))?)
-        }
-    };
-    Ok(People { invoking, user, target, run_as, group })
-}
-
 /// Looks for the command in all places where a rule of the user's would look, and takes the permitting rule with the
 /// fewest duties missing.
 fn permitted_way(
@@ -272,161 +211,8 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     Ok((text, permitted))
 }
 
-/// The files that the name may mean, each with the `secure_path` that leads there.
-fn places(
-    agent: &Agent,
-    loaded: &Loaded,
-    question: &Question,
-    people: &People,
-    name: &Bytes,
-) -> Result<Vec<(Found, Option<String>)>, Refusal> {
-    if let Some(path) = &question.asked.path {
-        if base(path) != base(name) {
-            // argv[0] chooses what a program with many names does: as `lvs`, lvm must not be told that it is `lvremove`.
-            return Err(Refusal::protocol("the command's name is not that of its path"));
-        }
-        // Whether there is a file is told only to those who may run it: to others it is one answer.
-        return match resolve(question.root.as_fd(), path.as_slice()) {
-            Ok(found) if found.is_executable() => Ok(vec![(found, None)]),
-            Ok(_) | Err(PathError::NotFound) => Err(nothing_there(agent, loaded, question, people, path)),
-            Err(error) => {
-                Err(nothing_there(agent, loaded, question, people, path).because(error.to_string()))
-            }
-        };
-    }
-    if name.as_slice().is_empty() || name.as_slice().contains(&b'/') {
-        return Err(Refusal::protocol("a command without its path"));
-    }
-    let now = question.now.timestamp();
-    let rules = loaded
-        .policy
-        .eligible(&people.user, agent.policy_host(), now, &*agent.directory)
-        .map_err(|error| Refusal::failure(error.to_string()))?;
-    let mut paths: Vec<&str> = rules.iter().map(|rule| rule.restrict.secure_path.as_str()).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let mut found = Vec::new();
-    for path in paths {
-        found.extend(search(question, path, name)?.map(|file| (file, Some(path.to_owned()))));
-    }
-    if found.is_empty() { Err(not_found(name)) } else { Ok(found) }
-}
-
-/// The first executable of this name. A folder that cannot be read is no reason to take a program further on: another
-/// one than the person means.
-fn search(question: &Question, secure_path: &str, name: &Bytes) -> Result<Option<Found>, Refusal> {
-    for folder in secure_path.split(':').filter(|folder| folder.starts_with('/')) {
-        let mut path = folder.as_bytes().to_vec();
-        path.push(b'/');
-        path.extend_from_slice(name.as_slice());
-        match resolve(question.root.as_fd(), &path) {
-            Ok(found) if found.is_executable() => return Ok(Some(found)),
-            Ok(_) | Err(PathError::NotFound | PathError::Invalid) => {}
-            Err(error) => return Err(Refusal::failure(format!("{folder}: {error}"))),
-        }
-    }
-    Ok(None)
-}
-
-/// What was typed, without its folder.
-fn base(path: &Bytes) -> Option<&[u8]> {
-    path.as_slice().rsplit(|byte| *byte == b'/').next()
-}
-
-/// A path that leads to nothing that can run: "not found" for those whom policy lets run anything there.
-fn nothing_there(
-    agent: &Agent,
-    loaded: &Loaded,
-    question: &Question,
-    people: &People,
-    path: &Bytes,
-) -> Refusal {
-    let subject = absent(agent, question, people, path);
-    let under = |path: &[u8]| resolve_under(question, path);
-    let tags = &agent.settings.host.tags;
-    let now = question.now.timestamp();
-    match subject.decide(&loaded.policy, tags, &*agent.directory, now, &under) {
-        Ok(Decision::Permit(_)) => not_found(path),
-        Ok(Decision::Deny(denial)) => denial_refusal(&denial),
-        Err(error) => Refusal::failure(error.to_string()),
-    }
-}
-
-/// As if there were a file.
-fn absent(agent: &Agent, question: &Question, people: &People, path: &Bytes) -> Subject {
-    Subject {
-        path: path.0.clone(),
-        leads_to: Some(path.0.clone()),
-        trusted: true,
-        ..subject_of(agent, question, people)
-    }
-}
-
-fn not_found(name: &Bytes) -> Refusal {
-    Refusal::new(format!("{}: command not found", jit_protocol::escape(name.as_slice())), "")
-}
-
 fn reason_required() -> Refusal {
     Refusal::new("a reason is required", "give one with --reason TEXT")
-}
-
-/// What a denial tells: nothing to a person without any rule.
-pub fn denial_refusal(denial: &Denial<'_>) -> Refusal {
-    if !denial.has_rules {
-        return Refusal::without_rule();
-    }
-    let explain = "jit-sudo --explain COMMAND tells why";
-    match &denial.why {
-        Why::DeniedBy(rule) => Refusal::new(format!("denied by the rule {}", rule.id), explain)
-            .because(format!("deny rule {}", rule.id)),
-        Why::RuleDoesNotPermit => Refusal::new("the rule that was asked for does not permit this", explain),
-        Why::UntrustedPath(_) => Refusal::new(
-            "others than root can change this command or its folders",
-            "use a command that only root can change",
-        ),
-        Why::Options(_) => Refusal::new("no rule lets you run this with these options", explain),
-        Why::InvalidId | Why::NoRuleMatches => Refusal::not_permitted(explain),
-    }
-}
-
-fn subject_of(agent: &Agent, question: &Question, people: &People) -> Subject {
-    let asked = &question.asked;
-    Subject {
-        user: people.user.clone(),
-        target: people.run_as.clone(),
-        group: people.group.clone().map(translate::policy_group),
-        host: agent.host.clone(),
-        path: Vec::new(),
-        leads_to: None,
-        trusted: false,
-        arguments: asked.command.iter().skip(1).map(|word| word.as_slice().to_vec()).collect(),
-        nested: question.nested.is_some(),
-        cwd: None,
-        timeout: None,
-        duration: asked.duration.map(Duration::from_secs),
-        assignments: names_to_set(asked),
-        rule: asked.rule.clone(),
-        non_interactive: asked.non_interactive,
-    }
-}
-
-/// Names of `VAR=value` that a rule has to allow: all but those that anyone may set.
-fn names_to_set(asked: &Elevate) -> Vec<Vec<u8>> {
-    let names = asked.assignments.iter().map(|(name, _)| name.as_slice());
-    names.filter(|name| !environment::is_kept_by_default(name)).map(<[u8]>::to_vec).collect()
-}
-
-fn subject(agent: &Agent, question: &Question, people: &People, found: &Found) -> Subject {
-    Subject {
-        path: found.path.clone(),
-        leads_to: Some(found.leads_to.clone()),
-        trusted: found.is_trusted(),
-        ..subject_of(agent, question, people)
-    }
-}
-
-fn resolve_under(question: &Question, path: &[u8]) -> Option<Resolved> {
-    resolve(question.root.as_fd(), path).ok().map(|found| translate::resolved(&found, question.uid))
 }
 
 /// The duties that neither a record nor a live grant has fulfilled.
