@@ -15,7 +15,7 @@ usage: cargo xtask <task>
   demo            build, and show what it does in a throwaway sandbox (as root; about a minute)
   demo --shell    the same sandbox, with a shell in it to try things by hand
   package         build the Debian package into target/debian/
-  test            every tier: format, lints, unit and property tests, package, guests (Debian 13 and 12)
+  test            every tier: format, lints, unit and property tests, demo, package, guests (Debian 13 and 12)
   test --fast     the tiers that need no package and no guest
   guest RELEASE   a root shell in a throwaway Debian guest (trixie or bookworm) with the package installed
   nightly         property tests with many more cases; hours

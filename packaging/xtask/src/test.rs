@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Done, cargo, run, workspace};
-use crate::{host, package};
+use crate::{demo, host, package};
 
 /// One tier: its name, how it went, how long it took.
 struct Tier {
@@ -44,9 +44,11 @@ impl Report {
 
 /// Everything.
 pub(crate) fn all() -> Done {
-    host::install(&[host::BUILD, host::TESTS, host::PACKAGE, host::GUESTS])?;
+    host::install(&[host::BUILD, host::TESTS, host::DEMO, host::PACKAGE, host::GUESTS])?;
     let mut report = Report::default();
     without_guests(&mut report);
+    // The whole thing once without systemd and without D-Bus.
+    report.tier("demo", demo::show);
     let mut deb = None;
     report.tier("package", || package::build().map(|path| deb = Some(path)));
     for release in jit_tests::image::RELEASES {
