@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::case::{Case, record_denial};
 use super::elevate::Elevation;
 use super::follow::{Following, Link};
+use super::place::resolver_of_now;
 use super::plan::Plan;
 use super::reason;
 use crate::agent::Agent;
@@ -179,7 +180,7 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
         (Arc::clone(agent), plan.subject.clone(), plan.rule.clone(), agent.clock.now().timestamp());
     let new = Arc::clone(&loaded);
     let work = move || {
-        let under = |path: &[u8]| Some(jit_policy::Resolved { path: path.to_vec(), writable: false });
+        let under = resolver_of_now(&task, subject.user.uid);
         let decision = subject
             .decide(&new.policy, &task.settings.host.tags, &*task.directory, now, &under)
             .map_err(|error| error.to_string())?;

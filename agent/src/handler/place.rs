@@ -168,3 +168,14 @@ pub(super) fn subject(agent: &Agent, question: &Question, people: &People, found
 pub(super) fn resolve_under(question: &Question, path: &[u8]) -> Option<Resolved> {
     resolve(question.root.as_fd(), path).ok().map(|found| translate::resolved(&found, question.uid))
 }
+
+/// What an argument leads to now, to decide again. One that was resolved already stands for itself if it is gone
+/// meanwhile, or if there is no spawner to look through.
+pub(super) fn resolver_of_now(agent: &Agent, user: u32) -> impl Fn(&[u8]) -> Option<Resolved> {
+    let spawner = agent.spawner.current();
+    move |path| {
+        let found = spawner.as_ref().and_then(|spawner| resolve(spawner.root.as_fd(), path).ok());
+        let itself = || Resolved { path: path.to_vec(), writable: false };
+        Some(found.map_or_else(itself, |found| translate::resolved(&found, user)))
+    }
+}

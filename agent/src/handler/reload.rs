@@ -8,6 +8,7 @@ use jit_protocol::link::Deadline;
 use jit_protocol::response::Response;
 use jit_sys::account;
 
+use super::place::resolver_of_now;
 use super::{for_root_only, is_root};
 use crate::agent::Agent;
 use crate::clock::{Moment, earlier};
@@ -97,11 +98,15 @@ fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<u64> {
     let loaded = agent.policy.current();
     let now = agent.clock.now().timestamp();
     let tags = &agent.settings.host.tags;
-    // An argument that was resolved below a folder was replaced by its resolved path: it is what it is now.
-    let under = |path: &[u8]| Some(jit_policy::Resolved { path: path.to_vec(), writable: false });
+    let under = resolver_of_now(agent, subject.user.uid);
     let subject = with_accounts_of_now(subject)?;
     let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
-    let Ok(Decision::Permit(candidates)) = decision else { return None };
+    let candidates = match decision {
+        Ok(Decision::Permit(candidates)) => candidates,
+        Ok(Decision::Deny(_)) => return None,
+        // A directory that is away ends nothing that runs: each use is decided anyway.
+        Err(_) => return Some(u64::MAX),
+    };
     let rule = candidates.into_iter().find(|candidate| candidate.rule.id == rule)?.rule;
     u64::try_from(rule.grant.max_duration.as_nanos()).ok()
 }
