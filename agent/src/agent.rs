@@ -27,8 +27,6 @@ pub struct Agent {
     pub settings: Settings,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// The kernel's node name.
-    pub host: String,
     /// When it began to serve.
     pub since: Moment,
     /// The policy in force.
@@ -56,9 +54,9 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// This host, for policy.
-    pub fn policy_host(&self) -> Host<'_> {
-        Host { name: &self.host, tags: &self.settings.host.tags }
+    /// This host, for policy; its name from [`crate::hostname::now`].
+    pub fn policy_host<'a>(&'a self, name: &'a str) -> Host<'a> {
+        Host { name, tags: &self.settings.host.tags }
     }
 
     /// A record with what is in force.

@@ -12,6 +12,7 @@ pub mod denials;
 pub mod environment;
 pub mod grants;
 pub mod handler;
+pub mod hostname;
 pub mod identifier;
 pub mod listen;
 pub mod live;

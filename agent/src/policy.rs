@@ -22,6 +22,7 @@ use jit_protocol::link::Deadline;
 use self::files::Mistakes;
 use self::last_good::LastGood;
 use crate::clock::{Clock, Moment};
+use crate::hostname;
 use crate::paths::Paths;
 use crate::settings::Settings;
 
@@ -29,7 +30,6 @@ use crate::settings::Settings;
 pub struct PolicyHolder {
     paths: Paths,
     /// The kernel's node name.
-    host: String,
     tags: Vec<String>,
     last_good_for: Duration,
     clock: Arc<dyn Clock>,
@@ -76,7 +76,6 @@ impl PolicyHolder {
     ) -> Self {
         let holder = Self {
             paths: paths.clone(),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             tags: settings.host.tags.clone(),
             last_good_for: settings.policy.last_good_for,
             folders: Box::new(resolver),
@@ -163,7 +162,7 @@ impl PolicyHolder {
     /// Before a policy takes effect: the text to come back to, and who is named for when the agent is silent.
     fn keep(&self, policy: &Policy, sources: &[Source], now: Moment) -> Result<(), String> {
         LastGood::write(&self.paths, sources, now)?;
-        gated::write(&self.paths, &policy.gated(self.this_host()))
+        gated::write(&self.paths, &policy.gated(self.this_host(&hostname::now())))
     }
 
     /// Puts the last good policy in force, with denies of the files that were not accepted; what to tell people.
@@ -189,7 +188,7 @@ impl PolicyHolder {
         let base = good.map_or_else(empty, |good| good.policy.clone());
         let mut policy = base.merge_denies(denies);
         // Whoever was named stays named: the list only grows until a policy is accepted.
-        let listed = gated::extend(&self.paths, policy.gated(self.this_host()));
+        let listed = gated::extend(&self.paths, policy.gated(self.this_host(&hostname::now())));
         if let Err(mistake) = &listed {
             let _ = writeln!(why, "error: {mistake}"); // writing to a String cannot fail
         }
@@ -211,8 +210,8 @@ impl PolicyHolder {
         why
     }
 
-    fn this_host(&self) -> Host<'_> {
-        Host { name: &self.host, tags: &self.tags }
+    fn this_host<'a>(&'a self, name: &'a str) -> Host<'a> {
+        Host { name, tags: &self.tags }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Good>> {

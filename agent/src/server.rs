@@ -21,6 +21,7 @@ use crate::denials::Denials;
 use crate::grants::Grants;
 use crate::handler;
 use crate::handler::case::Case;
+use crate::hostname;
 use crate::listen::{Listener, Listeners, make_folder};
 use crate::live::{Live, Session};
 use crate::lookup::{CachedDirectory, Lookup};
@@ -56,7 +57,7 @@ impl Server {
         let settings = read_settings(&paths)?;
         make_folder(&paths.state, 0o700, paths.owner)?;
         let (store, contents) = Store::open(&paths.state.join("state.redb"), paths.owner)?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = hostname::now();
         let kept = contents.value("audit_head");
         let audit = Audit::open(&paths.audit, paths.owner, &paths.journal, &host, Arc::clone(&clock), kept)?;
         let spawner = Spawner::default();
@@ -89,7 +90,6 @@ impl Server {
             spawner,
             store,
             audit,
-            host,
             clock,
             settings,
             paths,

@@ -17,6 +17,7 @@ use super::plan::{Plan, Question, plan};
 use super::reason;
 use crate::agent::Agent;
 use crate::conversation::Conversation;
+use crate::hostname;
 use crate::live::Session;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
@@ -101,6 +102,7 @@ pub fn identify(
         nested,
         root: Arc::clone(&spawner.root),
         now: agent.clock.now(),
+        host: hostname::now(),
         asked,
     })
 }
@@ -130,7 +132,7 @@ async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Resu
     let (task, uid) = (Arc::clone(agent), question.uid);
     let work = move || {
         let decided = plan(&task, &question).and_then(|plan| {
-            let order = order(&task, &plan, &question)?;
+            let order = order(&plan, &question)?;
             let Question { asked, keys, nested, .. } = question;
             Ok(Elevation { plan, order, keys, nested, ignore_record: asked.ignore_record })
         });

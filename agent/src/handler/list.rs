@@ -88,7 +88,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
     let now = question.now.timestamp();
     let rules = loaded
         .policy
-        .eligible(&people.user, agent.policy_host(), now, &*agent.directory)
+        .eligible(&people.user, agent.policy_host(&question.host), now, &*agent.directory)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     let (stdout, stderr, status) = match asked.mode {
         Mode::List if !asked.command.is_empty() => match plan(agent, &permissive(question)) {
@@ -98,7 +98,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
             }
             Err(refusal) => (String::new(), refusal.what, 1),
         },
-        Mode::List => (table(&loaded.policy, &rules, &people, &agent.host), String::new(), 0),
+        Mode::List => (table(&loaded.policy, &rules, &people, &question.host), String::new(), 0),
         _ => (String::new(), String::new(), 0),
     };
     let wanted = authentication(agent, question, &rules, &people);
@@ -128,7 +128,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         ignored_signals: Vec::new(),
         nested_in: None,
         tty: question.tty.clone(),
-        host: agent.host.clone(),
+        host: question.host.clone(),
     };
     let report =
         Report { stdout, stderr, status, keys: question.keys.clone(), ignore_record: asked.ignore_record };
@@ -148,6 +148,7 @@ fn permissive(question: &Question) -> Question {
         nested: question.nested.clone(),
         root: Arc::clone(&question.root),
         now: question.now,
+        host: question.host.clone(),
     }
 }
 

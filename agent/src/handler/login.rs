@@ -11,6 +11,7 @@ use jit_sys::account;
 use super::case::cut_text;
 use crate::agent::Agent;
 use crate::conversation::{Conversation, Deadlines};
+use crate::hostname;
 use crate::translate;
 
 /// Longest of what the host process claims, in bytes of the log.
@@ -75,8 +76,8 @@ fn decide(
     }
     let aliases = account::aliases(found.uid, &found.name).map_err(|error| error.to_string())?;
     let subject = translate::policy_account(&found, aliases);
-    let loaded = agent.policy.current();
-    let decision = loaded.policy.login(&subject, service, agent.policy_host(), &*agent.directory);
+    let (loaded, host) = (agent.policy.current(), hostname::now());
+    let decision = loaded.policy.login(&subject, service, agent.policy_host(&host), &*agent.directory);
     Ok(match decision.map_err(|error| error.to_string())? {
         LoginDecision::NotNamed => (LoginAnswer::NotGated, found.uid, None),
         LoginDecision::Allowed(rule) => (LoginAnswer::Allow, found.uid, Some(rule.id.clone())),

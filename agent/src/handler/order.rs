@@ -4,7 +4,6 @@ use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::Mode;
 
 use super::plan::{Plan, Question};
-use crate::agent::Agent;
 use crate::environment;
 use crate::identifier;
 use crate::refusal::Refusal;
@@ -19,7 +18,7 @@ const MAY_BE_IGNORED: [i32; 3] = [1, 2, 3];
 ///
 /// # Errors
 /// A variable that may not be set.
-pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, Refusal> {
+pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
     let (asked, tty) = (&question.asked, question.tty.clone());
     let nested_in = question.nested.as_ref().and_then(|session| session.cgroup.clone());
     let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
@@ -55,7 +54,7 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
             .copied()
             .filter(|number| MAY_BE_IGNORED.contains(number))
             .collect(),
-        host: agent.host.clone(),
+        host: question.host.clone(),
         argv,
         environment,
         invoking,

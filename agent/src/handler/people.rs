@@ -35,7 +35,8 @@ pub fn people(agent: &Agent, loaded: &Loaded, question: &Question) -> Result<Peo
     let aliases = account::aliases(invoking.uid, &invoking.name).map_err(failed)?;
     let user = translate::policy_account(&invoking, aliases);
     let now = question.now.timestamp();
-    let has_rules = loaded.policy.has_any_rule(&user, agent.policy_host(), now, &*agent.directory);
+    let has_rules =
+        loaded.policy.has_any_rule(&user, agent.policy_host(&question.host), now, &*agent.directory);
     if !has_rules.map_err(|error| Refusal::failure(error.to_string()))? {
         return Err(Refusal::without_rule());
     }

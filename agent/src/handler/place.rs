@@ -44,7 +44,7 @@ pub(super) fn places(
     let now = question.now.timestamp();
     let rules = loaded
         .policy
-        .eligible(&people.user, agent.policy_host(), now, &*agent.directory)
+        .eligible(&people.user, agent.policy_host(&question.host), now, &*agent.directory)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     let mut paths: Vec<&str> = rules.iter().map(|rule| rule.restrict.secure_path.as_str()).collect();
     paths.sort_unstable();
@@ -85,7 +85,7 @@ fn nothing_there(
     people: &People,
     path: &Bytes,
 ) -> Refusal {
-    let subject = absent(agent, question, people, path);
+    let subject = absent(question, people, path);
     let under = |path: &[u8]| resolve_under(question, path);
     let tags = &agent.settings.host.tags;
     let now = question.now.timestamp();
@@ -97,12 +97,12 @@ fn nothing_there(
 }
 
 /// As if there were a file.
-pub(super) fn absent(agent: &Agent, question: &Question, people: &People, path: &Bytes) -> Subject {
+pub(super) fn absent(question: &Question, people: &People, path: &Bytes) -> Subject {
     Subject {
         path: path.0.clone(),
         leads_to: Some(path.0.clone()),
         trusted: true,
-        ..subject_of(agent, question, people)
+        ..subject_of(question, people)
     }
 }
 
@@ -129,13 +129,13 @@ pub fn denial_refusal(denial: &Denial<'_>) -> Refusal {
     }
 }
 
-fn subject_of(agent: &Agent, question: &Question, people: &People) -> Subject {
+fn subject_of(question: &Question, people: &People) -> Subject {
     let asked = &question.asked;
     Subject {
         user: people.user.clone(),
         target: people.run_as.clone(),
         group: people.group.clone().map(translate::policy_group),
-        host: agent.host.clone(),
+        host: question.host.clone(),
         path: Vec::new(),
         leads_to: None,
         trusted: false,
@@ -156,12 +156,12 @@ fn names_to_set(asked: &Elevate) -> Vec<Vec<u8>> {
     names.filter(|name| !environment::is_kept_by_default(name)).map(<[u8]>::to_vec).collect()
 }
 
-pub(super) fn subject(agent: &Agent, question: &Question, people: &People, found: &Found) -> Subject {
+pub(super) fn subject(question: &Question, people: &People, found: &Found) -> Subject {
     Subject {
         path: found.path.clone(),
         leads_to: Some(found.leads_to.clone()),
         trusted: found.is_trusted(),
-        ..subject_of(agent, question, people)
+        ..subject_of(question, people)
     }
 }
 

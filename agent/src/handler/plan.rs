@@ -35,6 +35,8 @@ pub struct Question {
     pub root: Arc<OwnedFd>,
     /// Now.
     pub now: Moment,
+    /// Node name of this host.
+    pub host: String,
 }
 
 /// A command that a rule permits, with what is still to be done before it runs.
@@ -137,7 +139,7 @@ fn permitted_way(
     let mut ways: Vec<Way> = Vec::new();
     let mut denied = None;
     for (found, secure_path) in places(agent, loaded, question, people, name)? {
-        let subject = subject(agent, question, people, &found);
+        let subject = subject(question, people, &found);
         let under = |path: &[u8]| resolve_under(question, path);
         let decision = subject
             .decide(
@@ -184,13 +186,11 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     let people = people(agent, &loaded, question)?;
     let name = question.asked.command.first().ok_or_else(|| Refusal::protocol("no command"))?;
     let subjects: Vec<(Subject, Option<Refusal>)> = match places(agent, &loaded, question, &people, name) {
-        Ok(places) => {
-            places.iter().map(|(found, _)| (subject(agent, question, &people, found), None)).collect()
-        }
+        Ok(places) => places.iter().map(|(found, _)| (subject(question, &people, found), None)).collect(),
         // As with one that is there, but for those who may run it.
         Err(refusal) => match &question.asked.path {
             Some(path) if base(path) == base(name) => {
-                vec![(absent(agent, question, &people, path), Some(refusal))]
+                vec![(absent(question, &people, path), Some(refusal))]
             }
             _ => return Err(refusal),
         },
