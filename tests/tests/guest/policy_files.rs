@@ -97,3 +97,17 @@ fn explain_prints_why_and_runs_nothing() {
     let _other = guest.policy("paula-2", &rule("paula-2", "nosuchperson", NO_PASSWORD));
     guest.sh("jitctl policy explain --user nosuchperson -- /usr/bin/id").exits(1);
 }
+
+/// "Hosts: the kernel's node name": the one it has at the request, not the one it had when the agent started.
+#[test]
+fn a_rule_for_a_host_goes_by_the_name_that_the_host_has_now() {
+    let (guest, _policy) = eligible("prudence", "hosts = [\"web-7\"]\nrequire.authentication = \"none\"");
+    let prudence = || guest.as_user("prudence").run("jit-sudo -n id -u");
+    prudence().exits(1).silent();
+    let before = guest.read("/proc/sys/kernel/hostname");
+    guest.sh("hostname web-7").success();
+    let renamed = prudence();
+    guest.sh(&format!("hostname {before}")).success();
+    renamed.success().prints("0");
+    prudence().exits(1).silent();
+}
