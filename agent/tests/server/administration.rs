@@ -44,9 +44,7 @@ fn a_revoked_grant_ends_its_sessions_and_serves_no_more() {
 // "Everyone sees and ends what is their own … everything else needs uid 0"
 #[test]
 fn another_users_grants_are_neither_seen_nor_ended() {
-    if us() != 0 {
-        return; // only root can be several users
-    }
+    crate::stage::needs_root(); // only root can be several users
     let stage = Stage::with(&rule("id", NO_DUTY));
     stage.connect().elevate(id());
     let monitor = stage.monitor();
@@ -83,9 +81,7 @@ fn another_users_grants_are_neither_seen_nor_ended() {
 
 #[test]
 fn the_head_of_the_log_is_the_one_in_the_file() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with("schema = 1");
     let Response::AuditHead { seq, hash } = stage.connect().ask(Request::AuditHead) else { panic!() };
     let last = stage.audit().pop().unwrap();

@@ -194,9 +194,7 @@ fn what_is_denied_takes_little_room_in_the_log() {
 // A log that cannot be written stops what begins, not what must end.
 #[test]
 fn all_sessions_end_although_the_log_cannot_be_written() {
-    if us() != 0 {
-        return; // others than root cannot fill the place of the log
-    }
+    crate::stage::needs_root(); // others than root cannot fill the place of the log
     let stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant = {{ max_duration = \"1h\" }}")));
     let monitors = [60, 120, 180].map(|seconds| {
         let monitor = order(&stage, Elevate { duration: Some(seconds), ..id() });
@@ -216,9 +214,7 @@ fn all_sessions_end_although_the_log_cannot_be_written() {
 // "deny rules of the new files that do parse apply at once": to what is asked for already, too.
 #[test]
 fn a_deny_of_a_policy_that_is_not_accepted_applies_to_who_types_a_password() {
-    if us() != 0 {
-        return; // reload is root's
-    }
+    crate::stage::needs_root(); // reload is root's
     let stage = Stage::with(&rule("id", ""));
     let monitor = order(&stage, id());
     stage.write_policy(
@@ -234,9 +230,7 @@ fn a_deny_of_a_policy_that_is_not_accepted_applies_to_who_types_a_password() {
 // A grant is issued for one command of its rule, and serves others: each is decided again.
 #[test]
 fn what_runs_on_a_grant_ends_when_the_policy_forbids_it_although_the_grant_lives() {
-    if us() != 0 {
-        return; // reload is root's
-    }
+    crate::stage::needs_root(); // reload is root's
     let stage = Stage::with(&rule("id", NO_DUTY));
     let first = order(&stage, id());
     let grant = first.go().grant;
@@ -257,9 +251,7 @@ fn what_runs_on_a_grant_ends_when_the_policy_forbids_it_although_the_grant_lives
 #[test]
 fn a_deny_of_root_is_one_of_all_names_of_uid_0() {
     const INSIDE: &str = "JIT_TEST_ALIASES";
-    if us() != 0 {
-        return; // only root can mount
-    }
+    crate::stage::needs_root(); // only root can mount
     if std::env::var_os(INSIDE).is_none() {
         let script = "cat /etc/passwd - > \"$1\" && mount --bind \"$1\" /etc/passwd && shift && exec \"$@\"";
         let file = tempfile::NamedTempFile::new().unwrap();

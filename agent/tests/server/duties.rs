@@ -253,9 +253,7 @@ fn validate_makes_a_record_and_list_tells_what_one_may_run() {
 // The policy changes while the person types.
 #[test]
 fn what_the_new_policy_does_not_permit_does_not_run() {
-    if crate::stage::us() != 0 {
-        return; // reload is root's
-    }
+    crate::stage::needs_root(); // reload is root's
     let stage = Stage::with(&rule("id", ""));
     let monitor = order(&stage, id());
     stage.write_policy("50-test.toml", &rule("id", "except_commands = [\"/usr/bin/id -u\"]"));

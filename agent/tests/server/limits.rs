@@ -31,9 +31,7 @@ fn a_silent_connection_is_ended_after_the_first_deadline_and_a_slow_one_after_th
 
 #[test]
 fn one_users_connections_leave_room_for_others() {
-    if us() != 0 {
-        return; // only root can be several users
-    }
+    crate::stage::needs_root(); // only root can be several users
     let stage = Stage::with_settings(
         "limits = { connections_per_user = 3, connections = 10, reserved_for_root = 2 }",
         "schema = 1",

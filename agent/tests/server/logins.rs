@@ -4,7 +4,7 @@ use jit_protocol::chunk::Joiner;
 use jit_protocol::login::LoginAnswer;
 
 use crate::messages::as_user;
-use crate::stage::{NOTHING, SOON, Stage, us};
+use crate::stage::{NOTHING, SOON, Stage};
 use crate::wire::Wire;
 
 const POLICY: &str = "schema = 1\n\
@@ -20,9 +20,7 @@ fn ask(wire: &Wire, user: &str, service: &str) -> Option<LoginAnswer> {
 
 #[test]
 fn those_who_are_named_are_decided_and_others_not_touched() {
-    if us() != 0 {
-        return; // others may ask about themselves only
-    }
+    crate::stage::needs_root(); // others may ask about themselves only
     let stage = Stage::with(POLICY);
     let answer =
         |user: &str, service: &str| ask(&Wire::connect(&stage.paths.pam_socket), user, service).unwrap();
@@ -47,9 +45,7 @@ fn the_list_for_a_silent_agent_is_there_before_the_policy_is() {
 // A46: a user who asks about another.
 #[test]
 fn a_peer_that_is_not_root_asks_about_itself_only() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(POLICY);
     let path = stage.paths.pam_socket.clone();
     let daemon = as_user(1, move || {
@@ -83,9 +79,7 @@ fn what_is_not_understood_gets_no_answer() {
 // What a user's own PAM host claims is no more than that, and it cannot fill the log.
 #[test]
 fn logins_that_a_user_claims_are_marked_short_and_counted() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let policy = "schema = 1\n[[login]]\nid = \"never\"\nusers = [\"daemon\"]\nservices = [\"sshd\"]\naccess = \"deny\"\n";
     let stage = Stage::with(policy);
     let path = stage.paths.pam_socket.clone();

@@ -8,7 +8,7 @@ use jit_protocol::chunk::{self, MAX_MESSAGE};
 use jit_protocol::request::{Envelope, Request};
 use jit_protocol::response::Response;
 
-use crate::stage::{NOTHING, SOON, Stage, rule, us};
+use crate::stage::{NOTHING, SOON, Stage, rule};
 use crate::wire::{Wire, command, id};
 
 const NOT_UNDERSTOOD: &str = "the request is not understood";
@@ -151,9 +151,7 @@ fn a_message_from_another_process_than_the_one_that_connected_is_refused() {
 // The same between users; only root can play two of them.
 #[test]
 fn a_message_from_another_user_than_the_one_that_connected_is_refused() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(&rule("id", ""));
     let path = stage.paths.agent_socket.clone();
     let wire = as_user(1000, move || Wire::connect(&path));

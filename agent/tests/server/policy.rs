@@ -6,7 +6,7 @@ use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::Request;
 use jit_protocol::response::{PolicyStatus, Response};
 
-use crate::stage::{Stage, rule, us};
+use crate::stage::{Stage, rule};
 use crate::wire::id;
 
 const NO_DUTY: &str = "require.authentication = \"none\"";
@@ -31,9 +31,7 @@ fn refusal(stage: &Stage) -> String {
 // "Bad policy: the last good one stays … deny rules of the new files that do parse apply at once"
 #[test]
 fn a_bad_policy_is_shown_and_changes_nothing_but_denies() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(&rule("id", NO_DUTY));
     let before = status(&stage);
     stage.write_policy("60-bad.toml", "schema = 1\n[[rule]\n");
@@ -62,9 +60,7 @@ fn a_bad_policy_is_shown_and_changes_nothing_but_denies() {
 
 #[test]
 fn each_file_that_is_not_believed_is_named() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(&rule("id", NO_DUTY));
     let path = stage.paths.policy.join("60-x.toml");
     let cases: [(&str, &dyn Fn()); 4] = [
@@ -136,9 +132,7 @@ fn refusal_or_order(stage: &Stage) -> bool {
 // "Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says"
 #[test]
 fn a_grant_that_is_no_longer_permitted_ends_with_its_session() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(&rule("id", NO_DUTY));
     stage.connect().elevate(id());
     let monitor = stage.monitor();
@@ -162,9 +156,7 @@ fn a_grant_that_is_no_longer_permitted_ends_with_its_session() {
 // "… it ends as `on_expiry` says": with "finish" what runs may go on.
 #[test]
 fn a_command_that_may_finish_goes_on_when_policy_no_longer_permits_it() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.on_expiry = \"finish\"")));
     stage.connect().elevate(id());
     let monitor = stage.monitor();
@@ -189,9 +181,7 @@ fn a_policy_that_changed_while_the_agent_was_away_ends_its_grants() {
 // "still permitted, it lives, never longer": a monitor that was told of a later end hears of the new one.
 #[test]
 fn a_grant_that_a_reload_shortened_ends_its_session_in_time() {
-    if us() != 0 {
-        return;
-    }
+    crate::stage::needs_root();
     let stage = Stage::with(&rule("id", &format!("{NO_DUTY}\ngrant.duration = \"1h\"")));
     stage.connect().elevate(id());
     let monitor = stage.monitor();

@@ -47,6 +47,11 @@ pub fn us() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Some tests are several users, or do what only root may: without root they fail, and say why.
+pub fn needs_root() {
+    assert_eq!(us(), 0, "this test needs root");
+}
+
 /// A policy with one rule for us; `more` lines are added to it.
 pub fn rule(id: &str, more: &str) -> String {
     format!(
