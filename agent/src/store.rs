@@ -5,7 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use redb::backends::FileBackend;
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 const GRANTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("grants");
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
 const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+/// Name of the value that counts the commits.
+const SERIAL: &str = "serial";
 /// Most changes in one commit.
 const BATCH: usize = 256;
 
@@ -24,7 +27,28 @@ const BATCH: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Store {
     writer: mpsc::Sender<Job>,
+    serial: Serial,
+    failure: Failure,
 }
+
+/// The number of the last commit that is durable. Each commit has one more than the one before, so that a store that
+/// was copied back is known by a number that is too small: whoever keeps what this says elsewhere will notice.
+#[derive(Debug, Clone, Default)]
+pub struct Serial(Arc<AtomicU64>);
+
+impl Serial {
+    /// The number; 0 before the very first commit.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Release);
+    }
+}
+
+/// Why the last commit failed; none if it did not.
+type Failure = Arc<Mutex<Option<String>>>;
 
 /// Everything there was at the start.
 #[derive(Debug, Default)]
@@ -35,6 +59,8 @@ pub struct Contents {
     pub sessions: Vec<(String, Vec<u8>)>,
     /// By name, as JSON.
     pub values: Vec<(String, Vec<u8>)>,
+    /// The number of the last commit; 0 in a new store.
+    pub serial: u64,
 }
 
 impl Contents {
@@ -82,6 +108,8 @@ impl Change {
 
 struct Job {
     changes: Vec<Change>,
+    /// The commit's number is to be more than this.
+    beyond: u64,
     done: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -95,14 +123,17 @@ impl Store {
         let database = Database::builder().create_with_backend(backend).map_err(io::Error::other)?;
         let contents = read(&database).map_err(io::Error::other)?;
         let (writer, jobs) = mpsc::channel();
-        thread::Builder::new().name("store".to_owned()).spawn(move || write(&database, &jobs))?;
-        Ok((Self { writer }, contents))
+        let (serial, failure) = (Serial::default(), Failure::default());
+        serial.set(contents.serial);
+        let told = (serial.clone(), Arc::clone(&failure));
+        thread::Builder::new().name("store".to_owned()).spawn(move || write(&database, &jobs, &told))?;
+        Ok((Self { writer, serial, failure }, contents))
     }
 
     /// One whose thread has ended: every change fails.
     #[cfg(test)]
     pub(crate) fn ended() -> Self {
-        Self { writer: mpsc::channel().0 }
+        Self::over(mpsc::channel().0)
     }
 
     /// One whose thread does nothing until it is told to: then every change that waits is done.
@@ -110,7 +141,12 @@ impl Store {
     pub(crate) fn waiting() -> (Self, impl FnOnce()) {
         let (writer, jobs) = mpsc::channel::<Job>();
         let go_on = move || jobs.try_iter().filter_map(|job| job.done).for_each(|done| _ = done.send(Ok(())));
-        (Self { writer }, go_on)
+        (Self::over(writer), go_on)
+    }
+
+    #[cfg(test)]
+    fn over(writer: mpsc::Sender<Job>) -> Self {
+        Self { writer, serial: Serial::default(), failure: Failure::default() }
     }
 
     /// Makes changes, all or none; durable when this returns.
@@ -127,15 +163,40 @@ impl Store {
     /// # Errors
     /// Why nothing was changed.
     pub fn submit(&self, changes: Vec<Change>) -> impl Future<Output = Result<(), String>> + use<> {
+        self.submit_beyond(0, changes)
+    }
+
+    /// As [`Self::submit`]; this commit's number is more than `serial`, whatever the one before was.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn submit_beyond(
+        &self,
+        serial: u64,
+        changes: Vec<Change>,
+    ) -> impl Future<Output = Result<(), String>> + use<> {
         let (done, answer) = oneshot::channel();
         // Should the thread have ended, it drops the job, and with it the sender of the answer.
-        let _ = self.writer.send(Job { changes, done: Some(done) });
+        let _ = self.writer.send(Job { changes, beyond: serial, done: Some(done) });
         async move { answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned())) }
     }
 
     /// Makes a change that nobody waits for.
     pub fn note(&self, change: Change) {
-        let _ = self.writer.send(Job { changes: vec![change], done: None });
+        let _ = self.writer.send(Job { changes: vec![change], beyond: 0, done: None });
+    }
+
+    /// The number of the last durable commit, as it is whenever it is asked for.
+    pub fn serial(&self) -> Serial {
+        self.serial.clone()
+    }
+
+    /// How the store is, for `jitctl status`.
+    ///
+    /// # Errors
+    /// Why the last commit failed.
+    pub fn state(&self) -> Result<(), String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
     }
 }
 
@@ -168,15 +229,21 @@ fn read(database: &Database) -> Result<Contents, redb::Error> {
         }
         Ok(entries)
     };
-    Ok(Contents { grants: all(GRANTS)?, sessions: all(SESSIONS)?, values: all(VALUES)? })
+    let mut contents =
+        Contents { grants: all(GRANTS)?, sessions: all(SESSIONS)?, values: all(VALUES)?, serial: 0 };
+    contents.serial = contents.value(SERIAL).unwrap_or(0);
+    Ok(contents)
 }
 
 /// Takes what waits, commits it together, tells everyone.
-fn write(database: &Database, jobs: &mpsc::Receiver<Job>) {
+fn write(database: &Database, jobs: &mpsc::Receiver<Job>, (serial, failure): &(Serial, Failure)) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(BATCH));
         let result = apply(database, &batch).map_err(|error| error.to_string());
+        *failure.lock().unwrap_or_else(PoisonError::into_inner) = result.clone().err();
+        // Before anyone is told: who writes down what follows from this commit writes down its number.
+        let result = result.map(|number| serial.set(number));
         for job in batch {
             if let Some(done) = job.done {
                 let _ = done.send(result.clone());
@@ -185,7 +252,8 @@ fn write(database: &Database, jobs: &mpsc::Receiver<Job>) {
     }
 }
 
-fn apply(database: &Database, batch: &[Job]) -> Result<(), redb::Error> {
+/// The number of the commit.
+fn apply(database: &Database, batch: &[Job]) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     for change in batch.iter().flat_map(|job| &job.changes) {
         let mut table = transaction.open_table(match change.table {
@@ -198,8 +266,14 @@ fn apply(database: &Database, batch: &[Job]) -> Result<(), redb::Error> {
             None => drop(table.remove(change.key.as_str())?),
         }
     }
+    let mut values = transaction.open_table(VALUES)?;
+    let before = values.get(SERIAL)?.and_then(|json| serde_json::from_slice(json.value()).ok()).unwrap_or(0);
+    let beyond = batch.iter().map(|job| job.beyond).max().unwrap_or(0);
+    let serial = before.max(beyond).saturating_add(1);
+    values.insert(SERIAL, serial.to_string().as_bytes())?;
+    drop(values);
     transaction.commit()?;
-    Ok(())
+    Ok(serial)
 }
 
 #[cfg(test)]
@@ -229,6 +303,29 @@ mod tests {
         assert_eq!(contents.grants, [("b".to_owned(), b"\"b\"".to_vec())]);
         assert_eq!(contents.value::<u32>("number"), Some(7));
         assert_eq!(contents.value::<u32>("other"), None);
+    }
+
+    // A copy of yesterday's is known by its number; one that is told of a larger number goes on after that.
+    #[tokio::test]
+    async fn each_durable_commit_has_a_larger_number_than_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        let (store, contents) = Store::open(&path, us()).unwrap();
+        assert_eq!((contents.serial, store.serial().get()), (0, 0));
+        let mut last = 0;
+        for id in ["a", "b", "c"] {
+            store.commit(vec![Change::put(Table::Grants, id, &id).unwrap()]).await.unwrap();
+            assert!(store.serial().get() > last);
+            last = store.serial().get();
+        }
+        store.submit_beyond(100, vec![Change::remove(Table::Grants, "a")]).await.unwrap();
+        assert_eq!(store.serial().get(), 101);
+        store.submit_beyond(50, Vec::new()).await.unwrap();
+        assert_eq!(store.serial().get(), 102);
+        std::fs::copy(&path, folder.path().join("copy")).unwrap();
+        std::fs::set_permissions(folder.path().join("copy"), PermissionsExt::from_mode(0o600)).unwrap();
+        let (again, contents) = Store::open(&folder.path().join("copy"), us()).unwrap();
+        assert_eq!((contents.serial, again.serial().get()), (102, 102), "it is in the file");
     }
 
     #[test]
