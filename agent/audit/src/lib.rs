@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chain;
+pub mod file;
 pub mod record;
 pub mod verify;
 

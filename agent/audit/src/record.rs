@@ -64,11 +64,14 @@ pub enum Event {
     /// The line before was cut by a crash; `gap` says what was found there.
     #[serde(rename = "audit.gap")]
     AuditGap,
+    /// The log goes on in a new file; `first` says where what is kept of it begins.
+    #[serde(rename = "audit.rotated")]
+    AuditRotated,
 }
 
 impl Event {
     /// Every event that this version writes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::AgentStarted,
         Self::AgentStopped,
         Self::PolicyLoaded,
@@ -88,6 +91,7 @@ impl Event {
         Self::LoginAllowed,
         Self::LoginDenied,
         Self::AuditGap,
+        Self::AuditRotated,
     ];
 
     /// Its name in the log.
@@ -112,6 +116,7 @@ impl Event {
             Self::LoginAllowed => "login.allowed",
             Self::LoginDenied => "login.denied",
             Self::AuditGap => "audit.gap",
+            Self::AuditRotated => "audit.rotated",
         }
     }
 }
@@ -193,6 +198,13 @@ pub struct Record {
     /// With `audit.gap`: what stands in the log instead of a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// With `audit.rotated`: number of the oldest record that is kept. Those before it were removed on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Number of the store's last commit that was durable when this was written: a store with a smaller one was copied
+    /// back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<u64>,
 }
 
 impl Record {
@@ -223,6 +235,8 @@ impl Record {
             exit: None,
             count: None,
             gap: None,
+            first: None,
+            store: None,
         }
     }
 }

@@ -64,7 +64,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The end of the chain.
     pub head: Head,
-    /// The number of the first record, 0 if there is none: more than 1 after old files were removed.
+    /// The number of the first record, 0 if there is none: more than 1 where old files were removed, and the log says so.
     pub first: u64,
 }
 
@@ -89,6 +89,8 @@ struct Link {
     prev: String,
     hash: String,
     gap: Option<(u64, String)>,
+    /// What an `audit.rotated` says is the oldest record that is kept.
+    first: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -105,15 +107,16 @@ impl Verifier {
             .push(parsed.map(link).ok_or_else(|| Torn { bytes: line.len() as u64, sha256: sha256(line) }));
     }
 
-    /// Reports. `first`: the number that the log must begin with (1, until old files are removed), if that is known;
-    /// `kept`: the head that the store or the journal kept: with it a cut or rewritten end is found as well.
+    /// Reports. `first`: the number that the log must begin with (1 for a whole one), if that is known; where old files
+    /// were removed, the log itself says from which number on it is kept. `kept`: the head that the store or the journal kept: with it a cut or rewritten end is found as well.
     pub fn finish(self, first: Option<u64>, kept: Option<&Head>) -> Report {
         let mut report = Report::default();
         let chain = self.chain(&mut report.findings);
         let in_place = in_place(&chain, &self.lines);
-        let mut before: Option<u64> = first.map(|seq| seq.saturating_sub(1));
+        let removed = chain.iter().filter_map(|at| self.link(*at)?.first).max().unwrap_or(0);
+        let mut before: Option<u64> = first.map(|seq| seq.max(removed).saturating_sub(1));
         let mut changed = 0; // lines since the last record in place that are not as they were written
-        let numbers: BTreeSet<u64> = chain.iter().filter_map(|at| self.seq(*at)).collect();
+        let numbers: BTreeSet<u64> = chain.iter().filter_map(|at| Some(self.link(*at)?.seq)).collect();
         for (at, entry) in self.lines.iter().enumerate() {
             let line = at + 1;
             match entry {
@@ -149,8 +152,8 @@ impl Verifier {
         report
     }
 
-    fn seq(&self, at: usize) -> Option<u64> {
-        self.lines.get(at).and_then(|entry| entry.as_ref().ok()).map(|link| link.seq)
+    fn link(&self, at: usize) -> Option<&Link> {
+        self.lines.get(at).and_then(|entry| entry.as_ref().ok())
     }
 
     /// The lines that make up the chain, one for each number; the others are reported as inserted.
@@ -238,8 +241,10 @@ fn in_place(chain: &BTreeSet<usize>, lines: &[Result<Link, Torn>]) -> BTreeSet<u
 }
 
 fn link(line: Line) -> Link {
-    let gap = line.record.gap.filter(|_| line.record.event == Event::AuditGap);
-    Link { seq: line.seq, prev: line.prev, hash: line.hash, gap: gap.map(|gap| (gap.bytes, gap.sha256)) }
+    let Line { seq, record, prev, hash } = line;
+    let gap = record.gap.filter(|_| record.event == Event::AuditGap).map(|gap| (gap.bytes, gap.sha256));
+    let first = record.first.filter(|_| record.event == Event::AuditRotated);
+    Link { seq, prev, hash, gap, first }
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ fn identity(event: Event) -> (&'static str, Severity) {
         Event::LoginAllowed => ("dcbec2510e124636be283173dfd78ff0", Severity::Info),
         Event::LoginDenied => ("019216816cdf4667a2eaf578c16d7897", Severity::Warning),
         Event::AuditGap => ("f2d47e5d7eb34573b400c01303799b39", Severity::Error),
+        Event::AuditRotated => ("84a9697b734647b49f7a9a663503ef01", Severity::Info),
     }
 }
 

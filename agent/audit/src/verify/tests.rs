@@ -125,6 +125,35 @@ fn a_torn_line_is_no_finding_if_the_gap_record_after_it_tells_of_it() {
     assert_eq!(findings(&lines, &head), [(6, Kind::Changed)], "another torn line than was found");
 }
 
+/// A log of ten records, then one that says from which on it is kept.
+fn rotated(first: u64) -> (Vec<String>, Head) {
+    let (mut lines, head) = log(10, "host");
+    let mut record =
+        Record::new(Event::AuditRotated, "2026-01-01T00:00:00Z".into(), "host".into(), "boot".into());
+    record.first = Some(first);
+    let (line, head) = seal(&head, record).unwrap();
+    lines.push(line);
+    (lines, head)
+}
+
+// "the chain goes on over files": old ones are removed on purpose, and what is kept says so.
+#[test]
+fn a_log_may_begin_where_it_says_that_it_does_and_no_later() {
+    let (lines, head) = rotated(6);
+    for from in 0..=5 {
+        assert_eq!(findings(&lines[from..], &head), [], "without the first {from}");
+    }
+    assert_eq!(findings(&lines[6..], &head), [(1, Kind::Lost(6, 6))]);
+    assert_eq!(findings(&lines[9..], &head), [(1, Kind::Lost(6, 9))]);
+    let mut hole = lines.clone();
+    hole.remove(7);
+    assert_eq!(findings(&hole, &head), [(8, Kind::Lost(8, 8))], "what is said to be kept is");
+    let mut forged = lines[6..].to_vec();
+    let last = forged.last_mut().unwrap();
+    *last = last.replace("\"first\":6", "\"first\":7");
+    assert!(!verify(&forged, None).is_sound());
+}
+
 proptest! {
     // Whatever one edit does to a sound log, it is found; and a single changed byte is found on its very line.
     #[test]
