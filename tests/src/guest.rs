@@ -43,7 +43,15 @@ impl Guest {
     /// # Panics
     /// If it can't be made; the message says why.
     pub fn boot(release: &str) -> Self {
-        Self::start(&image::installed(release, &image::package()), release)
+        Self::start(&image::installed(release, "", &image::package()), release)
+    }
+
+    /// Boots a guest of this release with this package and the programs that it is compared with.
+    ///
+    /// # Panics
+    /// If it can't be made; the message says why.
+    pub fn boot_with_peers(release: &str, deb: &Path) -> Self {
+        Self::start(&image::installed(release, image::PEERS, deb), release)
     }
 
     /// Boots what is in these layers.

@@ -1,7 +1,7 @@
 //! Debian images: made once, never changed. Guests run on overlays above them.
 //!
 //! ```text
-//! target/guests/trixie-<digest>             the release with PACKAGES, by mmdebstrap
+//! target/guests/trixie-<digest>             the release with PACKAGES (and more, for the benchmarks), by mmdebstrap
 //! target/guests/trixie-<digest>-<digest>    what `dpkg -i` of our package, and the users, add to it
 //! target/guests/run/<name>                  a running guest's overlay
 //! ```
@@ -20,6 +20,9 @@ use crate::process::run;
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,libpam-modules,libpam-runtime,openssh-server,\
                         openssh-client,cron,procps,python3-minimal,util-linux-extra,passwd,login,iproute2,\
                         uidmap,file";
+
+/// What the benchmarks measure beside ours. The guests of the tests have none of it: jit-sudo needs none.
+pub const PEERS: &str = ",sudo,sudo-rs,opendoas,polkitd,pkexec";
 
 /// Releases that guests can be made of.
 pub const RELEASES: [&str; 2] = ["trixie", "bookworm"];
@@ -50,12 +53,13 @@ pub fn package() -> PathBuf {
     newest.unwrap_or_else(|| panic!("no package in {}: run `cargo xtask package`", folder.display()))
 }
 
-/// The image of a release with the package installed in it, made if it is not there yet.
+/// The image of a release with `more` packages (`""`, or [`PEERS`]) and ours installed in it, made if it is not there
+/// yet.
 ///
 /// # Panics
 /// If it can't be made; the message says why.
-pub fn installed(release: &str, deb: &Path) -> Layers {
-    let base = plain(release);
+pub fn installed(release: &str, more: &str, deb: &Path) -> Layers {
+    let base = plain(release, more);
     let lock = lock();
     let bytes = fs::read(deb).unwrap_or_else(|error| panic!("{}: {error}", deb.display()));
     let digest = digest(&(bytes, PROVISION));
@@ -72,18 +76,19 @@ pub fn installed(release: &str, deb: &Path) -> Layers {
     Layers(vec![layer, base])
 }
 
-/// The image of a release.
-fn plain(release: &str) -> PathBuf {
+/// The image of a release, with `more` packages.
+fn plain(release: &str, more: &str) -> PathBuf {
     assert!(RELEASES.contains(&release), "no guest of {release:?}: choose from {RELEASES:?}");
     let lock = lock();
     let folder = target().join("guests");
-    let image = folder.join(format!("{release}-{}", digest(&PACKAGES)));
+    let packages = format!("{PACKAGES}{more}");
+    let image = folder.join(format!("{release}-{}", digest(&packages)));
     if !image.is_dir() {
         let partial = folder.join(format!("{release}.partial"));
         let _ = fs::remove_dir_all(&partial);
         let mut command = Command::new("mmdebstrap");
         command.args(["--variant=minbase", "--mode=root", "--format=directory"]);
-        command.arg(format!("--include={PACKAGES}")).arg("--aptopt=Acquire::Languages \"none\"");
+        command.arg(format!("--include={packages}")).arg("--aptopt=Acquire::Languages \"none\"");
         command.args(apt_options());
         command.arg(release).arg(&partial).args(mirror());
         let outcome = run(command, b"", Duration::from_mins(15));

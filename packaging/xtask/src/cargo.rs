@@ -22,6 +22,13 @@ pub(crate) fn cargo(words: &[&str]) -> Command {
     command
 }
 
+/// Git, in the workspace.
+pub(crate) fn git(words: &[&str]) -> Command {
+    let mut command = command(&["git"]);
+    command.args(words).current_dir(workspace());
+    command
+}
+
 /// Runs it with our own terminal; anything but success is an error.
 ///
 /// # Errors

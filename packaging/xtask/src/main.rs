@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything that is done with this repository besides writing it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people at a terminal")]
 
+mod bench;
 mod cargo;
 mod demo;
 mod host;
@@ -18,6 +19,8 @@ usage: cargo xtask <task>
   test            every tier: format, lints, unit and property tests, demo, package, guests (Debian 13 and 12)
   test --fast     the tiers that need no package and no guest
   guest RELEASE   a root shell in a throwaway Debian guest (trixie or bookworm) with the package installed
+  bench [--quick] [--realtime] [SECTION...]
+                  measure ours beside its peers in a Debian 13 guest, into docs/performance.md; --quick: only a look
   nightly         property tests with many more cases; hours
 ";
 
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
         ["guest", release] => test::guest_shell(release),
+        ["bench", rest @ ..] => bench::run(rest),
         ["nightly"] => test::nightly(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

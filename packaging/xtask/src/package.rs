@@ -71,7 +71,16 @@ fn build_programs() -> Done<Programs> {
     let dynamic = PROGRAMS.iter().filter(|package| **package != "jit-sudo");
     words.extend(dynamic.flat_map(|package| ["--package", package]));
     run(cargo(&words))?;
-    // The helper is static: no loader, no LD_PRELOAD, and 0.7 ms less. `--target` keeps build scripts out of that.
+    // The helper is static: no loader, no LD_PRELOAD, and 0.7 ms less.
+    Ok(Programs { dynamic: jit_tests::image::target().join("release"), fixed: build_static("jit-sudo")? })
+}
+
+/// Builds a package's programs so that they need no library at run time; returns the folder they are in.
+///
+/// # Errors
+/// What could not be built.
+pub(crate) fn build_static(package: &str) -> Done<PathBuf> {
+    // `--target` keeps build scripts out of that.
     let machine = std::env::consts::ARCH;
     let musl = format!("{machine}-unknown-linux-musl");
     let installed = read(command(&["rustc", "--print", "target-libdir", "--target", &musl]));
@@ -79,12 +88,11 @@ fn build_programs() -> Done<Programs> {
         Ok(path) if Path::new(&path).is_dir() => musl,
         _ => format!("{machine}-unknown-linux-gnu"),
     };
-    let mut build = cargo(&["build", "--release", "--locked", "--package", "jit-sudo", "--target", &triple]);
+    let mut build = cargo(&["build", "--release", "--locked", "--package", package, "--target", &triple]);
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
     build.env(variable, CRT_STATIC);
     run(build)?;
-    let target = jit_tests::image::target();
-    Ok(Programs { dynamic: target.join("release"), fixed: target.join(triple).join("release") })
+    Ok(jit_tests::image::target().join(triple).join("release"))
 }
 
 fn items(programs: &Programs, triplet: &str) -> Done<Vec<Item>> {

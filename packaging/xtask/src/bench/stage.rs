@@ -1,0 +1,175 @@
+//! The guest in which everything is measured.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jit_bench::{Contender, Task};
+use jit_tests::{Guest, process};
+use serde::de::DeserializeOwned;
+
+use super::options::Options;
+use crate::cargo::{Done, VERSION, command, git, read};
+use crate::{host, package};
+
+/// Whom all peers let run anything as root without a password: account and session are PAM's all the same.
+pub(crate) const USER: &str = "bench";
+
+const HARNESS: &str = "/usr/local/bin/jit-bench";
+
+/// A series of samples may take this long.
+const PATIENCE: Duration = Duration::from_mins(20);
+
+/// The guest, ready to measure. Only one at a time on a machine.
+pub(crate) struct Stage {
+    pub(crate) guest: Guest,
+    package: String,
+    _lock: File,
+}
+
+/// The rule that lets the user on each side: where it stands, and what it says.
+const RULES: &[(&str, &str)] = &[
+    ("/etc/sudoers.d/bench", "bench ALL=(ALL:ALL) NOPASSWD: ALL\n"),
+    ("/etc/doas.conf", "permit nopass bench\n"),
+    (
+        "/etc/polkit-1/rules.d/10-bench.rules",
+        "polkit.addRule(function (action, subject) {
+             var used = [\"org.freedesktop.systemd1.manage-units\", \"org.freedesktop.policykit.exec\"];
+             if (subject.user == \"bench\" && used.indexOf(action.id) >= 0) return polkit.Result.YES;
+         });\n",
+    ),
+    (
+        "/etc/jit-sudo/policy.d/bench.toml",
+        "schema = 1\n[[rule]]\nid = \"bench\"\nusers = [\"bench\"]\ncommands = [\"ALL\"]\nrequire.authentication = \"none\"\n",
+    ),
+];
+
+impl Stage {
+    /// Boots the guest with the package that `JIT_DEB` names (otherwise it is built), the peers and the harness.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(crate) fn set() -> Done<Self> {
+        if !host::is_root() {
+            return Err("benchmarks need root: they run in a guest".into());
+        }
+        host::install(&[host::BUILD, host::PACKAGE, host::GUESTS])?;
+        let (deb, package) = package()?;
+        let harness = package::build_static("jit-bench")?.join("jit-bench");
+        let harness = fs::read(&harness).map_err(|error| format!("{}: {error}", harness.display()))?;
+        let lock = alone()?;
+        let stage = Self { guest: Guest::boot_with_peers("trixie", &deb), package, _lock: lock };
+        stage.guest.add_user(USER, None, &[]);
+        stage.guest.write(HARNESS, &harness);
+        stage.sh(&format!("chmod 755 {HARNESS}"))?;
+        for (path, text) in RULES {
+            stage.guest.write(path, text.as_bytes());
+        }
+        // doas and sudo insist on modes.
+        stage.sh("chmod 440 /etc/sudoers.d/bench; chmod 400 /etc/doas.conf; jitctl reload")?;
+        stage.sh("systemctl restart polkit")?;
+        Ok(stage)
+    }
+
+    /// A shell script as root in the guest; its stdout.
+    ///
+    /// # Errors
+    /// It failed.
+    pub(crate) fn sh(&self, script: &str) -> Done<String> {
+        let outcome = self.guest.sh(script);
+        if outcome.is_ok() { Ok(outcome.stdout) } else { Err(outcome.to_string()) }
+    }
+
+    /// Has the harness do this as the user, as the guest's processes are scheduled.
+    ///
+    /// # Errors
+    /// It could not.
+    pub(crate) fn ask<Answer: DeserializeOwned>(&self, task: &Task) -> Done<Answer> {
+        let task = serde_json::to_vec(task).map_err(|error| error.to_string())?;
+        // The scheduling of process 1 is that of everything.
+        let script = format!(
+            "policy=--other priority=0; chrt -p 1 | grep -q SCHED_RR && policy=--rr priority=1
+             exec chrt $policy $priority runuser --login {USER} --command {HARNESS}"
+        );
+        let outcome = process::run(self.guest.command(&["sh", "-c", &script]), &task, PATIENCE);
+        if !outcome.is_ok() {
+            return Err(outcome.to_string());
+        }
+        serde_json::from_str(&outcome.stdout).map_err(|error| format!("{error}\n{outcome}"))
+    }
+
+    /// Has everything in the guest scheduled as `SCHED_RR`, priority 1, or as usual.
+    ///
+    /// # Errors
+    /// This machine can't.
+    pub(crate) fn schedule(&self, realtime: bool) -> Done {
+        let policy = if realtime { "--rr --pid 1" } else { "--other --pid 0" };
+        // Processes come and go meanwhile; what is started later inherits it.
+        let script = format!(
+            "for process in /proc/[0-9]*; do chrt --all-tasks {policy} ${{process#/proc/}} 2>/dev/null; done
+             chrt -p 1"
+        );
+        let shown = self.sh(&script)?;
+        let wanted = if realtime { "SCHED_RR" } else { "SCHED_OTHER" };
+        if shown.contains(wanted) { Ok(()) } else { Err(format!("the guest can't run as {wanted}: {shown}")) }
+    }
+
+    /// When, where and on what it was measured: for the reader of the table.
+    pub(crate) fn circumstances(&self, options: &Options, section: &str, load_before: &str) -> String {
+        let guest = |script: &str| self.sh(script).unwrap_or_default().trim().to_owned();
+        let date = read(command(&["date", "--iso-8601"])).unwrap_or_default();
+        let versions =
+            guest("dpkg-query -W -f '${Package} ${Version}, ' sudo sudo-rs opendoas systemd pkexec libpam0g");
+        let scheduling = if options.realtime { "SCHED_RR priority 1" } else { "SCHED_OTHER" };
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let (system, kernel) = (guest("cat /etc/debian_version"), guest("uname -r"));
+        format!(
+            "`{}`, {date}, {}: Debian {system}, Linux {kernel}, {cores} cores, {scheduling}, load {load_before} to {}; {}.",
+            options.command(section),
+            self.package,
+            load_average(),
+            versions.trim_end_matches([',', ' ']),
+        )
+    }
+}
+
+/// The package that `JIT_DEB` names, or one of what stands here, and what to call it.
+fn package() -> Done<(PathBuf, String)> {
+    if let Some(path) = std::env::var_os("JIT_DEB") {
+        return Ok((PathBuf::from(path), format!("a given jit-sudo {VERSION}")));
+    }
+    let revision = read(git(&["describe", "--always", "--dirty"]));
+    let revision = revision.map_or(VERSION.to_owned(), |revision| format!("{VERSION} ({revision})"));
+    Ok((package::build()?, format!("jit-sudo {revision}")))
+}
+
+/// The peers that are measured, `true` bare first. All run the same command.
+pub(crate) fn contenders(names: &[&str], run: &str) -> Vec<Contender> {
+    let line = |name: &str| match name {
+        "jit-sudo" => format!("/usr/bin/jit-sudo -n {run}"),
+        "doas" => format!("/usr/bin/doas -n {run}"),
+        "sudo-rs" => format!("/usr/bin/sudo-rs -n {run}"),
+        "sudo" => format!("/usr/bin/sudo -n {run}"),
+        "run0" => format!("/usr/bin/run0 --no-ask-password {run}"),
+        "pkexec" => format!("/usr/bin/pkexec --disable-internal-agent {run}"),
+        _ => run.to_owned(),
+    };
+    names.iter().map(|name| Contender::new(name, &line(name))).collect()
+}
+
+/// The machine's load over the last minute.
+pub(crate) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
+
+/// Two benches at the same time would measure each other.
+fn alone() -> Done<File> {
+    let path = "/run/jit-bench.lock";
+    let file = File::create(path).map_err(|error| format!("{path}: {error}"))?;
+    if file.try_lock().is_err() {
+        println!("Waiting for another bench on this machine to end.");
+        file.lock().map_err(|error| format!("{path}: {error}"))?;
+    }
+    Ok(file)
+}
