@@ -1,27 +1,21 @@
 //! What survives a crash: grants, sessions, and a few values, in one redb file. A change is durable once its future
 //! is done. One thread of its own does the writing, so that no disk stops the event loop.
 
-use std::fs::{File, OpenOptions};
+mod database;
+mod writer;
+
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-const GRANTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("grants");
-const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
-const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
-/// Name of the value that counts the commits.
-const SERIAL: &str = "serial";
-/// Most changes in one commit.
-const BATCH: usize = 256;
+use self::database::Place;
+use self::writer::Writer;
 
 /// The way to the store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -72,7 +66,7 @@ impl Contents {
 }
 
 /// Which of the tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     /// Grants, by id.
     Grants,
@@ -106,6 +100,7 @@ impl Change {
     }
 }
 
+#[derive(Default)]
 struct Job {
     changes: Vec<Change>,
     /// The commit's number is to be more than this.
@@ -119,15 +114,14 @@ impl Store {
     /// # Errors
     /// If it is not a file of `owner` alone, is damaged beyond repair, or another process has it open.
     pub fn open(path: &Path, owner: u32) -> io::Result<(Self, Contents)> {
-        let backend = FileBackend::new(open_file(path, owner)?).map_err(io::Error::other)?;
-        let database = Database::builder().create_with_backend(backend).map_err(io::Error::other)?;
-        let contents = read(&database).map_err(io::Error::other)?;
-        let (writer, jobs) = mpsc::channel();
+        let place = Place { path: path.to_owned(), owner };
+        let (database, contents) = place.open()?;
+        let (sender, jobs) = mpsc::channel();
         let (serial, failure) = (Serial::default(), Failure::default());
         serial.set(contents.serial);
-        let told = (serial.clone(), Arc::clone(&failure));
-        thread::Builder::new().name("store".to_owned()).spawn(move || write(&database, &jobs, &told))?;
-        Ok((Self { writer, serial, failure }, contents))
+        let writer = Writer::new(place, database, serial.clone(), Arc::clone(&failure));
+        thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&jobs))?;
+        Ok((Self { writer: sender, serial, failure }, contents))
     }
 
     /// One whose thread has ended: every change fails.
@@ -152,7 +146,7 @@ impl Store {
     /// Makes changes, all or none; durable when this returns.
     ///
     /// # Errors
-    /// Why nothing was changed.
+    /// Why nothing was changed. Only what was to be removed will be, once the disk is well again.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), String> {
         self.submit(changes).await
     }
@@ -181,7 +175,7 @@ impl Store {
         async move { answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned())) }
     }
 
-    /// Makes a change that nobody waits for.
+    /// Makes a change that nobody waits for. If that fails, it is made with the next one that succeeds.
     pub fn note(&self, change: Change) {
         let _ = self.writer.send(Job { changes: vec![change], beyond: 0, done: None });
     }
@@ -200,147 +194,5 @@ impl Store {
     }
 }
 
-fn open_file(path: &Path, owner: u32) -> io::Result<File> {
-    let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 || metadata.nlink() != 1
-    {
-        let why = format!("{} is not a regular file of root's alone", path.display());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    }
-    Ok(file)
-}
-
-fn read(database: &Database) -> Result<Contents, redb::Error> {
-    let setup = database.begin_write()?;
-    for table in [GRANTS, SESSIONS, VALUES] {
-        setup.open_table(table)?;
-    }
-    setup.commit()?;
-    let transaction = database.begin_read()?;
-    let all = |definition: TableDefinition<'_, &str, &[u8]>| -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-        let table = transaction.open_table(definition)?;
-        let mut entries = Vec::new();
-        for entry in table.iter()? {
-            let (key, value) = entry?;
-            entries.push((key.value().to_owned(), value.value().to_vec()));
-        }
-        Ok(entries)
-    };
-    let mut contents =
-        Contents { grants: all(GRANTS)?, sessions: all(SESSIONS)?, values: all(VALUES)?, serial: 0 };
-    contents.serial = contents.value(SERIAL).unwrap_or(0);
-    Ok(contents)
-}
-
-/// Takes what waits, commits it together, tells everyone.
-fn write(database: &Database, jobs: &mpsc::Receiver<Job>, (serial, failure): &(Serial, Failure)) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        batch.extend(jobs.try_iter().take(BATCH));
-        let result = apply(database, &batch).map_err(|error| error.to_string());
-        *failure.lock().unwrap_or_else(PoisonError::into_inner) = result.clone().err();
-        // Before anyone is told: who writes down what follows from this commit writes down its number.
-        let result = result.map(|number| serial.set(number));
-        for job in batch {
-            if let Some(done) = job.done {
-                let _ = done.send(result.clone());
-            }
-        }
-    }
-}
-
-/// The number of the commit.
-fn apply(database: &Database, batch: &[Job]) -> Result<u64, redb::Error> {
-    let transaction = database.begin_write()?;
-    for change in batch.iter().flat_map(|job| &job.changes) {
-        let mut table = transaction.open_table(match change.table {
-            Table::Grants => GRANTS,
-            Table::Sessions => SESSIONS,
-            Table::Values => VALUES,
-        })?;
-        match &change.value {
-            Some(value) => drop(table.insert(change.key.as_str(), value.as_slice())?),
-            None => drop(table.remove(change.key.as_str())?),
-        }
-    }
-    let mut values = transaction.open_table(VALUES)?;
-    let before = values.get(SERIAL)?.and_then(|json| serde_json::from_slice(json.value()).ok()).unwrap_or(0);
-    let beyond = batch.iter().map(|job| job.beyond).max().unwrap_or(0);
-    let serial = before.max(beyond).saturating_add(1);
-    values.insert(SERIAL, serial.to_string().as_bytes())?;
-    drop(values);
-    transaction.commit()?;
-    Ok(serial)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    fn us() -> u32 {
-        rustix::process::geteuid().as_raw()
-    }
-
-    #[tokio::test]
-    async fn what_was_committed_is_there_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.redb");
-        let (store, contents) = Store::open(&path, us()).unwrap();
-        assert!(contents.grants.is_empty());
-        let changes = ["a", "b"].map(|id| Change::put(Table::Grants, id, &id).unwrap());
-        store.commit(changes.into()).await.unwrap();
-        store.commit(vec![Change::remove(Table::Grants, "a")]).await.unwrap();
-        store.commit(vec![Change::put(Table::Values, "number", &7).unwrap()]).await.unwrap();
-        // The file as it is on the disk now, as after a crash.
-        std::fs::copy(&path, folder.path().join("copy")).unwrap();
-        std::fs::set_permissions(folder.path().join("copy"), PermissionsExt::from_mode(0o600)).unwrap();
-        let (_store, contents) = Store::open(&folder.path().join("copy"), us()).unwrap();
-        assert_eq!(contents.grants, [("b".to_owned(), b"\"b\"".to_vec())]);
-        assert_eq!(contents.value::<u32>("number"), Some(7));
-        assert_eq!(contents.value::<u32>("other"), None);
-    }
-
-    // A copy of yesterday's is known by its number; one that is told of a larger number goes on after that.
-    #[tokio::test]
-    async fn each_durable_commit_has_a_larger_number_than_the_one_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.redb");
-        let (store, contents) = Store::open(&path, us()).unwrap();
-        assert_eq!((contents.serial, store.serial().get()), (0, 0));
-        let mut last = 0;
-        for id in ["a", "b", "c"] {
-            store.commit(vec![Change::put(Table::Grants, id, &id).unwrap()]).await.unwrap();
-            assert!(store.serial().get() > last);
-            last = store.serial().get();
-        }
-        store.submit_beyond(100, vec![Change::remove(Table::Grants, "a")]).await.unwrap();
-        assert_eq!(store.serial().get(), 101);
-        store.submit_beyond(50, Vec::new()).await.unwrap();
-        assert_eq!(store.serial().get(), 102);
-        std::fs::copy(&path, folder.path().join("copy")).unwrap();
-        std::fs::set_permissions(folder.path().join("copy"), PermissionsExt::from_mode(0o600)).unwrap();
-        let (again, contents) = Store::open(&folder.path().join("copy"), us()).unwrap();
-        assert_eq!((contents.serial, again.serial().get()), (102, 102), "it is in the file");
-    }
-
-    #[test]
-    fn a_store_that_others_could_have_written_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.redb");
-        symlink(folder.path().join("elsewhere"), &path).unwrap();
-        assert!(Store::open(&path, us()).is_err());
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, "").unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(Store::open(&path, us()).is_err());
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        assert!(Store::open(&path, us() + 1).is_err());
-        std::fs::write(&path, "this is no database").unwrap();
-        assert!(Store::open(&path, us()).is_err());
-    }
-}
+mod tests;
