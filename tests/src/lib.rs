@@ -3,6 +3,7 @@
 //! ```text
 //! process    run a program to its end or its deadline, and judge what it printed
 //! terminal   a program on a real terminal: type, wait for text, change the window
+//! sandbox    a throwaway copy of this machine with ours installed, without systemd
 //! image      Debian images, made once, and the layer with the package installed
 //! guest      boot one (systemd-nspawn), do things in it, tear it all down whatever happens
 //! login      do things in a guest as a user: shell, terminal, ssh
@@ -19,6 +20,7 @@ pub mod guest;
 pub mod image;
 pub mod login;
 pub mod process;
+pub mod sandbox;
 pub mod terminal;
 
 pub use guest::Guest;

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the real agent, spawner, PAM and helper in a throwaway sandbox on this machine.
 //!
 //! ```text
-//! show     build everything, stage what the package would install, enter the sandbox (sandbox.sh)
+//! show     build everything, stage what the package would install, enter the sandbox (jit_tests::sandbox)
 //! inside   process 2 of the sandbox: start the agent, play the scenes (scenes.rs) or give a shell
 //! ```
 
@@ -13,29 +13,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::cargo::{Done, cargo, command, read, run};
+use jit_tests::sandbox;
+
+use crate::cargo::{Done, command, read};
 use crate::{host, package};
 
-const SANDBOX: &str = include_str!("demo/sandbox.sh");
 const POLICY: &str = include_str!("demo/policy.toml");
-
-/// Enters a cgroup of its own first, so that the sandbox's cgroup namespace has one to be the root of.
-const ENTER: &str = r#"
-PATH=$PATH:/usr/sbin:/sbin
-for tree in /sys/fs/cgroup/unified /sys/fs/cgroup; do
-    [ -e "$tree/cgroup.procs" ] || continue
-    group=$tree/jit-demo-$$
-    mkdir "$group" 2>/dev/null && echo $$ >"$group/cgroup.procs" || group=
-    break
-done
-unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --cgroup sh -c "$SANDBOX" sandbox
-status=$?
-if [ -n "${group-}" ]; then
-    echo $$ >"${group%/*}/cgroup.procs"
-    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
-fi
-exit $status
-"#;
 
 /// Builds, and plays the scenes.
 pub(crate) fn show() -> Done {
@@ -54,24 +37,14 @@ fn enter(what: &str) -> Done {
         );
     }
     host::install(&[host::BUILD, host::DEMO])?;
-    let mut words = vec!["build"];
-    words.extend(package::PROGRAMS.iter().flat_map(|package| ["--package", package]));
-    run(cargo(&words))?;
-    let target = jit_tests::image::target();
-    let stage = target.join("demo");
-    let _ = fs::remove_dir_all(&stage);
-    let debug = target.join("debug");
-    package::stage(&package::Programs { dynamic: debug.clone(), fixed: debug }, &stage.join("root"))?;
-    let root = stage.join("root");
+    let root = package::stage_debug("demo")?;
     let failed = |error: std::io::Error| format!("{}: {error}", root.display());
     fs::write(root.join("etc/jit-sudo/policy.d/demo.toml"), POLICY).map_err(failed)?;
     fs::create_dir_all(root.join("run/demo")).map_err(failed)?;
     let own = std::env::current_exe().map_err(failed)?;
     fs::copy(own, root.join("run/demo/xtask")).map_err(failed)?;
     fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    let mut command = command(&["sh", "-c", ENTER, "demo"]);
-    command.env("SANDBOX", SANDBOX).env("STAGE", &root).env("WHAT", what);
-    match command.status() {
+    match sandbox::enter(&root, &["/run/demo/xtask", "demo", "--inside", what]).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err("the demo did not show what it should".into()),
         Err(error) => Err(format!("can't start sh: {error}")),

@@ -66,6 +66,23 @@ pub(crate) fn stage(programs: &Programs, root: &Path) -> Done {
     open_folders(root)
 }
 
+/// Builds all programs as they are debugged, and puts everything the package installs below `target/NAME/root`, made
+/// anew; that folder.
+///
+/// # Errors
+/// What can't be built or copied.
+pub(crate) fn stage_debug(name: &str) -> Done<PathBuf> {
+    let mut words = vec!["build"];
+    words.extend(PROGRAMS.iter().flat_map(|package| ["--package", package]));
+    run(cargo(&words))?;
+    let target = jit_tests::image::target();
+    let root = target.join(name).join("root");
+    let _ = fs::remove_dir_all(&root);
+    let debug = target.join("debug");
+    stage(&Programs { dynamic: debug.clone(), fixed: debug }, &root)?;
+    Ok(root)
+}
+
 fn build_programs() -> Done<Programs> {
     let mut words = vec!["build", "--release", "--locked"];
     let dynamic = PROGRAMS.iter().filter(|package| **package != "jit-sudo");

@@ -1,7 +1,7 @@
-# The demo's sandbox: process 1 of mount, pid, uts, ipc and cgroup namespaces of its own, on an overlay of this
+# The sandbox: process 1 of mount, pid, uts, ipc and cgroup namespaces of its own, on an overlay of this
 # machine's file system. What is written here goes to memory, and is gone with this process.
 #   STAGE  what the package would install
-#   WHAT   what to start inside: show or shell
+#   words  what to start inside
 set -eu
 
 # Only in this mount namespace is anything on /mnt.
@@ -45,7 +45,7 @@ umount -l /mnt
 cd /
 hostname demo
 
-# What the package's postinst does, and the demo's users. Nothing of it is seen outside.
+# What the package's postinst does, and two users. Nothing of it is seen outside.
 getent group jit-admin >/dev/null || groupadd --system jit-admin
 mkdir -m 700 /var/lib/jit-sudo /var/log/jit-sudo
 mkdir -m 755 /var/lib/jit-sudo-login
@@ -56,4 +56,4 @@ for user in alice bob; do
 done
 
 # Not exec: process 1 stays this shell, which buries orphans.
-/run/demo/xtask demo --inside "$WHAT"
+"$@"
