@@ -123,6 +123,11 @@ impl ManualClock {
         });
     }
 
+    /// The host is suspended for so long, and its wall clock stands meanwhile.
+    pub fn suspend(&self, nanoseconds: u64) {
+        self.change(|now| now.boottime_ns = now.boottime_ns.saturating_add(nanoseconds));
+    }
+
     /// Somebody sets the wall clock.
     pub fn set_wall(&self, realtime_ns: i64) {
         self.change(|now| now.realtime_ns = realtime_ns);

@@ -51,6 +51,12 @@ pub struct Session {
     pub cgroup: Option<String>,
     /// The command has ended; what it left behind lives on.
     pub leftover: bool,
+    /// The log has how the command ended, or that it never ran.
+    #[serde(default)]
+    pub ended: bool,
+    /// The log has that its time was up.
+    #[serde(default)]
+    pub expired: bool,
 }
 
 impl Session {

@@ -94,7 +94,7 @@ impl Server {
             settings,
             paths,
         });
-        remember_sessions(&agent, &contents.sessions);
+        remember_sessions(&agent, &contents.sessions).await;
         let loaded = agent.policy.current();
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);
@@ -217,11 +217,11 @@ async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
 }
 
 /// Sessions of an earlier agent: their monitors call, or they are lost. Those of an earlier boot are lost already.
-fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)]) {
+async fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)]) {
     for (id, json) in held {
         match serde_json::from_slice::<Session>(json) {
             Ok(session) if session.boot_id == agent.clock.boot_id() => agent.live.add(session, None),
-            Ok(session) => lose(agent, &session),
+            Ok(session) => lose(agent, &session).await,
             Err(_) => agent.store.note(Change::remove(Table::Sessions, id)),
         }
     }
@@ -230,14 +230,19 @@ fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)]) {
 async fn forget_lost(agent: Arc<Agent>) {
     tokio::time::sleep(CALL).await;
     for session in agent.live.take_lost() {
-        lose(&agent, &session);
+        lose(&agent, &session).await;
     }
 }
 
-fn lose(agent: &Agent, session: &Session) {
+/// Its end is recorded, then it is forgotten: should this agent end between the two, the next one says it.
+async fn lose(agent: &Agent, session: &Session) {
     let mut record = Case::of_session(agent, session).record(agent, Event::SessionEnded);
     record.result = Some("lost: the agent was not there when it ended".to_owned());
-    agent.audit.note(record);
+    if !session.ended
+        && let Err(_) = agent.audit.append(record.clone()).await
+    {
+        return agent.audit.note(record); // shows in `status`
+    }
     agent.store.note(Change::remove(Table::Sessions, &session.id));
 }
 

@@ -6,7 +6,8 @@
 //!         ── Refused | Running, Expired, Ended, Gone ───────────────▶ agent
 //!         ◀─ Terminate ────────────────────────────────────────────── agent (revoked)
 //! ```
-//! A monitor whose agent went away dials [`crate::paths::MONITOR_SOCKET`] and begins with `Resume`.
+//! A monitor whose agent went away dials [`crate::paths::MONITOR_SOCKET`] and begins with `Resume`, then `Running`
+//! again.
 
 use serde::{Deserialize, Serialize};
 

@@ -13,12 +13,13 @@ use rustix::io::retry_on_intr;
 
 use crate::channel::Channel;
 
-/// The way to the agent. What can't be sent is kept and told to the next agent.
+/// The way to the agent. What it said is kept, to be told to the next agent.
 #[derive(Debug)]
 pub struct Link {
     channel: Option<Channel>,
     session: String,
-    running: bool,
+    /// `Running`, once it was said.
+    running: Option<FromMonitor>,
     expired: bool,
     ended: Option<ExitStatus>,
 }
@@ -26,17 +27,22 @@ pub struct Link {
 impl Link {
     /// The link that came with an order.
     pub fn new(socket: OwnedFd, session: String) -> Self {
-        Self { channel: Some(Channel::from(socket)), session, running: false, expired: false, ended: None }
+        Self { channel: Some(Channel::from(socket)), session, running: None, expired: false, ended: None }
     }
 
-    /// Tells the agent.
+    /// Tells the agent. That the time is up is told once.
     pub fn send(&mut self, message: &FromMonitor) {
         match message {
-            FromMonitor::Running { .. } => self.running = true,
+            FromMonitor::Running { .. } => self.running = Some(message.clone()),
+            FromMonitor::Expired if self.expired => return,
             FromMonitor::Expired => self.expired = true,
             FromMonitor::Ended { status, .. } => self.ended = Some(*status),
             _ => {}
         }
+        self.say(message);
+    }
+
+    fn say(&mut self, message: &FromMonitor) {
         let Ok(text) = serde_json::to_vec(message) else { return };
         if let Some(channel) = &self.channel
             && channel.send(&text, &[], false).is_err()
@@ -85,9 +91,10 @@ impl Link {
 
     /// Tries to find the next agent and tells it what it missed.
     pub fn redial(&mut self) {
-        if !self.running || self.channel.is_some() {
+        if self.channel.is_some() {
             return;
         }
+        let Some(running) = self.running.clone() else { return };
         let Ok(channel) = Channel::connect(Path::new(MONITOR_SOCKET)) else { return };
         if !getsockopt(&channel, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == 0) {
             return;
@@ -95,6 +102,8 @@ impl Link {
         let resume =
             FromMonitor::Resume { session: self.session.clone(), ended: self.ended, expired: self.expired };
         self.channel = Some(channel);
-        self.send(&resume);
+        self.say(&resume);
+        // The agent before may have ended without a word of where the session is.
+        self.say(&running);
     }
 }

@@ -70,9 +70,21 @@ impl Audit {
     /// # Errors
     /// Why it is not in the log. Then it will not be written later either.
     pub async fn append(&self, record: Record) -> Result<(), String> {
+        self.submit(record).await
+    }
+
+    /// As [`Self::append`], but the record takes its place in the log when this is called, not when what it returns is
+    /// waited for.
+    ///
+    /// # Errors
+    /// Why it is not in the log. Then it will not be written later either.
+    pub fn submit(&self, record: Record) -> impl Future<Output = Result<(), String>> + use<> {
         let (done, answer) = oneshot::channel();
-        self.send(record, Some(done))?;
-        answer.await.map_err(|_| ended())?
+        let sent = self.send(record, Some(done));
+        async move {
+            sent?;
+            answer.await.map_err(|_| ended())?
+        }
     }
 
     /// Writes a record that nobody waits for. If that fails, it is written with the next one that succeeds.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use jit_audit::record::{Event, Exit};
+use jit_audit::record::{Event, Exit, Record};
 use jit_protocol::link::{ExitStatus, FromMonitor, MAX_MESSAGE, ToMonitor};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, timeout};
 
 use super::case::Case;
@@ -44,19 +45,25 @@ impl Link {
 /// A session that runs.
 pub struct Following {
     /// What is known of it.
-    pub session: Session,
+    session: Session,
     /// Its monitor.
-    pub link: Link,
+    link: Link,
     /// Who wants it ended says why here.
-    pub end: UnboundedReceiver<String>,
+    end: UnboundedReceiver<String>,
     /// For the log.
-    pub case: Case,
+    case: Case,
+    /// What is on its way to log and store.
+    recording: Option<JoinHandle<()>>,
 }
 
 impl Following {
+    /// A session whose monitor has heard Go, or has called. `end`: who wants it ended says why.
+    pub fn new(session: Session, link: Link, end: UnboundedReceiver<String>, case: Case) -> Self {
+        Self { session, link, end, case, recording: None }
+    }
+
     /// Until nothing of it is left, or its monitor is gone.
     pub async fn follow(mut self, agent: &Arc<Agent>) {
-        let mut told_end = false;
         loop {
             let message = tokio::select! {
                 message = self.link.receive() => message,
@@ -71,43 +78,82 @@ impl Following {
                     let path = self.session.cgroup.clone();
                     agent.live.change(&self.session.id, |session| session.cgroup = path);
                     // So that an agent that is started anew knows who is nested in it.
-                    if let Ok(row) = Change::put(Table::Sessions, &self.session.id, &self.session) {
-                        agent.store.note(row);
-                    }
+                    self.keep(agent, None);
                 }
-                Some(FromMonitor::Expired) => {
-                    agent.audit.note(self.case.record(agent, Event::SessionExpired));
-                }
+                Some(FromMonitor::Expired) => self.expired(agent),
                 Some(FromMonitor::Ended { status, leftover }) => {
-                    told_end = true;
-                    self.record_end(agent, status);
+                    self.ended(agent, status);
                     agent.live.change(&self.session.id, |session| session.leftover = leftover);
                 }
                 Some(FromMonitor::Refused { what, .. }) => {
-                    told_end = true;
                     let mut record = self.case.record(agent, Event::SessionRefused);
                     record.result = Some(what);
-                    agent.audit.note(record);
+                    self.session.ended = true;
+                    self.keep(agent, Some(record));
                 }
                 _ => break, // Gone; or the monitor itself is
             }
         }
-        if !told_end {
-            let mut record = self.case.record(agent, Event::SessionEnded);
-            record.result = Some("lost: its monitor died".to_owned());
-            agent.audit.note(record);
-        }
-        agent.live.remove(&self.session.id);
-        agent.store.note(Change::remove(Table::Sessions, &self.session.id));
+        self.finish(agent).await;
     }
 
-    fn record_end(&self, agent: &Agent, status: ExitStatus) {
-        let mut record = self.case.record(agent, Event::SessionEnded);
-        record.exit = Some(match status {
-            ExitStatus::Status(status) => Exit::Status(status),
-            ExitStatus::Signal(signal) => Exit::Signal(signal),
+    fn expired(&mut self, agent: &Arc<Agent>) {
+        if !self.session.expired {
+            self.session.expired = true;
+            self.keep(agent, Some(self.case.record(agent, Event::SessionExpired)));
+        }
+    }
+
+    fn ended(&mut self, agent: &Arc<Agent>, status: ExitStatus) {
+        if !self.session.ended {
+            let mut record = self.case.record(agent, Event::SessionEnded);
+            record.exit = Some(match status {
+                ExitStatus::Status(status) => Exit::Status(status),
+                ExitStatus::Signal(signal) => Exit::Signal(signal),
+            });
+            self.session.ended = true;
+            self.keep(agent, Some(record));
+        }
+    }
+
+    /// Nothing of it is left.
+    async fn finish(mut self, agent: &Arc<Agent>) {
+        agent.live.remove(&self.session.id);
+        let lost = (!self.session.ended).then(|| {
+            let mut record = self.case.record(agent, Event::SessionEnded);
+            record.result = Some("lost: its monitor died".to_owned());
+            record
         });
-        agent.audit.note(record);
+        self.then(agent, lost, Change::remove(Table::Sessions, &self.session.id));
+        if let Some(recording) = self.recording {
+            let _ = recording.await; // it does not panic
+        }
+    }
+
+    /// Keeps what is known for the next agent.
+    fn keep(&mut self, agent: &Arc<Agent>, record: Option<Record>) {
+        if let Ok(row) = Change::put(Table::Sessions, &self.session.id, &self.session) {
+            self.then(agent, record, row);
+        }
+    }
+
+    /// Tells the store once the log has it: a monitor says to the next agent what happened so far, which must be
+    /// recorded then if it is not yet, and only then. Nobody waits for it here: who wants the session to end must be
+    /// heard, however slow the log is.
+    fn then(&mut self, agent: &Arc<Agent>, record: Option<Record>, row: Change) {
+        let written = record.map(|record| (agent.audit.submit(record.clone()), record));
+        let (before, agent) = (self.recording.take(), Arc::clone(agent));
+        self.recording = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await; // it does not panic
+            }
+            if let Some((durable, record)) = written
+                && durable.await.is_err()
+            {
+                return agent.audit.note(record); // by this agent when there is room, or by the next
+            }
+            agent.store.note(row);
+        }));
     }
 }
 
@@ -122,38 +168,20 @@ pub async fn resume(agent: Arc<Agent>, socket: Seqpacket) {
         link.send(&ToMonitor::Terminate { why: "the agent does not know this session".to_owned() }).await;
         return;
     };
+    // It counts among its user's, even if there were no place for it any more.
+    let _place = agent.session_places.admit(known.uid);
     let case = Case::of_session(&agent, &known);
     let grant_lives = agent.grants.unexpired(agent.clock.now()).iter().any(|grant| grant.id == known.grant);
     if !grant_lives && known.ends_with_grant && ended.is_none() {
         link.send(&ToMonitor::Terminate { why: "its grant has ended".to_owned() }).await;
     }
-    let following = Following { session: known, link, end: receiver, case };
+    let mut following = Following::new(known, link, receiver, case);
     if expired {
-        agent.audit.note(following.case.record(&agent, Event::SessionExpired));
+        following.expired(&agent);
     }
     if let Some(status) = ended {
-        following.record_end(&agent, status);
+        following.ended(&agent, status);
         agent.live.change(&session, |session| session.leftover = true);
-        following.follow_leftover(&agent).await;
-    } else {
-        following.follow(&agent).await;
     }
-}
-
-impl Following {
-    /// After an end that is recorded already.
-    async fn follow_leftover(mut self, agent: &Arc<Agent>) {
-        loop {
-            tokio::select! {
-                message = self.link.receive() => {
-                    if matches!(message, Some(FromMonitor::Gone) | None) {
-                        break;
-                    }
-                }
-                Some(why) = self.end.recv() => self.link.send(&ToMonitor::Terminate { why }).await,
-            }
-        }
-        agent.live.remove(&self.session.id);
-        agent.store.note(Change::remove(Table::Sessions, &self.session.id));
-    }
+    following.follow(&agent).await;
 }

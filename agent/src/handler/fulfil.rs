@@ -105,6 +105,8 @@ pub async fn fulfil(
         keys: keys.clone(),
         cgroup: None,
         leftover: false,
+        ended: false,
+        expired: false,
     };
     // Durable before anything runs: the use, the session, the intent.
     let row = Change::put(Table::Sessions, &session.id, &session)
@@ -124,7 +126,7 @@ pub async fn fulfil(
         return Err(Refusal::failure(format!("the audit log: {why}")).into());
     }
     link.send(&ToMonitor::Go(go)).await;
-    Ok(Following { session, link: std::mem::take(link), end: ended, case: case.clone() })
+    Ok(Following::new(session, std::mem::take(link), ended, case.clone()))
 }
 
 /// Each wrong password is a record; the monitor's own refusal is told already.

@@ -22,3 +22,4 @@ mod logins;
 mod messages;
 mod policy;
 mod restart;
+mod time;

@@ -32,10 +32,20 @@ fn orphan(stage: &mut Stage) -> (Monitor, String) {
 }
 
 fn resume(stage: &Stage, session: &str, ended: Option<ExitStatus>) -> Wire {
+    resume_with(stage, session, ended, false)
+}
+
+fn resume_with(stage: &Stage, session: &str, ended: Option<ExitStatus>, expired: bool) -> Wire {
     let wire = Wire::connect(&stage.paths.monitor_socket);
-    let resume = FromMonitor::Resume { session: session.to_owned(), ended, expired: false };
+    let resume = FromMonitor::Resume { session: session.to_owned(), ended, expired };
     wire.send(&serde_json::to_vec(&resume).unwrap());
     wire
+}
+
+/// Until the store has had time to keep what the log has.
+fn settle(stage: &Stage) {
+    stage.connect().elevate(id());
+    drop(stage.monitor().go()); // a commit of its own, after all that were asked for before
 }
 
 fn say(wire: &Wire, message: &FromMonitor) {
@@ -97,6 +107,40 @@ fn an_end_that_came_while_there_was_no_agent_is_recorded_once() {
     assert_eq!(stage.await_event("session.ended")["exit"]["status"], 4);
     std::thread::sleep(crate::stage::NOTHING);
     assert_eq!(stage.events().iter().filter(|event| *event == "session.ended").count(), 1);
+}
+
+// "no record doubled": a monitor tells each agent what has happened so far.
+#[test]
+fn what_one_agent_has_recorded_the_next_one_does_not_record_again() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    let (monitor, _) = orphan(&mut stage);
+    stage.start();
+    let wire = resume(&stage, &monitor.order.session, None);
+    say(&wire, &FromMonitor::Expired);
+    let status = ExitStatus::Signal(15);
+    say(&wire, &FromMonitor::Ended { status, leftover: true });
+    stage.await_event("session.ended");
+    settle(&stage);
+    let mut wires = vec![wire]; // the monitor is there when its agent goes
+    for _ in 0..2 {
+        stage.crash();
+        stage.start();
+        let wire = resume_with(&stage, &monitor.order.session, Some(status), true);
+        say(&wire, &FromMonitor::Running { pid: 1, cgroup: "s-1".to_owned() });
+        wires.push(wire);
+        let Response::Sessions(sessions) = stage.connect().ask(Request::Sessions { all: false }) else {
+            panic!()
+        };
+        assert!(sessions.iter().any(|session| session.id == monitor.order.session), "its leftover is known");
+        settle(&stage);
+    }
+    let of_ours = |record: &serde_json::Value| record["session"] == monitor.order.session.as_str();
+    for event in ["session.started", "session.expired", "session.ended"] {
+        let records = stage.audit();
+        let found = records.iter().filter(|record| record["event"] == event && of_ours(record));
+        assert_eq!(found.count(), 1, "{event}");
+    }
+    stage.verify_audit();
 }
 
 // A grant whose one use was for this very session has not ended.

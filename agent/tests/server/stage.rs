@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jit_agent::clock::{Clock, ManualClock, SystemClock};
+use jit_agent::clock::{Clock, ManualClock, Moment, SystemClock};
 use jit_agent::paths::Paths;
 use jit_agent::server::Server;
 use jit_protocol::VERSION;
@@ -145,6 +145,18 @@ impl Stage {
             assert!(Instant::now() < end, "the store is closed");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The host goes down at once, is off for so long, and is up again: another boot, whose clock begins anew, and no
+    /// process of the one before. `set`: the wall clock is set meanwhile, by so much.
+    pub fn reboot(&mut self, off: Duration, set: i64) {
+        self.crash();
+        let off = i64::try_from(off.as_nanos()).unwrap();
+        let wall = self.clock.now().realtime_ns + off + set;
+        let boot_id = format!("after {}", self.clock.boot_id());
+        let now = Moment { boottime_ns: 1_000_000_000, realtime_ns: wall };
+        self.clock = Arc::new(ManualClock::new(now, &boot_id));
+        self.start();
     }
 
     pub fn connect(&self) -> Wire {
