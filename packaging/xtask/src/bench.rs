@@ -13,6 +13,7 @@ mod latency;
 mod options;
 mod parallel;
 mod report;
+mod rules;
 mod stage;
 mod summary;
 
@@ -22,7 +23,8 @@ use report::Section;
 use stage::Stage;
 
 /// All sections, in the order of the document.
-const SECTIONS: &[(&str, Measure)] = &[("latency", latency::measure), ("parallel", parallel::measure)];
+const SECTIONS: &[(&str, Measure)] =
+    &[("latency", latency::measure), ("rules", rules::measure), ("parallel", parallel::measure)];
 
 type Measure = fn(&Stage, &Options) -> Done<Section>;
 
