@@ -32,6 +32,8 @@ pub struct Policy {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) rules: Vec<Rule>,
+    /// Numbers of the rules, by ascending id.
+    by_id: Vec<u32>,
     pub(crate) logins: Vec<LoginRule>,
     pub(crate) user_sets: Vec<UserSet>,
     pub(crate) command_sets: Vec<CommandSet>,
@@ -97,7 +99,10 @@ impl Policy {
 
     /// The rule with this id.
     pub fn rule(&self, id: &str) -> Option<&Rule> {
-        self.core.rules.iter().find(|rule| rule.id == id)
+        let core = &self.core;
+        let id_of = |number: &u32| core.rules.get(*number as usize).map_or("", |rule| rule.id.as_str());
+        let at = core.by_id.binary_search_by(|number| id_of(number).cmp(id)).ok()?;
+        core.by_id.get(at).and_then(|number| core.rules.get(*number as usize))
     }
 
     /// How a rule of this policy reads.
@@ -199,7 +204,10 @@ impl Core {
     fn new(loaded: Loaded, digest: String) -> Self {
         let index = Index::new(&loaded.rules, &loaded.user_sets, &loaded.command_sets);
         let Loaded { rules, logins, user_sets, command_sets, host_sets, symbols, found: _ } = loaded;
-        Self { rules, logins, user_sets, command_sets, host_sets, symbols, index, digest }
+        let mut by_id: Vec<(&str, u32)> = rules.iter().map(|rule| rule.id.as_str()).zip(0..).collect();
+        by_id.sort_unstable();
+        let by_id = by_id.into_iter().map(|(_, number)| number).collect();
+        Self { rules, by_id, logins, user_sets, command_sets, host_sets, symbols, index, digest }
     }
 }
 

@@ -86,3 +86,15 @@ fn a_rule_with_many_users_and_commands_is_entered_by_user_alone() {
     assert_eq!(ask("u5", "/opt/x").decide(&policy), "deny: no rule matches");
     assert_eq!(ask("v", "/opt/c7").decide(&policy), "deny: no rule matches (has none)");
 }
+
+// an elevation asks for its rule by id several times
+#[test]
+fn every_rule_is_found_by_its_id_and_no_other_is() {
+    let policy = many();
+    for rule in policy.rules() {
+        assert!(policy.rule(&rule.id).is_some_and(|found| std::ptr::eq(found, rule)), "{}", rule.id);
+    }
+    for unknown in ["", "id", "id-20000", "zzz"] {
+        assert!(policy.rule(unknown).is_none(), "{unknown}");
+    }
+}
