@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ const BOOT: Duration = Duration::from_secs(90);
 pub struct Guest {
     keeper: Child,
     leash: Option<ChildStdin>,
+    /// Where the keeper says which process systemd-nspawn is.
+    said: BufReader<ChildStdout>,
     work: PathBuf,
     init: u32,
     cgroup: Option<PathBuf>,
@@ -69,15 +71,38 @@ impl Guest {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         let mut keeper = command.spawn().unwrap_or_else(|error| panic!("can't start unshare: {error}"));
         let leash = keeper.stdin.take();
-        let mut line = String::new();
-        let _ = BufReader::new(keeper.stdout.take().expect("it is a pipe")).read_line(&mut line);
-        let nspawn =
-            line.trim().parse::<u32>().unwrap_or_else(|_| panic!("the guest's overlay or cgroup failed"));
-        let mut guest = Self { keeper, leash, work, init: 0, cgroup: None, release: release.to_owned() };
-        guest.wait_for_init(nspawn);
-        guest.wait_for_systemd();
-        guest.cgroup = guest.make_cgroup();
+        let said = BufReader::new(keeper.stdout.take().expect("it is a pipe"));
+        let mut guest =
+            Self { keeper, leash, said, work, init: 0, cgroup: None, release: release.to_owned() };
+        guest.wait_until_up();
         guest
+    }
+
+    /// Shuts the system down properly and boots it again, on the same overlay.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn reboot(&mut self) {
+        self.power_off();
+        self.boot_again();
+    }
+
+    /// Kills every process of the system at once, and boots it again, on the same overlay.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn cut_power(&mut self) {
+        let init = i32::try_from(self.init).ok().and_then(rustix::process::Pid::from_raw);
+        let init = init.expect("a process id");
+        rustix::process::kill_process(init, rustix::process::Signal::KILL).expect("it is there");
+        self.wait_until_down();
+        self.boot_again();
+    }
+
+    fn boot_again(&mut self) {
+        let leash = self.leash.as_mut().expect("it has not ended");
+        leash.write_all(b"again\n").expect("the keeper listens");
+        self.wait_until_up();
     }
 
     /// `trixie` or `bookworm`.
@@ -184,17 +209,34 @@ impl Guest {
 
     /// Shuts the system down properly and keeps what it wrote, the overlay's upper folder, under this name.
     pub(crate) fn power_off_into(mut self, layer: &Path) {
-        let _ = self.sh("systemctl poweroff");
-        let end = Instant::now() + BOOT;
-        while Path::new(&format!("/proc/{}", self.init)).exists() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        self.power_off();
         if let Some(mut leash) = self.leash.take() {
             let _ = leash.write_all(b"keep\n");
         }
         let _ = self.keeper.wait();
         fs::rename(self.work.join("upper"), layer).expect("both are in target/guests");
         let _ = fs::remove_dir_all(&self.work);
+    }
+
+    fn power_off(&self) {
+        let _ = self.sh("systemctl poweroff");
+        self.wait_until_down();
+    }
+
+    fn wait_until_down(&self) {
+        let end = Instant::now() + BOOT;
+        while Path::new(&format!("/proc/{}", self.init)).exists() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn wait_until_up(&mut self) {
+        let mut line = String::new();
+        let _ = self.said.read_line(&mut line);
+        let nspawn = line.trim().parse::<u32>();
+        self.wait_for_init(nspawn.unwrap_or_else(|_| panic!("the guest's overlay or cgroup failed")));
+        self.wait_for_systemd();
+        self.cgroup = self.make_cgroup();
     }
 
     fn wait_for_init(&mut self, nspawn: u32) {

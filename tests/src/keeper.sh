@@ -1,7 +1,7 @@
 # Keeps one guest: started in a mount namespace of its own, with
 #   LOWER (overlay's lower folders), WORK (folder), NAME
-# Prints the pid of systemd-nspawn; ends the guest and removes WORK when its stdin ends - that is when the
-# test program ends, however it does.
+# Prints the pid of systemd-nspawn; starts the guest again for each line "again", once it is down; ends the guest and
+# removes WORK when its stdin ends - that is when the test program ends, however it does.
 set -eu
 mkdir -p "$WORK/upper" "$WORK/overlay" "$WORK/root"
 mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$WORK/upper,workdir=$WORK/overlay" "$WORK/root"
@@ -20,12 +20,24 @@ if [ ! -d /run/systemd/system ]; then
     done
 fi
 
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no $options \
-    --private-network --machine="$NAME" --directory="$WORK/root" --boot </dev/null >"$WORK/console" 2>&1 &
-nspawn=$!
-echo $nspawn
+start() {
+    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no $options \
+        --private-network --machine="$NAME" --directory="$WORK/root" --boot </dev/null >>"$WORK/console" 2>&1 &
+    nspawn=$!
+    echo $nspawn
+}
+start
 
-read -r verdict || verdict=remove
+verdict=remove
+while read -r word; do
+    if [ "$word" = again ]; then
+        wait $nspawn || true
+        start
+    else
+        verdict=$word
+        break
+    fi
+done
 # The guest's init goes first, and with it all of the guest: nspawn then cleans up by itself.
 for init in $(cat /proc/$nspawn/task/$nspawn/children 2>/dev/null); do
     kill -KILL "$init" 2>/dev/null || true

@@ -12,6 +12,7 @@ mod login;
 mod package;
 mod places;
 mod policy_files;
+mod reboot;
 
 use jit_tests::Guest;
 use jit_tests::guest::Policy;
