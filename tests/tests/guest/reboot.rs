@@ -39,10 +39,17 @@ fn a_grant_outlives_restarts_and_boots_and_is_never_longer_for_it() {
     let same = |one: &serde_json::Value, other: &serde_json::Value, key: &str| one[key] == other[key];
     let kept = grants(&guest, "rosa");
     assert_eq!(kept.len(), 1);
-    assert!(["id", "issued", "expires"].iter().all(|key| same(&kept[0], &given[0], key)), "{kept:?} {given:?}");
+    assert!(
+        ["id", "issued", "expires"].iter().all(|key| same(&kept[0], &given[0], key)),
+        "{kept:?} {given:?}"
+    );
     for cut in [false, true] {
         let before = boot_id(&guest);
-        if cut { guest.cut_power() } else { guest.reboot() }
+        if cut {
+            guest.cut_power()
+        } else {
+            guest.reboot()
+        }
         assert_ne!(boot_id(&guest), before, "it is another boot");
         guest.sh("systemctl is-active jit-agentd jit-spawner").success();
         let after = grants(&guest, "rosa");
