@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use jit_sys::proc;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -90,13 +91,13 @@ fn check_ids(sender: Sender, no_user: u32, no_group: u32) -> Result<(), String> 
 }
 
 fn overflow_id(name: &str) -> u32 {
-    let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+    let text = proc::read_text(format!("/proc/sys/kernel/{name}"));
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_534)
 }
 
 /// The `Pid:` that the kernel shows for a pidfd of ours; -1 once the process is reaped.
 fn pid_of(pidfd: &OwnedFd) -> Option<i32> {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let info = proc::read_text(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
 
@@ -115,7 +116,7 @@ pub fn whose_place(socket: impl AsFd) -> io::Result<u32> {
 
 /// As far as its map of uids tells. Not of one that is gone.
 fn is_in_our_user_namespace(pid: i32) -> bool {
-    let map = |process: &str| std::fs::read(format!("/proc/{process}/uid_map"));
+    let map = |process: &str| proc::read(format!("/proc/{process}/uid_map"));
     match (map("self"), map(&pid.to_string())) {
         (Ok(ours), Ok(theirs)) => ours == theirs,
         (Err(error), _) => error.kind() == io::ErrorKind::NotFound, // a kernel without user namespaces

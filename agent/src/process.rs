@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use jit_sys::proc;
+
 /// The kernel's "unset" for login uids and audit sessions.
 const UNSET: u32 = u32::MAX;
 
@@ -42,7 +44,7 @@ impl Process {
     /// # Errors
     /// If it is gone, or `/proc` says something unexpected.
     pub fn read(pid: i32) -> io::Result<Self> {
-        let text = |file: &str| fs::read(format!("/proc/{pid}/{file}"));
+        let text = |file: &str| proc::read(format!("/proc/{pid}/{file}"));
         let stat = Stat::parse(&text("stat")?).ok_or_else(|| unexpected("stat"))?;
         let (real_uid, effective_uid) = uids(&text("status")?).ok_or_else(|| unexpected("status"))?;
         Ok(Self {
@@ -113,7 +115,7 @@ fn start_of(pid: i32) -> u64 {
     if pid <= 0 {
         return 0;
     }
-    fs::read(format!("/proc/{pid}/stat"))
+    proc::read(format!("/proc/{pid}/stat"))
         .ok()
         .and_then(|stat| Stat::parse(&stat))
         .map_or(0, |stat| stat.start)

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
+use jit_sys::proc::read_text;
 use nix::unistd::Pid;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -126,8 +127,7 @@ impl Cgroup {
 
     /// Whether a process lives in it or below. One that is gone is not populated.
     pub fn is_populated(&self) -> bool {
-        fs::read_to_string(self.folder.join("cgroup.events"))
-            .is_ok_and(|events| events.contains("populated 1"))
+        read_text(self.folder.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
     }
 
     /// For waiting: its exceptional condition (`POLLPRI`) tells a change of [`Self::is_populated`].
@@ -147,7 +147,7 @@ impl Cgroup {
 
     /// Whether a process is in it or below, as `/proc/PID/cgroup` says.
     pub fn holds(&self, pid: Pid) -> bool {
-        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return false };
+        let Ok(text) = read_text(format!("/proc/{pid}/cgroup")) else { return false };
         own_cgroup(&text).is_some_and(|path| {
             path.split_once(&format!("/{}", self.path))
                 .is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/'))
@@ -161,7 +161,7 @@ impl Cgroup {
 }
 
 fn collect(folder: &Path, pids: &mut Vec<Pid>) {
-    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let text = read_text(folder.join("cgroup.procs")).unwrap_or_default();
     pids.extend(text.lines().filter_map(|line| line.parse().ok()).map(Pid::from_raw));
     for entry in subfolders(folder) {
         collect(&entry, pids);

@@ -11,8 +11,7 @@ use jit_protocol::link::{ExitStatus, FromMonitor, Go};
 use jit_protocol::order::{Order, Program};
 use jit_sys::clone::Child;
 use jit_sys::terminal::{self, Pty};
-use jit_sys::{process, signals};
-use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::channel::Channel;
@@ -26,7 +25,7 @@ use crate::open_session::OpenSession;
 use crate::peer::Inherited;
 use crate::relay::Relay;
 use crate::report::Report;
-use crate::supervise::{PATIENCE, Supervisor, child_signals};
+use crate::supervise::{PATIENCE, Supervisor};
 use crate::timer::{DeadlineTimer, boottime};
 use crate::tree::Tree;
 
@@ -67,20 +66,16 @@ impl<'a> Execution<'a, '_> {
         cwd: &OwnedFd,
         pty: Option<Pty>,
         tree: Tree,
+        signals: SignalFd,
         link: &'a mut Link,
     ) -> Result<Running<'a>, Refusal> {
         let not_set_up =
             |error: io::Error| Refusal::internal("the session cannot be set up", error).after_go();
-        signals::block_all().map_err(not_set_up)?;
-        // Modules may have changed them; without SIGCHLD the command's end would not be told.
-        signals::reset_dispositions(&[Signal::SIGPIPE as i32]).map_err(not_set_up)?;
-        if matches!(tree, Tree::Descendants) {
-            process::adopt_orphans().map_err(not_set_up)?;
-        }
         // All that can fail without the command comes before it.
-        let signals = child_signals().map_err(not_set_up)?;
         let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
         let warning = DeadlineTimer::new(self.go.warn).map_err(not_set_up)?;
+        // It may be held on its way, and we with it: then the spawner's watch ends both.
+        Report::Within(Some(start_time(self.go))).send(self.spawner);
         let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree, &deadline).map_err(|error| {
             tree.kill();
             tree.remove();
@@ -130,6 +125,7 @@ impl<'a> Execution<'a, '_> {
             environment: &environment,
             groups: &self.opened.groups,
             limits: self.opened.limits,
+            own_limits: self.opened.own_limits,
             nice: self.opened.nice,
             inherited: self.inherited,
             stdio: [choose(input, slave), choose(output, slave), choose(error, slave)],
@@ -222,4 +218,10 @@ fn not_run(program: &Program, error: NotRun) -> Refusal {
 fn watch(go: &Go) -> Option<Duration> {
     let left = go.deadline?.boottime_ns.saturating_sub(boottime());
     Some(Duration::from_nanos(left) + Duration::from_millis(go.grace_ms) + Duration::from_secs(10))
+}
+
+/// How long the start of the command may take: not much longer than the time it has.
+fn start_time(go: &Go) -> Duration {
+    let left = go.deadline.map(|deadline| deadline.boottime_ns.saturating_sub(boottime()));
+    left.map_or(WORK_TIME, |left| WORK_TIME.min(Duration::from_nanos(left) + Duration::from_secs(1)))
 }

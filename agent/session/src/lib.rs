@@ -7,13 +7,14 @@
 //!        peer.rs          the connection's peer lives in our namespaces; what it had is read from the kernel
 //!        conversation.rs  PAM asks, the helper's person answers; prompt.rs words the question
 //!        open_session.rs  the PAM session of the target user
-//!        command.rs       what the child does between clone3 and exec
+//!        command.rs       the command's process, made; become_command.rs what it does between clone3 and exec
 //!        execution.rs     from Go to the last process
 //!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes
 //! ```
 //!
 //! Nothing here decides: the agent's typed orders and the helper's fixed-layout frames are all that is parsed.
 
+pub mod become_command;
 pub mod cgroup;
 pub mod channel;
 pub mod command;

@@ -23,6 +23,7 @@ use crate::open_session::OpenSession;
 use crate::peer::{self, PeerError};
 use crate::prompt;
 use crate::report::Report;
+use crate::supervise::prepare_signals;
 use crate::tree::Tree;
 
 /// How long the agent may take to record the intent and say Go.
@@ -132,13 +133,14 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     still(own)?;
     let terminal = prepare_terminal(order, helper, &stdio)?;
     let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
+    let signals = prepare_signals(&tree).map_err(|error| Refusal::internal("signals", error))?;
     go_on(helper)?;
     let go = await_go(link)?;
 
     // From here on there is a record of the intent: whatever fails is told to the agent as well.
     let execution =
         Execution { order, program, helper, spawner: &spawner, opened: &opened, inherited, go: &go };
-    let mut running = execution.start(stdio, &cwd, terminal, tree, link)?;
+    let mut running = execution.start(stdio, &cwd, terminal, tree, signals, link)?;
     let status = running.supervise()?;
     running.answer(status);
     drop(opened);

@@ -20,6 +20,8 @@ pub struct OpenSession<'a> {
     pub groups: Vec<Gid>,
     /// The command's limits: the invoking user's, but for what modules set.
     pub limits: Limits,
+    /// The limits that this process has, as before.
+    pub own_limits: Limits,
     /// The command's nice value, likewise.
     pub nice: i32,
     /// What modules want in the environment; not yet filtered.
@@ -53,8 +55,14 @@ impl<'a> OpenSession<'a> {
             Refusal::internal("PAM session", error)
         })?;
         // From here on dropping it closes the session.
-        let mut opened =
-            Self { pam, groups, limits: inherited.limits, nice: inherited.nice, environment: Vec::new() };
+        let mut opened = Self {
+            pam,
+            groups,
+            limits: inherited.limits,
+            own_limits: limits,
+            nice: inherited.nice,
+            environment: Vec::new(),
+        };
         unchanged_user(opened.pam, target)?;
         if !process::ids_are(Uid::from_raw(0), Gid::from_raw(0)) {
             return Err(Refusal::new("a PAM module changed the identity of the monitor", ""));

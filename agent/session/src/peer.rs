@@ -1,11 +1,11 @@
 //! The process behind the helper's connection: it must live where we live, and what the command takes over from it is
 //! read from the kernel, between two checks that it is still the same process.
 
-use std::fs;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use jit_sys::limits::Limits;
+use jit_sys::proc::read_text;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Pid;
@@ -112,18 +112,18 @@ fn identity(path: &str) -> Result<(u32, u32, u64, u64), PeerError> {
 }
 
 fn inherited(pid: Pid) -> Result<Inherited, PeerError> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let status = read_text(format!("/proc/{pid}/status"))?;
     let umask = status
         .lines()
         .find_map(|line| line.strip_prefix("Umask:"))
         .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no umask"))?;
-    let login_uid = fs::read_to_string(format!("/proc/{pid}/loginuid"))
+    let login_uid = read_text(format!("/proc/{pid}/loginuid"))
         .ok()
         .and_then(|uid| uid.trim().parse().ok())
         .filter(|uid| *uid != u32::MAX);
     let oom_score =
-        fs::read_to_string(format!("/proc/{pid}/oom_score_adj"))?.trim().parse().map_err(io::Error::other)?;
+        read_text(format!("/proc/{pid}/oom_score_adj"))?.trim().parse().map_err(io::Error::other)?;
     Ok(Inherited {
         umask,
         limits: Limits::of(pid)?,

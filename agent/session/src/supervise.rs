@@ -8,7 +8,7 @@ use std::time::Duration;
 use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
 use jit_sys::clone::Child;
-use jit_sys::terminal;
+use jit_sys::{process, signals, terminal};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
+use crate::become_command::IGNORED;
 use crate::channel::Channel;
 use crate::helper::{Helper, Wish};
 use crate::link::Link;
@@ -365,11 +366,18 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// SIGCHLD as a descriptor. All signals must be blocked.
+/// Blocks all signals, so that none ends this process but SIGKILL, and takes SIGCHLD as a descriptor. Orphans of a tree
+/// without a cgroup become our children.
 ///
 /// # Errors
-/// Those of signalfd(2).
-pub fn child_signals() -> io::Result<SignalFd> {
+/// Those of signalfd(2), sigaction(2) and prctl(2).
+pub fn prepare_signals(tree: &Tree) -> io::Result<SignalFd> {
+    signals::block_all()?;
+    // Modules may have changed them; without SIGCHLD the command's end would not be told.
+    signals::reset_dispositions(&IGNORED)?;
+    if matches!(tree, Tree::Descendants) {
+        process::adopt_orphans()?;
+    }
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(Signal::SIGCHLD);
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
+use jit_sys::proc::read_text;
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -153,7 +154,7 @@ fn descendants(root: Pid) -> Vec<Pid> {
 
 fn children(pid: Pid) -> Vec<Pid> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let texts = tasks.filter_map(|task| read_text(task.path().join("children")).ok());
     texts
         .flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .map(Pid::from_raw)
@@ -162,6 +163,6 @@ fn children(pid: Pid) -> Vec<Pid> {
 
 fn is_zombie(pid: Pid) -> bool {
     // After the last parenthesis: a process can name itself anything.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = read_text(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
 }

@@ -3,11 +3,13 @@
 
 pub mod account;
 pub mod clone;
+pub mod exec;
 pub mod limits;
 pub mod pam;
 pub mod passed;
 pub mod path;
 pub mod policy_files;
+pub mod proc;
 pub mod process;
 pub mod signals;
 pub mod terminal;

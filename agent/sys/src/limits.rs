@@ -21,7 +21,7 @@ impl Limits {
             return Self::own();
         }
         // prlimit(2) on another user's process takes CAP_SYS_RESOURCE, which root in a container often lacks.
-        let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        let text = crate::proc::read_text(format!("/proc/{pid}/limits"))?;
         parse(&text).map(Self).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
@@ -46,8 +46,19 @@ impl Limits {
     /// # Errors
     /// Those of prlimit(2).
     pub fn apply(&self) -> io::Result<()> {
-        let highest = Self::own()?;
-        for (resource, ((soft, hard), (_, most))) in self.0.iter().zip(highest.0).enumerate() {
+        self.apply_over(&Self::own()?)
+    }
+
+    /// As [`Self::apply`], where it is known that this process has the limits `own`. Allocates nothing.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_over(&self, own: &Self) -> io::Result<()> {
+        for (resource, (wanted, own)) in self.0.iter().zip(own.0).enumerate() {
+            let ((soft, hard), (_, most)) = (wanted, own);
+            if *wanted == own {
+                continue;
+            }
             let Err(error) = set(resource, *soft, *hard) else { continue };
             if error.kind() != io::ErrorKind::PermissionDenied || most >= *hard {
                 return Err(error);

@@ -53,15 +53,30 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The working folder as the kernel tells it; `None` if it is not below this process's root (`(unreachable)…`, which
-/// the C library hides, getcwd(2)) or is gone.
-pub fn reachable_cwd() -> Option<Vec<u8>> {
-    let mut buffer = vec![0_u8; 4096];
+/// Whether the working folder is below this process's root and not gone: the kernel tells `(unreachable)…` else, which
+/// the C library hides (getcwd(2)). Allocates nothing.
+pub fn is_cwd_reachable() -> bool {
+    let mut buffer = [0_u8; 4096];
     // SAFETY: the kernel writes at most the length given.
     let length = unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) };
-    let length = usize::try_from(length).ok()?.checked_sub(1)?;
-    buffer.truncate(length);
-    buffer.starts_with(b"/").then_some(buffer)
+    length > 0 && buffer.starts_with(b"/")
+}
+
+/// Whether the supplementary groups are these and no others, whatever their order. Allocates nothing.
+///
+/// `wanted` is sorted; `scratch` has room for one more than it.
+pub fn groups_are(wanted: &[Gid], scratch: &mut [Gid]) -> bool {
+    let Ok(size) = libc::c_int::try_from(scratch.len()) else { return false };
+    if size == 0 {
+        return false; // asks for their number
+    }
+    // SAFETY: Gid is a transparent gid_t, and the kernel writes at most `size` of them; more are EINVAL.
+    let length = unsafe { libc::getgroups(size, scratch.as_mut_ptr().cast()) };
+    let Some(groups) = usize::try_from(length).ok().and_then(|length| scratch.get_mut(..length)) else {
+        return false;
+    };
+    groups.sort_unstable_by_key(|gid| gid.as_raw());
+    groups == wanted
 }
 
 /// The real, effective and saved ids are all these, and nothing else (read back after a switch).

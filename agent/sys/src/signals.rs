@@ -13,24 +13,35 @@ pub fn reset_dispositions(ignored: &[i32]) -> io::Result<()> {
         if matches!(number, libc::SIGKILL | libc::SIGSTOP) {
             continue; // cannot be changed
         }
-        let handler = if ignored.contains(&number) { libc::SIG_IGN } else { libc::SIG_DFL };
-        let action = KernelAction { handler, flags: 0, restorer: 0, mask: 0 };
-        // The system call itself: the C library refuses 32 and 33, its own, which may have been inherited ignored.
-        // SAFETY: SIG_DFL and SIG_IGN install no code; the structure is live and of the size that is told.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                number,
-                &raw const action,
-                std::ptr::null::<KernelAction>(),
-                8,
-            )
-        };
-        if result != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        set(number, if ignored.contains(&number) { libc::SIG_IGN } else { libc::SIG_DFL })?;
     }
     Ok(())
+}
+
+/// The same, where it is known that nothing is handled and that only `now` are ignored. Allocates nothing.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn change_ignored(now: &[i32], ignored: &[i32]) -> io::Result<()> {
+    for number in now.iter().filter(|number| !ignored.contains(number)) {
+        set(*number, libc::SIG_DFL)?;
+    }
+    let catchable =
+        |number: &&i32| (1..=64).contains(*number) && !matches!(**number, libc::SIGKILL | libc::SIGSTOP);
+    for number in ignored.iter().filter(catchable) {
+        set(*number, libc::SIG_IGN)?;
+    }
+    Ok(())
+}
+
+fn set(number: i32, handler: libc::sighandler_t) -> io::Result<()> {
+    let action = KernelAction { handler, flags: 0, restorer: 0, mask: 0 };
+    // The system call itself: the C library refuses 32 and 33, its own, which may have been inherited ignored.
+    // SAFETY: SIG_DFL and SIG_IGN install no code; the structure is live and of the size that is told.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, number, &raw const action, std::ptr::null::<KernelAction>(), 8)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Discards what is pending while signals are blocked (`sigaction(2)`: an ignored one is), so that it does not end this
