@@ -16,35 +16,62 @@ mod report;
 mod rules;
 mod stage;
 mod summary;
+mod terminal;
 
 use crate::cargo::Done;
 use options::Options;
 use report::Section;
 use stage::Stage;
 
-/// All sections, in the order of the document.
-const SECTIONS: &[(&str, Measure)] =
-    &[("latency", latency::measure), ("rules", rules::measure), ("parallel", parallel::measure)];
+/// One section of the document.
+struct Part {
+    name: &'static str,
+    measure: fn(&Stage, &Options) -> Done<Section>,
+    /// Whether `--realtime` is for it: a terminal's bytes are moved by a kernel thread, which is not realtime.
+    realtime: bool,
+}
 
-type Measure = fn(&Stage, &Options) -> Done<Section>;
+const fn part(name: &'static str, measure: fn(&Stage, &Options) -> Done<Section>, realtime: bool) -> Part {
+    Part { name, measure, realtime }
+}
+
+/// All sections, in the order of the document.
+const PARTS: &[Part] = &[
+    part("latency", latency::measure, true),
+    part("rules", rules::measure, true),
+    part("parallel", parallel::measure, true),
+    part("terminal", terminal::measure, false),
+];
+
+/// A root shell in the guest, for a person who wonders about a figure.
+///
+/// # Errors
+/// What the guest lacks.
+pub(crate) fn shell() -> Done {
+    let stage = Stage::set()?;
+    // The status of a person's last command is not the task's.
+    let _ = stage.guest.command(&["bash", "--login"]).status();
+    Ok(())
+}
 
 /// Measures what these words ask for.
 ///
 /// # Errors
 /// A word that means nothing, or what could not be measured.
 pub(crate) fn run(words: &[&str]) -> Done {
-    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
     let options = Options::parse(words, &names)?;
     let stage = Stage::set()?;
-    for (name, measure) in SECTIONS.iter().filter(|(name, _)| options.wants(name)) {
-        println!("\n\x1b[1m=== {name}\x1b[0m");
+    for part in PARTS.iter().filter(|part| options.wants(part.name)) {
+        println!("\n\x1b[1m=== {}\x1b[0m", part.name);
+        let options = options.for_part(part.realtime);
         let before = stage::load_average();
         stage.schedule(options.realtime)?;
-        let section = measure(&stage, &options)?;
-        let text = section.markdown(&stage.circumstances(&options, name, &before));
+        let section = (part.measure)(&stage, &options)?;
+        let text = section.markdown(&stage.circumstances(&options, part.name, &before));
         println!("{text}");
         if !options.quick {
-            report::put(name, &text)?;
+            report::put(part.name, &text)?;
         }
     }
     Ok(())

@@ -34,6 +34,9 @@ pub(crate) const DEMO: &[Need] = &[
     ("passwd", "the demo users"),
 ];
 
+/// To make system calls fail.
+pub(crate) const FAULTS: &[Need] = &[("strace", "makes the calls of running programs fail")];
+
 /// Installs what is missing, and says what and why. Only on Debian and its kin, and only for root: elsewhere it says
 /// what to install.
 ///

@@ -4,6 +4,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod faults;
 mod host;
 mod package;
 mod test;
@@ -16,11 +17,14 @@ usage: cargo xtask <task>
   demo            build, and show what it does in a throwaway sandbox (as root; about a minute)
   demo --shell    the same sandbox, with a shell in it to try things by hand
   package         build the Debian package into target/debian/
-  test            every tier: format, lints, unit and property tests, demo, package, guests (Debian 13 and 12)
+  test            every tier: format, lints, unit and property tests, demo, faults, package, guests (Debian 13 and 12)
   test --fast     the tiers that need no package and no guest
+  faults [WALK...]
+                  fail every write, sync and send of an elevation once, in that sandbox (as root; minutes)
   guest RELEASE   a root shell in a throwaway Debian guest (trixie or bookworm) with the package installed
   bench [--quick] [--realtime] [SECTION...]
                   measure ours beside its peers in a Debian 13 guest, into docs/performance.md; --quick: only a look
+  bench --shell   a root shell in that guest
   nightly         property tests with many more cases; hours
 ";
 
@@ -35,7 +39,9 @@ fn main() -> ExitCode {
         ["package"] => package::build().map(|deb| println!("{}", deb.display())),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
+        ["faults", walks @ ..] => faults::walk(walks),
         ["guest", release] => test::guest_shell(release),
+        ["bench", "--shell"] => bench::shell(),
         ["bench", rest @ ..] => bench::run(rest),
         ["nightly"] => test::nightly(),
         ["help" | "--help" | "-h"] => {

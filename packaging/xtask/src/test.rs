@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Done, cargo, run, workspace};
-use crate::{demo, host, package};
+use crate::{demo, faults, host, package};
 
 /// One tier: its name, how it went, how long it took.
 struct Tier {
@@ -44,11 +44,12 @@ impl Report {
 
 /// Everything.
 pub(crate) fn all() -> Done {
-    host::install(&[host::BUILD, host::TESTS, host::DEMO, host::PACKAGE, host::GUESTS])?;
+    host::install(&[host::BUILD, host::TESTS, host::DEMO, host::FAULTS, host::PACKAGE, host::GUESTS])?;
     let mut report = Report::default();
     without_guests(&mut report);
     // The whole thing once without systemd and without D-Bus.
     report.tier("demo", demo::show);
+    report.tier("faults", || faults::walk(&[]));
     let mut deb = None;
     report.tier("package", || package::build().map(|path| deb = Some(path)));
     for release in jit_tests::image::RELEASES {
@@ -103,7 +104,7 @@ fn without_guests(report: &mut Report) {
 
 /// `cargo test`, with no signal ignored: programs started by nohup, or as jobs of a script, inherit that, and tests of
 /// Ctrl-C would test nothing.
-fn cargo_test(words: &[&str]) -> Command {
+pub(crate) fn cargo_test(words: &[&str]) -> Command {
     let cargo = cargo(&[]);
     let mut command = Command::new("env");
     command.arg("--default-signal").arg(cargo.get_program()).arg("test").args(words);

@@ -14,32 +14,50 @@ pub struct Contender {
     pub name: String,
     /// Absolute path of the program, and its arguments.
     pub words: Vec<String>,
+    /// What it reads from and writes to.
+    pub streams: Streams,
+}
+
+/// What a contender's standard streams are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Streams {
+    /// /dev/null, all three.
+    Null,
+    /// A terminal of the harness's, all three. The harness reads what is printed at once.
+    Terminal,
+    /// Standard output is a pipe that the harness reads at once, the others are /dev/null.
+    Pipe,
 }
 
 impl Contender {
-    /// A contender that is called `name` and runs this command line, which is split at blanks.
+    /// A contender that is called `name` and runs this command line, which is split at blanks, on /dev/null.
     pub fn new(name: &str, line: &str) -> Self {
-        Self { name: name.to_owned(), words: line.split_whitespace().map(str::to_owned).collect() }
+        let words = line.split_whitespace().map(str::to_owned).collect();
+        Self { name: name.to_owned(), words, streams: Streams::Null }
+    }
+
+    /// The same on other streams.
+    #[must_use]
+    pub fn on(self, streams: Streams) -> Self {
+        Self { streams, ..self }
     }
 }
 
-/// What to measure.
+/// What to measure. Contenders run in turn, every round, so that all of them meet the same weather.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Task {
-    /// Wall time from `posix_spawn` until `waitpid` has the status. Answer: [`Samples`].
+    /// Wall time from `posix_spawn` until `waitpid` has the status. Answer: [`Samples`], in nanoseconds.
     Latency {
-        /// Run in turn, so that all of them meet the same weather.
+        /// Not on a pipe.
         contenders: Vec<Contender>,
         /// How often each of them runs.
         rounds: u32,
         /// What the machine gets to finish what a command left behind before the next one starts.
         gap: Duration,
-        /// On a terminal of the harness's own, which is drained; otherwise on /dev/null.
-        on_terminal: bool,
     },
-    /// How many runs end in a second. Answer: [`Samples`], but in thousandths of a run a second.
+    /// How many runs end in a second. Answer: [`Samples`], in thousandths of a run a second.
     Parallel {
-        /// One after the other, every round.
+        /// On /dev/null.
         contenders: Vec<Contender>,
         /// How many samples of each.
         rounds: u32,
@@ -48,7 +66,26 @@ pub enum Task {
         /// How long a round of one of them takes.
         length: Duration,
     },
+    /// How fast output arrives, from the start of the command to the last byte. Answer: [`Transfers`].
+    Output {
+        /// Not on /dev/null.
+        contenders: Vec<Contender>,
+        /// How often each of them runs.
+        rounds: u32,
+    },
 }
 
-/// Nanoseconds, for each contender in the order of the task.
+/// For each contender, in the order of the task, its rounds.
 pub type Samples = Vec<Vec<u64>>;
+
+/// For each contender, in the order of the task, its rounds.
+pub type Transfers = Vec<Vec<Transfer>>;
+
+/// Output that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// How much.
+    pub bytes: u64,
+    /// In which time.
+    pub nanoseconds: u64,
+}

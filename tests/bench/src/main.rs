@@ -2,9 +2,11 @@
 //! elevations are measured.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its answer, and why there is none")]
 
-mod contender;
+mod drain;
 mod latency;
+mod output;
 mod parallel;
+mod run;
 mod terminal;
 
 use std::process::ExitCode;
@@ -31,12 +33,11 @@ fn main() -> ExitCode {
 fn answer() -> Done<String> {
     let task = serde_json::from_reader(std::io::stdin()).map_err(|error| format!("the task: {error}"))?;
     match task {
-        Task::Latency { contenders, rounds, gap, on_terminal } => {
-            json(latency::measure(&contenders, rounds, gap, on_terminal)?)
-        }
+        Task::Latency { contenders, rounds, gap } => json(latency::measure(&contenders, rounds, gap)?),
         Task::Parallel { contenders, rounds, at_once, length } => {
             json(parallel::measure(&contenders, rounds, at_once, length)?)
         }
+        Task::Output { contenders, rounds } => json(output::measure(&contenders, rounds)?),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jit_bench::{Contender, Samples};
 
 use crate::Done;
-use crate::contender::{command, rehearse, start, wait};
+use crate::run::{command, rehearse, start, wait};
 
 /// All contenders in turn, every round; each round of each is one sample: runs a second, in thousandths.
 ///

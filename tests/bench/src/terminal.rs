@@ -1,29 +1,34 @@
-//! A terminal for the contenders, with somebody at the other end who reads.
+//! A terminal for the contenders.
 
-use std::io::Read;
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
+use std::process::Command;
 
+use jit_bench::{Contender, Streams};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::Done;
+use crate::drain::Drain;
 
-/// The controlling terminal of this process and so of what it starts. All that is printed on it is read at once.
+/// The controlling terminal of this process and so of what it starts. Open until the end of the process, which would
+/// end by SIGHUP with it.
 pub(crate) struct Terminal {
-    slave: OwnedFd,
+    slave: ManuallyDrop<OwnedFd>,
+    pub(crate) drain: Drain,
 }
 
 impl Terminal {
-    /// Makes one, and makes it ours.
+    /// Makes one, and makes it ours, if any of these wants one.
     ///
     /// # Errors
     /// What the kernel says.
-    pub(crate) fn take() -> Done<Self> {
-        Self::open().map_err(|error| format!("a terminal: {error}"))
+    pub(crate) fn wanted(contenders: &[Contender]) -> Done<Option<Self>> {
+        let wanted = contenders.iter().any(|contender| contender.streams == Streams::Terminal);
+        wanted.then(Self::take).transpose().map_err(|error| format!("a terminal: {error}"))
     }
 
-    fn open() -> rustix::io::Result<Self> {
+    fn take() -> rustix::io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags)?;
         grantpt(&master)?;
@@ -33,21 +38,16 @@ impl Terminal {
         // It fails for a process that leads a session already, which is as good.
         let _ = rustix::process::setsid();
         rustix::process::ioctl_tiocsctty(&slave)?;
-        std::thread::spawn(move || drain(master));
-        Ok(Self { slave })
+        Ok(Self { slave: ManuallyDrop::new(slave), drain: Drain::start(master) })
     }
 
-    /// The program's end, for a standard stream.
+    /// Puts all standard streams of a command on it.
     ///
     /// # Errors
     /// There are too many descriptors.
-    pub(crate) fn slave(&self) -> Done<Stdio> {
-        self.slave.try_clone().map(Stdio::from).map_err(|error| format!("a terminal: {error}"))
+    pub(crate) fn give(&self, command: &mut Command) -> Done<()> {
+        let slave = || self.slave.try_clone().map_err(|error| format!("a terminal: {error}"));
+        command.stdin(slave()?).stdout(slave()?).stderr(slave()?);
+        Ok(())
     }
-}
-
-fn drain(master: OwnedFd) {
-    let mut master = std::fs::File::from(master);
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(1..) = master.read(&mut buffer) {}
 }

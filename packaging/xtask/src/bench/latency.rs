@@ -25,13 +25,8 @@ pub(crate) const GAP: Duration = Duration::from_millis(20);
 /// One of them failed.
 pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     let rounds = if options.quick { 40 } else { 120 };
-    let task = Task::Latency {
-        contenders: contenders(&NAMES, "/usr/bin/true"),
-        rounds,
-        gap: GAP,
-        on_terminal: false,
-    };
-    let samples: Samples = stage.ask(&task)?;
+    let contenders = contenders(&NAMES, "/usr/bin/true");
+    let samples: Samples = stage.ask(&Task::Latency { contenders, rounds, gap: GAP })?;
     let all: Vec<(&str, Summary)> =
         NAMES.into_iter().zip(samples.iter().map(|samples| Summary::of(samples))).collect();
     let of = |name: &str| {

@@ -3,6 +3,7 @@
 use crate::cargo::Done;
 
 /// The options of `cargo xtask bench`.
+#[derive(Clone)]
 pub(crate) struct Options {
     /// Few rounds, and nothing is written to the document.
     pub(crate) quick: bool,
@@ -40,6 +41,11 @@ impl Options {
             return !self.quick || name == "latency";
         }
         self.sections.iter().any(|section| section == name)
+    }
+
+    /// The same for a section that may not be realtime.
+    pub(crate) fn for_part(&self, realtime: bool) -> Self {
+        Self { realtime: self.realtime && realtime, ..self.clone() }
     }
 
     /// The command that does the same for one section.

@@ -48,8 +48,7 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
         for (count, samples) in COUNTS.iter().zip(&mut samples) {
             load = install(stage, *count)?;
             let contenders = contenders(&NAMES, "/usr/bin/true");
-            let block: Samples =
-                stage.ask(&Task::Latency { contenders, rounds, gap: GAP, on_terminal: false })?;
+            let block: Samples = stage.ask(&Task::Latency { contenders, rounds, gap: GAP })?;
             samples.iter_mut().zip(block).for_each(|(all, block)| all.extend(block));
         }
     }

@@ -150,7 +150,8 @@ pub(crate) fn contenders(names: &[&str], run: &str) -> Vec<Contender> {
         "doas" => format!("/usr/bin/doas -n {run}"),
         "sudo-rs" => format!("/usr/bin/sudo-rs -n {run}"),
         "sudo" => format!("/usr/bin/sudo -n {run}"),
-        "run0" => format!("/usr/bin/run0 --no-ask-password {run}"),
+        // No background: it would ask the terminal for its colours first, and wait for an answer.
+        "run0" => format!("/usr/bin/run0 --no-ask-password --background= {run}"),
         "pkexec" => format!("/usr/bin/pkexec --disable-internal-agent {run}"),
         _ => run.to_owned(),
     };

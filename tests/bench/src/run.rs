@@ -6,8 +6,8 @@ use jit_bench::Contender;
 
 use crate::Done;
 
-/// Its command. The standard library starts it by `posix_spawn`, as long as nothing else than the standard streams is
-/// asked for.
+/// Its command, on /dev/null. The standard library starts it by `posix_spawn`, as long as nothing else than the standard
+/// streams is asked for.
 ///
 /// # Errors
 /// It has no words.

@@ -1,0 +1,103 @@
+//! Output, and what a terminal of its own costs a command.
+
+use jit_bench::{Contender, Samples, Streams, Task, Transfer, Transfers};
+
+use super::latency::GAP;
+use super::options::Options;
+use super::report::{Section, Table, Target, number};
+use super::stage::{Stage, contenders};
+use super::summary::{Summary, milliseconds, quotient};
+use crate::cargo::Done;
+
+const NAMES: [&str; 6] = ["true", "jit-sudo", "doas", "sudo-rs", "sudo", "run0"];
+
+/// What is printed: on what, how it is called, the command, its bytes and its lines in mebibytes and thousands. On a
+/// terminal each line end becomes two bytes.
+const OUTPUTS: [(&str, Streams, &str, u64, u64); 3] = [
+    ("terminal, 80-column lines", Streams::Terminal, "/usr/bin/cat /var/lib/bench/lines", LINES * 80, LINES),
+    ("terminal, /dev/zero", Streams::Terminal, "/usr/bin/head -c 67108864 /dev/zero", 64 * MEBIBYTE, 0),
+    ("pipe, /dev/zero", Streams::Pipe, "/usr/bin/head -c 536870912 /dev/zero", 512 * MEBIBYTE, 0),
+];
+const LINES: u64 = 600_000;
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Measures all peers in turn.
+///
+/// # Errors
+/// One of them failed.
+pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
+    let mut section = Section::default();
+    latency(stage, options, &mut section)?;
+    throughput(stage, options, &mut section)?;
+    Ok(section)
+}
+
+/// Each peer with and without a terminal, in the same rounds.
+fn latency(stage: &Stage, options: &Options, section: &mut Section) -> Done {
+    let bare = contenders(&NAMES, "/usr/bin/true");
+    let on_terminal = bare.iter().cloned().map(|contender| contender.on(Streams::Terminal));
+    let all: Vec<Contender> = bare.iter().cloned().chain(on_terminal).collect();
+    let rounds = if options.quick { 20 } else { 100 };
+    let samples: Samples = stage.ask(&Task::Latency { contenders: all, rounds, gap: GAP })?;
+    let (without, with) = samples.split_at(NAMES.len().min(samples.len()));
+    let mut table = Table::new(&["ms", "/dev/null", "terminal", "added", "jit-sudo ÷ it"]);
+    let ours = with.get(1).map_or(Summary::of(&[]), |samples| Summary::of(samples));
+    for ((name, without), with) in NAMES.into_iter().zip(without).zip(with) {
+        let (without, with) = (Summary::of(without), Summary::of(with));
+        let added = difference(with.median, without.median);
+        let figures = [milliseconds(without.median), milliseconds(with.median), number(added)];
+        table.row([name.to_owned()].into_iter().chain(figures).chain([number(ours.ratio(with))]).collect());
+        if name == "jit-sudo" {
+            section.targets.push(Target::at_most("own pty, added, ms", added, 0.3, None));
+        }
+    }
+    section.tables.push(table);
+    Ok(())
+}
+
+fn throughput(stage: &Stage, options: &Options, section: &mut Section) -> Done {
+    let line = "x".repeat(79);
+    stage.sh(&format!(
+        "mkdir -p /var/lib/bench; yes {line} | head -n {LINES} >/var/lib/bench/lines; chmod 644 /var/lib/bench/lines"
+    ))?;
+    let rounds = if options.quick { 2 } else { 7 };
+    let mut columns = vec!["MiB/s".to_owned()];
+    let mut rows: Vec<Vec<String>> = NAMES.iter().map(|name| vec![bare(name)]).collect();
+    for (what, streams, command, bytes, lines) in OUTPUTS {
+        let contenders = contenders(&NAMES, command).into_iter().map(|contender| contender.on(streams));
+        let transfers: Transfers = stage.ask(&Task::Output { contenders: contenders.collect(), rounds })?;
+        let expected = bytes + if streams == Streams::Terminal { lines } else { 0 };
+        let rates: Vec<u64> = transfers.iter().map(|transfers| rate(transfers)).collect();
+        columns.push(what.to_owned());
+        for (row, (rate, transfers)) in rows.iter_mut().zip(rates.iter().zip(&transfers)) {
+            let lost = transfers.iter().filter(|transfer| transfer.bytes < expected).count();
+            let note = if lost > 0 { format!(" ({lost} of {rounds} cut short)") } else { String::new() };
+            row.push(format!("{}{note}", rate / MEBIBYTE));
+        }
+        if let (Some(ours), Some(sudo), Streams::Terminal) = (rates.get(1), rates.get(4), streams) {
+            let what = format!("{what}: throughput vs sudo's pty");
+            section.targets.push(Target::at_least(&what, quotient(*ours, *sudo), 0.9));
+        }
+    }
+    section.tables.push(Table { columns, rows });
+    Ok(())
+}
+
+fn bare(name: &str) -> String {
+    if name == "true" { "none of them".to_owned() } else { name.to_owned() }
+}
+
+/// Bytes a second, the median of the rounds.
+fn rate(transfers: &[Transfer]) -> u64 {
+    let of = |transfer: &Transfer| {
+        let rate = u128::from(transfer.bytes) * 1_000_000_000 / u128::from(transfer.nanoseconds.max(1));
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    };
+    Summary::of(&transfers.iter().map(of).collect::<Vec<_>>()).median
+}
+
+/// Milliseconds between two medians in nanoseconds; less than 0 if the second is larger.
+#[allow(clippy::cast_precision_loss, reason = "far below 2^53 nanoseconds")]
+fn difference(one: u64, other: u64) -> f64 {
+    (one as f64 - other as f64) / 1e6
+}
