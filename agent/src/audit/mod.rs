@@ -80,16 +80,26 @@ impl Audit {
     /// Why it is not in the log. Then it will not be written later either.
     pub fn submit(&self, record: Record) -> impl Future<Output = Result<(), String>> + use<> {
         let (done, answer) = oneshot::channel();
-        let sent = self.send(record, Some(done));
+        let sent = self.send(vec![record], Some(done));
         async move {
             sent?;
             answer.await.map_err(|_| ended())?
         }
     }
 
+    /// Writes records, all or none, in this order and with one write; durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn append_all(&self, records: Vec<Record>) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        self.send(records, Some(done))?;
+        answer.await.map_err(|_| ended())?
+    }
+
     /// Writes a record that nobody waits for. If that fails, it is written with the next one that succeeds.
     pub fn note(&self, record: Record) {
-        if let Err(why) = self.send(record, None) {
+        if let Err(why) = self.send(vec![record], None) {
             self.status().failure = Some(why);
         }
     }
@@ -113,8 +123,8 @@ impl Audit {
         self.status().sink
     }
 
-    fn send(&self, record: Record, done: Option<writer::Done>) -> Result<(), String> {
-        self.writer.send(writer::Job { record, done }).map_err(|_| ended())
+    fn send(&self, records: Vec<Record>, done: Option<writer::Done>) -> Result<(), String> {
+        self.writer.send(writer::Job { records, done }).map_err(|_| ended())
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {

@@ -17,12 +17,12 @@ const BACKLOG: usize = 4096;
 /// How often the head goes to the journal as a line of its own, in records.
 const HEAD_EVERY: u64 = 1000;
 
-/// Where the answer to one record goes.
+/// Where the answer to one job goes.
 pub(super) type Done = oneshot::Sender<Result<(), String>>;
 
-/// One record to write.
+/// Records to write together.
 pub(super) struct Job {
-    pub(super) record: Record,
+    pub(super) records: Vec<Record>,
     /// None: nobody waits.
     pub(super) done: Option<Done>,
 }
@@ -69,22 +69,23 @@ impl Writer {
             gap.result = Some("records are lost, for the log could not be written".to_owned());
             records.push(gap);
         }
-        records.extend(batch.iter().map(|job| job.record.clone()));
+        records.extend(batch.iter().flat_map(|job| job.records.iter().cloned()));
         match self.log.append(&records) {
             Ok(written) => {
                 (self.backlog, self.lost) = (Vec::new(), 0);
                 let mut status = lock(&self.status);
                 (status.head, status.failure) = (self.log.head().clone(), None);
                 drop(status);
+                // First those who wait: the journal may take its time.
+                for done in batch.into_iter().filter_map(|job| job.done) {
+                    let _ = done.send(Ok(()));
+                }
                 for (record, head) in &written {
                     self.tell(&Entry::of_record(record, head));
                     self.since_head += 1;
                     if record.event == Event::AgentStopped || self.since_head >= HEAD_EVERY {
                         self.tell_head();
                     }
-                }
-                for done in batch.into_iter().filter_map(|job| job.done) {
-                    let _ = done.send(Ok(()));
                 }
             }
             Err(error) => {
@@ -103,8 +104,8 @@ impl Writer {
         for job in batch {
             match job.done {
                 Some(done) => drop(done.send(Err(why.to_owned()))),
-                None if self.backlog.len() < BACKLOG => self.backlog.push(job.record),
-                None => self.lost += 1,
+                None if self.backlog.len() < BACKLOG => self.backlog.extend(job.records),
+                None => self.lost += job.records.len() as u64,
             }
         }
     }

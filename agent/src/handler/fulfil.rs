@@ -241,11 +241,12 @@ fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
 
 /// `grant.issued` or `grant.used`, then `session.started`: durable, or nothing runs.
 async fn record_intent(agent: &Agent, case: &Case, grant: &Grant, is_new: bool) -> Result<(), String> {
-    let mut record = case.record(agent, if is_new { Event::GrantIssued } else { Event::GrantUsed });
-    record.result = is_new.then(|| format!("until {}", rfc3339(grant.expires.realtime_ns)));
-    agent.audit.note(record);
+    let mut first = case.record(agent, if is_new { Event::GrantIssued } else { Event::GrantUsed });
+    first.result = is_new.then(|| format!("until {}", rfc3339(grant.expires.realtime_ns)));
+    let mut records = vec![first];
     if grant.uses_left == Some(0) {
-        agent.audit.note(case.record(agent, Event::GrantExhausted));
+        records.push(case.record(agent, Event::GrantExhausted));
     }
-    agent.audit.append(case.record(agent, Event::SessionStarted)).await
+    records.push(case.record(agent, Event::SessionStarted));
+    agent.audit.append_all(records).await
 }
