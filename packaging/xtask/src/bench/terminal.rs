@@ -1,6 +1,6 @@
 //! Output, and what a terminal of its own costs a command.
 
-use jit_bench::{Contender, Samples, Streams, Task, Transfer, Transfers};
+use jit_bench::{Samples, Streams, Task, Transfer, Transfers};
 
 use super::latency::GAP;
 use super::options::Options;
@@ -32,15 +32,22 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     Ok(section)
 }
 
-/// Each peer with and without a terminal, in the same rounds.
+/// Each peer with and without a terminal, in blocks that alternate: a session either has a controlling terminal or has
+/// none, and peers give a command a terminal of its own wherever there is one.
 fn latency(stage: &Stage, options: &Options, section: &mut Section) -> Done {
-    let bare = contenders(&NAMES, "/usr/bin/true");
-    let on_terminal = bare.iter().cloned().map(|contender| contender.on(Streams::Terminal));
-    let all: Vec<Contender> = bare.iter().cloned().chain(on_terminal).collect();
-    let rounds = if options.quick { 20 } else { 100 };
-    let samples: Samples = stage.ask(&Task::Latency { contenders: all, rounds, gap: GAP })?;
-    let (without, with) = samples.split_at(NAMES.len().min(samples.len()));
-    let mut table = Table::new(&["ms", "/dev/null", "terminal", "added", "jit-sudo ÷ it"]);
+    let (blocks, rounds) = if options.quick { (4, 5) } else { (12, 10) };
+    let mut samples = [Streams::Null, Streams::Terminal].map(|streams| (streams, Samples::new()));
+    for _ in 0..blocks {
+        for (streams, samples) in &mut samples {
+            let contenders = contenders(&NAMES, "/usr/bin/true").into_iter();
+            let contenders = contenders.map(|contender| contender.on(*streams)).collect();
+            let block: Samples = stage.ask(&Task::Latency { contenders, rounds, gap: GAP })?;
+            samples.resize(block.len(), Vec::new());
+            samples.iter_mut().zip(block).for_each(|(all, block)| all.extend(block));
+        }
+    }
+    let [(_, without), (_, with)] = &samples;
+    let mut table = Table::new(&["ms", "no terminal", "terminal", "added", "jit-sudo ÷ it"]);
     let ours = with.get(1).map_or(Summary::of(&[]), |samples| Summary::of(samples));
     for ((name, without), with) in NAMES.into_iter().zip(without).zip(with) {
         let (without, with) = (Summary::of(without), Summary::of(with));
@@ -71,7 +78,7 @@ fn throughput(stage: &Stage, options: &Options, section: &mut Section) -> Done {
         columns.push(what.to_owned());
         for (row, (rate, transfers)) in rows.iter_mut().zip(rates.iter().zip(&transfers)) {
             let lost = transfers.iter().filter(|transfer| transfer.bytes < expected).count();
-            let note = if lost > 0 { format!(" ({lost} of {rounds} cut short)") } else { String::new() };
+            let note = if lost > 0 { format!(" ({lost} of {rounds} incomplete)") } else { String::new() };
             row.push(format!("{}{note}", rate / MEBIBYTE));
         }
         if let (Some(ours), Some(sudo), Streams::Terminal) = (rates.get(1), rates.get(4), streams) {
