@@ -1,0 +1,68 @@
+//! Every write, sync, rename and send on the way of an elevation fails once, and every process on that way is killed
+//! before each of them: no grant may be lost, doubled or longer, no command may run without its record, no record may
+//! be there twice, and no process may be left.
+//!
+//! ```text
+//! main          into the sandbox; then every walk
+//! walks         who is walked, over which calls, with which faults; one point of it
+//! tracer        strace(1) makes one call of a running program fail, or kills the program before it
+//! stage         the real agent, spawner, PAM and helper; the command that leaves a mark
+//! ledger        what must hold after each point, and at the end of all
+//! ```
+//!
+//! The programs are those that the package installs; nothing in them knows of this. `cargo xtask faults` builds and
+//! starts it. Words on the command line choose walks by name.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::exit,
+    missing_docs,
+    reason = "a test program"
+)]
+
+mod ledger;
+mod stage;
+mod tracer;
+mod walks;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::exit;
+
+use jit_tests::sandbox;
+
+/// Where this program is inside of the sandbox.
+const INSIDE: &str = "/run/faults/walker";
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if std::env::current_exe().is_ok_and(|own| own == Path::new(INSIDE)) {
+        exit(i32::from(!walks::all(&words)));
+    }
+    let Some(stage) = std::env::var_os("JIT_STAGE").map(PathBuf::from) else {
+        panic!(
+            "JIT_STAGE names no folder with what the package installs: start this with `cargo xtask faults`"
+        )
+    };
+    let folder = stage.join("run/faults");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(std::env::current_exe().unwrap(), folder.join("walker")).unwrap();
+    for (file, text, mode) in [
+        (folder.join("mark"), stage::MARK, 0o755),
+        (folder.join("unasked"), stage::MARK, 0o755),
+        (stage.join("etc/jit-sudo/policy.d/faults.toml"), stage::POLICY, 0o644),
+    ] {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for folder in [folder, stage.join("run")] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let inside: Vec<&str> = [INSIDE].into_iter().chain(words.iter().map(String::as_str)).collect();
+    let status = sandbox::enter(&stage, &inside).status().expect("sh starts");
+    assert!(status.success(), "not every point held");
+}
