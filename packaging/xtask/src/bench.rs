@@ -10,10 +10,12 @@
 //! Nothing here fails because something is slow: the table says what is met.
 
 mod latency;
+mod memory;
 mod options;
 mod parallel;
 mod report;
 mod rules;
+mod saturated;
 mod stage;
 mod summary;
 mod terminal;
@@ -27,7 +29,8 @@ use stage::Stage;
 struct Part {
     name: &'static str,
     measure: fn(&Stage, &Options) -> Done<Section>,
-    /// Whether `--realtime` is for it: a terminal's bytes are moved by a kernel thread, which is not realtime.
+    /// Whether `--realtime` is for it. A terminal's bytes are moved by a kernel thread, which is not realtime; and on a
+    /// saturated machine it is the point to be one of many.
     realtime: bool,
 }
 
@@ -40,7 +43,9 @@ const PARTS: &[Part] = &[
     part("latency", latency::measure, true),
     part("rules", rules::measure, true),
     part("parallel", parallel::measure, true),
+    part("saturated", saturated::measure, false),
     part("terminal", terminal::measure, false),
+    part("memory", memory::measure, false),
 ];
 
 /// A root shell in the guest, for a person who wonders about a figure.
