@@ -49,8 +49,19 @@ pub struct Agent {
     pub denials: Denials,
     /// The way to the monitors.
     pub spawner: Spawner,
+    /// Why nothing that the store held counted when it was opened; none if it counts.
+    pub void: Option<String>,
     /// How many sessions each may have.
     pub session_places: Admission,
+}
+
+/// What a record says of a grant.
+pub fn about_grant(mut record: Record, grant: &Grant) -> Record {
+    record.grant = Some(grant.id.clone());
+    record.rule = Some(grant.purpose.rule.clone());
+    record.user = Some(User { name: grant.user.clone(), uid: grant.purpose.uid });
+    record.reason.clone_from(&grant.reason);
+    record
 }
 
 impl Agent {
@@ -70,12 +81,7 @@ impl Agent {
 
     /// A record about a grant.
     pub fn grant_record(&self, event: Event, grant: &Grant) -> Record {
-        let mut record = self.record(event);
-        record.grant = Some(grant.id.clone());
-        record.rule = Some(grant.purpose.rule.clone());
-        record.user = Some(User { name: grant.user.clone(), uid: grant.purpose.uid });
-        record.reason.clone_from(&grant.reason);
-        record
+        about_grant(self.record(event), grant)
     }
 
     /// Ends grants early, with their sessions; what was ended.

@@ -106,8 +106,7 @@ impl Grants {
         let now = clock.now();
         let mut held = HashMap::new();
         for (id, json) in contents {
-            let stored = serde_json::from_slice::<Stored>(json).ok();
-            let Some(stored) = stored.filter(|stored| stored.grant.id == *id) else {
+            let Some(stored) = read(id, json) else {
                 store.note(Change::remove(Table::Grants, id));
                 continue;
             };
@@ -124,6 +123,13 @@ impl Grants {
             held.insert(id.clone(), Held { grant, settled: true });
         }
         Self { store, held: Mutex::new(held) }
+    }
+
+    /// The grants among what the store held whose end on the wall clock is still to come: for a store that does not
+    /// count.
+    pub fn unexpired_in(contents: &[(String, Vec<u8>)], now: Moment) -> Vec<Grant> {
+        let grants = contents.iter().filter_map(|(id, json)| Some(read(id, json)?.grant));
+        grants.filter(|grant| grant.expires.realtime_ns > now.realtime_ns).collect()
     }
 
     /// The live grant for this purpose, if there is one: of several the newest.
@@ -288,6 +294,10 @@ fn newest<'h>(held: &'h mut HashMap<String, Held>, purpose: &Purpose, now: Momen
     let usable = |one: &&mut Held| one.settled && one.grant.purpose == *purpose && one.grant.is_live(now);
     let newest = held.values_mut().filter(usable).map(|one| &mut one.grant);
     newest.max_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)))
+}
+
+fn read(id: &str, json: &[u8]) -> Option<Stored> {
+    serde_json::from_slice::<Stored>(json).ok().filter(|stored| stored.grant.id == id)
 }
 
 fn put(grant: &Grant, now: Moment) -> std::io::Result<Change> {

@@ -23,6 +23,7 @@ pub mod policy;
 pub mod process;
 pub mod records;
 pub mod refusal;
+pub mod rollback;
 pub mod scope;
 pub mod server;
 pub mod settings;

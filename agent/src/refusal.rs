@@ -11,6 +11,9 @@ pub struct Refusal {
     pub why: String,
 }
 
+/// What to do when something can't be written.
+const ROOM: &str = "ask an administrator to look at `jitctl status`: is a disk full? Then try again";
+
 impl Refusal {
     /// The user is told what the log is told.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -44,6 +47,18 @@ impl Refusal {
     pub fn protocol(why: impl Into<String>) -> Self {
         Self::new("the request is not understood", "helper and agent must be of the same version")
             .because(why)
+    }
+
+    /// No record, no command. For those who have a rule for it: nobody else gets so far.
+    pub fn unrecorded(why: impl Into<String>) -> Self {
+        let what = "the audit log cannot be written, and nothing runs without a record";
+        Self::new(what, ROOM).because(why)
+    }
+
+    /// What a grant is good for must be durable before it is used.
+    pub fn unstored(why: impl Into<String>) -> Self {
+        let what = "grants cannot be stored, and nothing runs without that";
+        Self::new(what, ROOM).because(format!("the store could not be written: {}", why.into()))
     }
 
     /// Something of ours failed: the request is refused, the agent lives.

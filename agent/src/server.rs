@@ -14,7 +14,7 @@ use tokio::time::{interval, timeout};
 
 use crate::admission::{Admission, Limits};
 use crate::agent::Agent;
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::clock::{Clock, SystemClock};
 use crate::conversation::Conversation;
 use crate::denials::Denials;
@@ -29,10 +29,11 @@ use crate::paths::Paths;
 use crate::peer::{uid_of, whose_place};
 use crate::policy::PolicyHolder;
 use crate::records::Records;
+use crate::rollback;
 use crate::settings::Settings;
 use crate::socket::Seqpacket;
 use crate::spawner::Spawner;
-use crate::store::{Change, Store, Table};
+use crate::store::{AUDIT_HEAD, Change, Store, Table};
 
 /// How long monitors of an earlier agent have to call before their sessions count as lost.
 const CALL: Duration = Duration::from_secs(30);
@@ -56,10 +57,18 @@ impl Server {
         set_limits()?;
         let settings = read_settings(&paths)?;
         make_folder(&paths.state, 0o700, paths.owner)?;
-        let (store, contents) = Store::open(&paths.state.join("state.redb"), paths.owner)?;
-        let host = hostname::now();
-        let kept = contents.value("audit_head");
-        let audit = Audit::open(&paths.audit, paths.owner, &paths.journal, &host, Arc::clone(&clock), kept)?;
+        let (store, mut contents) = Store::open(&paths.state.join("state.redb"), paths.owner)?;
+        let audit = Audit::open(audit::Setup {
+            path: &paths.audit,
+            owner: paths.owner,
+            journal: &paths.journal,
+            host: &hostname::now(),
+            clock: Arc::clone(&clock),
+            kept: contents.value(AUDIT_HEAD),
+            store: store.serial(),
+            settings: settings.audit.clone(),
+        })?;
+        let void = rollback::check(&store, &audit, &mut contents, &*clock).await?;
         let spawner = Spawner::default();
         let control = call_spawner(&spawner, &paths).await;
         let policy = {
@@ -90,6 +99,7 @@ impl Server {
             spawner,
             store,
             audit,
+            void,
             clock,
             settings,
             paths,
@@ -98,7 +108,9 @@ impl Server {
         let loaded = agent.policy.current();
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);
-        agent.audit.append(started).await.map_err(io::Error::other)?;
+        if agent.audit.append(started.clone()).await.is_err() {
+            agent.audit.note(started); // once it can be written; until then commands are refused, and `status` says so
+        }
         // The policy may be another one than that which the grants were issued by. Each use is decided anyway: if accounts
         // cannot be looked up now, nobody has to wait for it.
         let again = Arc::clone(&agent);
@@ -158,9 +170,11 @@ impl Server {
         for task in serving {
             task.abort();
         }
-        agent.audit.append(agent.record(Event::AgentStopped)).await.map_err(io::Error::other)?;
+        // The last record follows the last change of the store that matters, and tells its number.
         keep_head(&agent).await;
-        Ok(())
+        let told = agent.audit.append(agent.record(Event::AgentStopped)).await;
+        keep_head(&agent).await;
+        told.map_err(io::Error::other)
     }
 }
 
@@ -238,7 +252,9 @@ async fn forget_lost(agent: Arc<Agent>) {
 async fn lose(agent: &Agent, session: &Session) {
     let mut record = Case::of_session(agent, session).record(agent, Event::SessionEnded);
     record.result = Some("lost: the agent was not there when it ended".to_owned());
+    // Of a store that does not count nobody knows what the log has already.
     if !session.ended
+        && agent.void.is_none()
         && let Err(_) = agent.audit.append(record.clone()).await
     {
         return agent.audit.note(record); // shows in `status`
@@ -249,15 +265,25 @@ async fn lose(agent: &Agent, session: &Session) {
 /// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.
 fn pass_time(agent: &Agent, kept: &mut Head) {
     let now = agent.clock.now();
-    for grant in agent.grants.sweep(now) {
+    let expired = agent.grants.sweep(now);
+    for grant in &expired {
         // Monitors keep their own time. One that was told of a later end, before a reload shortened the grant, does not.
         let outlives = |end: Deadline| !now.is_past(end);
         agent.live.end("the grant has expired", |session| {
             session.grant == grant.id && session.ends_with_grant && session.deadline.is_none_or(outlives)
         });
-        if grant.uses_left != Some(0) {
-            agent.audit.note(agent.grant_record(Event::GrantExpired, &grant));
-        }
+    }
+    let told = expired.iter().filter(|grant| grant.uses_left != Some(0));
+    let told: Vec<_> = told.map(|grant| agent.grant_record(Event::GrantExpired, grant)).collect();
+    if !told.is_empty() {
+        // Once the store has forgotten them: then the log knows of that, and no copy of an older store brings them back.
+        let (forgotten, audit) = (agent.store.submit(Vec::new()), agent.audit.clone());
+        tokio::spawn(async move {
+            let _ = forgotten.await; // that the store cannot be written shows in `status`
+            for record in told {
+                audit.note(record);
+            }
+        });
     }
     for (uid, count) in agent.denials.take(now) {
         let mut record = agent.record(Event::RequestDenied);
@@ -268,7 +294,7 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
     agent.policy.expire_last_good();
     let head = agent.audit.head();
     if *kept != head
-        && let Ok(change) = Change::put(Table::Values, "audit_head", &head)
+        && let Ok(change) = Change::put(Table::Values, AUDIT_HEAD, &head)
     {
         agent.store.note(change);
         *kept = head;
@@ -277,7 +303,7 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
 }
 
 async fn keep_head(agent: &Agent) {
-    if let Ok(change) = Change::put(Table::Values, "audit_head", &agent.audit.head()) {
+    if let Ok(change) = Change::put(Table::Values, AUDIT_HEAD, &agent.audit.head()) {
         let _ = agent.store.commit(vec![change]).await; // it is compared only if it is there
     }
 }

@@ -1,9 +1,13 @@
 //! The agent's settings, `/etc/jit-sudo/agent.toml`: every key has a default, an unknown one is refused, and so is
 //! what is not built yet.
 
+mod values;
+
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
+
+use self::values::{duration, keep, only_empty, only_false, size};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -106,11 +110,40 @@ impl Default for Policy {
 }
 
 /// About the audit log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
     /// What a failed write means.
     pub on_failure: OnFailure,
+    /// The log goes on in a new file once one has this many bytes.
+    #[serde(deserialize_with = "size")]
+    pub rotate_size: u64,
+    /// The log goes on in a new file once the first record of one is this old.
+    #[serde(deserialize_with = "duration")]
+    pub rotate_age: Duration,
+    /// How many of the files before are kept.
+    #[serde(deserialize_with = "keep")]
+    pub keep: Keep,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            on_failure: OnFailure::Deny,
+            rotate_size: 100 * 1024 * 1024,
+            rotate_age: Duration::from_hours(30 * 24),
+            keep: Keep::Files(12),
+        }
+    }
+}
+
+/// How many rotated files of the audit log are kept; the oldest are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them.
+    All,
+    /// This many, at least 1.
+    Files(usize),
 }
 
 /// What a failed audit write means.
@@ -182,7 +215,7 @@ impl Settings {
 
 /// Keys of the interface that this version does not have get a message that says so.
 fn not_built(message: &str) -> String {
-    const LATER: [&str; 5] = ["rotate_size", "rotate_age", "keep", "pending_per_user", "host"];
+    const LATER: [&str; 2] = ["pending_per_user", "host"];
     let later = LATER.iter().any(|key| {
         message.contains(&format!("unknown field `{key}`"))
             || message.contains(&format!("unknown variant `{key}`"))
@@ -192,31 +225,6 @@ fn not_built(message: &str) -> String {
     } else {
         message.to_owned()
     }
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    jit_policy::parse_duration(&text)
-        .map_err(|why| de::Error::custom(format!("{why}, such as \"90s\" or \"1h30m\"")))
-}
-
-fn only_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    if bool::deserialize(deserializer)? {
-        return Err(de::Error::custom(
-            "signed policy is not built yet, so it is refused rather than ignored",
-        ));
-    }
-    Ok(false)
-}
-
-fn only_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let names = Vec::<String>::deserialize(deserializer)?;
-    if names.is_empty() {
-        return Ok(names);
-    }
-    Err(de::Error::custom(
-        "the check for administrators is not built yet, so it is refused rather than ignored",
-    ))
 }
 
 #[cfg(test)]
@@ -238,6 +246,9 @@ mod tests {
             policy.require_signed = false
             policy.administrators = []
             audit.on_failure = "deny"
+            audit.rotate_size = "64M"
+            audit.rotate_age = "7d"
+            audit.keep = 52
             sessions.foreign_mount_namespace = "refuse"
             lookup.timeout = "3s"
         "#;
@@ -246,6 +257,10 @@ mod tests {
         assert_eq!((settings.limits.connections_per_user, settings.limits.sessions_per_user), (4, 3));
         assert_eq!(settings.policy.last_good_for, Duration::from_hours(24));
         assert_eq!(settings.lookup.timeout, Duration::from_secs(3));
+        let audit = &settings.audit;
+        assert_eq!((audit.rotate_size, audit.keep), (64 << 20, Keep::Files(52)));
+        assert_eq!(audit.rotate_age, Duration::from_hours(7 * 24));
+        assert_eq!(Settings::parse("audit.keep = \"all\"").unwrap().audit.keep, Keep::All);
     }
 
     #[test]
@@ -260,8 +275,17 @@ mod tests {
             ("limits.pending_per_user = 3", "not built yet"),
             ("policy.require_signed = true", "not built yet"),
             ("policy.administrators = [\"alice\"]", "not built yet"),
-            ("audit.rotate_size = \"1G\"", "not built yet"),
-            ("audit.keep = 3", "not built yet"),
+            ("audit.rotate_size = \"1X\"", "not a size"),
+            ("audit.rotate_size = \"1.5G\"", "not a size"),
+            ("audit.rotate_size = \"99999999999G\"", "not a size"),
+            ("audit.rotate_size = \"M\"", "not a size"),
+            ("audit.rotate_size = \"+1M\"", "not a size"),
+            ("audit.rotate_size = 1048576", "string"),
+            ("audit.rotate_size = \"63K\"", "at least 64K"),
+            ("audit.rotate_age = \"0s\"", "rotate_age"),
+            ("audit.keep = 0", "at least 1"),
+            ("audit.keep = -1", "at least 1"),
+            ("audit.keep = \"none\"", "\"all\""),
             ("audit.on_failure = \"allow\"", "allow"),
             ("sessions.foreign_mount_namespace = \"host\"", "not built yet"),
             ("x = 1\nx = 2", "duplicate"),

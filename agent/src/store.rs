@@ -25,6 +25,9 @@ pub struct Store {
     failure: Failure,
 }
 
+/// Name of the value that is the head of the audit log.
+pub const AUDIT_HEAD: &str = "audit_head";
+
 /// The number of the last commit that is durable. Each commit has one more than the one before, so that a store that
 /// was copied back is known by a number that is too small: whoever keeps what this says elsewhere will notice.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +37,12 @@ impl Serial {
     /// The number; 0 before the very first commit.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// One that stays at this number.
+    #[cfg(test)]
+    pub(crate) fn at(number: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(number)))
     }
 
     fn set(&self, number: u64) {

@@ -27,7 +27,6 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
         &["policy", "check", "--file", "x", "dir"],
         &["audit", "show", "--since", "soon"],
         &["audit", "show", "--event", "nonsense"],
-        &["audit", "rotate"],
         &["revoke"],
         &["status", "--nope"],
     ] {

@@ -51,6 +51,11 @@ pub enum Request {
     Revoke(Revoke),
     /// Where the audit log's chain ends, to verify the log against. For uid 0.
     AuditHead,
+    /// Go on in a new file of the audit log. For uid 0.
+    RotateAudit {
+        /// Only if the one before is as large or as old as the settings say.
+        if_due: bool,
+    },
     /// Load policy again. For uid 0.
     Reload {
         /// Accept a policy that locks administrators out.

@@ -18,46 +18,75 @@ use std::thread;
 use jit_audit::{Event, Head, Record};
 use tokio::sync::oneshot;
 
+use self::writer::{Asked, Job};
 use crate::clock::Clock;
+use crate::settings;
+use crate::store::Serial;
 
 /// The way to the audit log. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone)]
 pub struct Audit {
     stamp: Stamp,
     status: Arc<Mutex<Status>>,
-    writer: mpsc::Sender<writer::Job>,
+    witness: Witness,
+    writer: mpsc::Sender<Job>,
+}
+
+/// What opening the log takes.
+pub struct Setup<'a> {
+    /// The file that is written; those that were set aside are beside it.
+    pub path: &'a Path,
+    /// Whose it must be.
+    pub owner: u32,
+    /// journald's socket.
+    pub journal: &'a Path,
+    /// The host's name.
+    pub host: &'a str,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The head as the store kept it.
+    pub kept: Option<Head>,
+    /// What the store is at: each record says it.
+    pub store: Serial,
+    /// When the log is rotated, and how much of it is kept.
+    pub settings: settings::Audit,
+}
+
+/// What the end of the log told of the store when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// The largest number of the store in it, 0 if there is none.
+    pub store: u64,
+    /// The log's end is the one that was kept, or goes on after that: nothing after it is missing, as far as the store
+    /// knows.
+    pub is_whole: bool,
 }
 
 impl Audit {
     /// Opens the log, or makes it, looks at its end and starts the thread that writes.
     ///
-    /// `kept` is the head that the store kept. What a crash left there, or an end that is not the one that was kept,
-    /// is told by an `audit.gap` record; if that can't be written now ([`Audit::state`]), then before the next record.
+    /// What a crash left there, or an end that is not the one that was kept, is told by an `audit.gap` record; if that
+    /// can't be written now ([`Audit::state`]), then before the next record.
     ///
     /// # Errors
     /// If the log is not a file of `owner` alone in a folder that only `owner` can write, or can't be opened or read.
-    pub fn open(
-        path: &Path,
-        owner: u32,
-        journal: &Path,
-        host: &str,
-        clock: Arc<dyn Clock>,
-        kept: Option<Head>,
-    ) -> io::Result<Self> {
+    pub fn open(setup: Setup<'_>) -> io::Result<Self> {
+        let Setup { path, owner, journal, host, clock, kept, store, settings } = setup;
         let stamp = Stamp { clock, host: host.into() };
-        let log = log::Log::open(path, owner, kept.unwrap_or_default(), stamp.clone())?;
-        let sinks = journal::Sinks::new(journal)?;
+        let log = log::Log::open(path, owner, kept.unwrap_or_default(), stamp.clone(), store)?;
+        let (sinks, witness) = (journal::Sinks::new(journal)?, log.witness());
         let status = Arc::new(Mutex::new(Status {
             head: log.head().clone(),
             failure: None,
+            rotation: None,
             sink: sinks.probe(),
             sink_failure: None,
         }));
-        let mut writer = writer::Writer::new(log, sinks, Arc::clone(&status), stamp.clone());
+        let mut writer = writer::Writer::new(log, settings, sinks, Arc::clone(&status), stamp.clone());
         writer.write(Vec::new()); // what there is to say about the end of the log
         let (sender, jobs) = mpsc::channel();
         thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&jobs))?;
-        Ok(Self { stamp, status, writer: sender })
+        Ok(Self { stamp, status, witness, writer: sender })
     }
 
     /// A record of an event now.
@@ -109,13 +138,34 @@ impl Audit {
         self.status().head.clone()
     }
 
-    /// How the log is, for `jitctl status`.
+    /// What the log told of the store when it was opened.
+    pub fn witness(&self) -> Witness {
+        self.witness
+    }
+
+    /// Rotates the log; `if_due`: only if it is as large or as old as a file may be. What was done, for people.
     ///
     /// # Errors
-    /// What failed last: the log or, if that is fine, the journal. The next success clears it.
+    /// Why it was not rotated.
+    pub async fn rotate(&self, if_due: bool) -> Result<String, String> {
+        let (done, answer) = oneshot::channel();
+        self.writer.send(Job::Rotate { if_due, done }).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    /// Whether records can be written, for `jitctl status`.
+    ///
+    /// # Errors
+    /// Why the last ones could not. The next success clears it.
     pub fn state(&self) -> Result<(), String> {
+        self.status().failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// What is less than it should be though records are written: the log could not be rotated, or the journal did not
+    /// take the last events.
+    pub fn shortcoming(&self) -> Option<String> {
         let status = self.status();
-        status.failure.clone().or_else(|| status.sink_failure.clone()).map_or(Ok(()), Err)
+        status.rotation.clone().or_else(|| status.sink_failure.clone())
     }
 
     /// Where the events go besides: `journald`, `syslog`, or `none`.
@@ -124,7 +174,7 @@ impl Audit {
     }
 
     fn send(&self, records: Vec<Record>, done: Option<writer::Done>) -> Result<(), String> {
-        self.writer.send(writer::Job { records, done }).map_err(|_| ended())
+        self.writer.send(Job::Write(Asked { records, done })).map_err(|_| ended())
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {
@@ -140,6 +190,7 @@ fn ended() -> String {
 struct Status {
     head: Head,
     failure: Option<String>,
+    rotation: Option<String>,
     sink: &'static str,
     sink_failure: Option<String>,
 }

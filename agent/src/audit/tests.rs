@@ -23,9 +23,16 @@ impl Host {
     }
 
     fn open(&self, kept: Option<Head>) -> io::Result<Audit> {
-        let us = rustix::process::geteuid().as_raw();
-        let clock = ManualClock::new(Moment { boottime_ns: 1, realtime_ns: 0 }, "boot");
-        Audit::open(&self.log, us, &self.journal, "host", Arc::new(clock), kept)
+        Audit::open(Setup {
+            path: &self.log,
+            owner: rustix::process::geteuid().as_raw(),
+            journal: &self.journal,
+            host: "host",
+            clock: Arc::new(ManualClock::new(Moment { boottime_ns: 1, realtime_ns: 0 }, "boot")),
+            kept,
+            store: Serial::default(),
+            settings: settings::Audit::default(),
+        })
     }
 
     fn verify(&self, kept: &Head) -> Report {

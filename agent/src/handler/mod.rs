@@ -16,6 +16,7 @@ pub mod plan;
 pub mod reason;
 pub mod reload;
 pub mod revoke;
+pub mod rotate;
 pub mod sessions;
 pub mod status;
 
@@ -71,6 +72,7 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
             Ok(Response::AuditHead { seq: head.seq, hash: head.hash })
         }
         Request::AuditHead => Err(for_root_only()),
+        Request::RotateAudit { if_due } => rotate::rotate(agent, peer, if_due).await,
         Request::Reload { force } => reload::reload(agent, peer, force).await,
     };
     let response =

@@ -45,16 +45,18 @@ pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
         Err(mistakes) => {
             let mut record = agent.record(Event::PolicyRejected);
             record.result = Some(mistakes.clone());
-            agent.audit.append(record).await.map_err(Refusal::failure)?;
+            let recorded = agent.audit.append(record).await;
             decide_again(agent).await;
+            recorded.map_err(Refusal::failure)?;
             return Err(Refusal::new(
                 format!("the new policy is not accepted; the one before stays\n{}", mistakes.trim_end()),
                 "jitctl policy check",
             ));
         }
     };
-    agent.audit.append(agent.record(Event::PolicyLoaded)).await.map_err(Refusal::failure)?;
+    let recorded = agent.audit.append(agent.record(Event::PolicyLoaded)).await;
     decide_again(agent).await;
+    recorded.map_err(Refusal::failure)?;
     Ok(format!("{} rules in force, digest {}", loaded.policy.rules().count(), loaded.policy.digest()))
 }
 

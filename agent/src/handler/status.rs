@@ -53,9 +53,18 @@ fn parts(agent: &Agent) -> Vec<Part> {
         }
         None => parts.push(part("spawner", State::Fails, "commands cannot be started".to_owned())),
     }
-    parts.push(match agent.audit.state() {
-        Ok(()) => part("audit", State::Works, agent.paths.audit.display().to_string()),
-        Err(why) => part("audit", State::Fails, format!("{why}: commands are refused")),
+    parts.push(match (agent.audit.state(), agent.audit.shortcoming()) {
+        (Err(why), _) => part("audit", State::Fails, format!("{why}: commands are refused")),
+        (Ok(()), Some(why)) => part("audit", State::Degraded, why),
+        (Ok(()), None) => part("audit", State::Works, agent.paths.audit.display().to_string()),
+    });
+    parts.push(match (agent.store.state(), &agent.void) {
+        (Err(why), _) => {
+            let what = format!("the store could not be written: {why}: commands are refused");
+            part("store", State::Fails, what)
+        }
+        (Ok(()), Some(why)) => part("store", State::Degraded, format!("{why}: all its grants were void")),
+        (Ok(()), None) => part("store", State::Works, agent.paths.state.display().to_string()),
     });
     parts.push(match agent.audit.sink() {
         "none" => part("log", State::Degraded, "neither journald nor syslog takes the events".to_owned()),

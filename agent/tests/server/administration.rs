@@ -60,6 +60,8 @@ fn another_users_grants_are_neither_seen_nor_ended() {
         Request::Grants { all: true },
         Request::Sessions { all: true },
         Request::AuditHead,
+        Request::RotateAudit { if_due: false },
+        Request::RotateAudit { if_due: true },
         Request::Reload { force: false },
         Request::Revoke(Revoke::Grant(grant)),
         Request::Revoke(Revoke::User("#0".to_owned())),

@@ -22,4 +22,6 @@ mod logins;
 mod messages;
 mod policy;
 mod restart;
+mod rollback;
+mod rotation;
 mod time;

@@ -1,11 +1,15 @@
+mod rotation;
+
 use std::env;
+use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
 use jit_audit::{Report, Text, Verifier};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::*;
@@ -20,7 +24,7 @@ fn stamp() -> Stamp {
 }
 
 fn open_log(path: &Path, kept: &Head) -> Log {
-    let mut log = Log::open(path, us(), kept.clone(), stamp()).unwrap();
+    let mut log = Log::open(path, us(), kept.clone(), stamp(), Serial::default()).unwrap();
     log.append(&[]).unwrap();
     log
 }
@@ -194,7 +198,7 @@ fn a_log_that_is_moved_away_goes_on_where_it_belongs() {
 #[test]
 fn a_log_that_others_could_have_made_is_refused() {
     let (folder, path, head) = log_of(1);
-    let refused = |owner| Log::open(&path, owner, head.clone(), stamp()).is_err();
+    let refused = |owner| Log::open(&path, owner, head.clone(), stamp(), Serial::default()).is_err();
     assert!(refused(us() + 1), "foreign owner");
     fs::hard_link(&path, folder.path().join("second name")).unwrap();
     assert!(refused(us()), "two names");
@@ -265,8 +269,17 @@ fn limited(folder: &Path) {
     fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let file = OpenOptions::new().read(true).append(true).open(&path).unwrap();
-    let (head, stamp) = (Head::default(), stamp());
-    let mut log = Log { path: path.clone(), owner: us(), file, length: 0, head, unsure: true, stamp };
+    let mut log = Log {
+        folder: Folder::of(&path, us()),
+        file,
+        length: 0,
+        since: None,
+        head: Head::default(),
+        unsure: true,
+        stamp: stamp(),
+        store: Serial::default(),
+        witness: Witness { store: 0, is_whole: true },
+    };
     log.append(&records(2)).unwrap();
     let length = fs::metadata(&path).unwrap().len();
     limit(Some(length + length / 2 + 50));

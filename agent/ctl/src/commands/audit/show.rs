@@ -10,7 +10,7 @@ use jit_audit::{Event, Exit, Line, Record};
 use jit_protocol::Bytes;
 use serde::Serialize;
 
-use super::{files, for_each_line};
+use super::files::Files;
 use crate::failure::Failure;
 use crate::output::{Output, command_line};
 
@@ -52,7 +52,7 @@ impl Show {
     pub(super) fn run(&self, output: &mut Output) -> Result<(), Failure> {
         let mut lines: VecDeque<Line> = VecDeque::new();
         let mut unreadable = 0_usize;
-        for_each_line(&files(&self.files), |line| match serde_json::from_slice::<Line>(line) {
+        Files::open(&self.files)?.for_each_line(|line| match serde_json::from_slice::<Line>(line) {
             Ok(line) if self.wants(&line.record) => {
                 lines.push_back(line);
                 if self.last.is_some_and(|last| lines.len() > last) {

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use jit_audit::{Event, Exit, Head, Record, Target, Text, User, seal};
+use jit_audit::{Event, Exit, Head, Record, Target, Text, User, file, seal};
 use tempfile::TempDir;
 
+use super::files::Files;
 use super::show::Show;
-use super::verify::Verify;
+use super::verify::{Verify, verify};
 use crate::failure::Failure;
 use crate::output::tests::Captured;
 
@@ -81,8 +82,7 @@ impl Log {
     fn verify(&self, kept: Option<&Head>) -> Result<String, String> {
         let captured = Captured::default();
         let kept = kept.cloned().ok_or_else(|| "it is not running".to_owned());
-        let verify = Verify { files: vec![self.file()] };
-        match verify.verify(Some(1), kept, &mut captured.output()) {
+        match verify(Files::open(&[self.file()]).unwrap(), Some(1), kept, &mut captured.output()) {
             Ok(()) => Ok(captured.text()),
             Err(Failure::Told) => Err(captured.text()),
             Err(other) => panic!("{other:?}"),
@@ -163,4 +163,67 @@ fn a_file_that_cannot_be_read_is_told() {
     let verify = Verify { files: vec!["/nonexistent/audit.jsonl".into()] };
     let failed = verify.run(&mut Captured::default().output());
     assert!(matches!(failed, Err(Failure::Refused { what, .. }) if what.contains("cannot be read")));
+}
+
+/// A log of four records in three files, the newest with a record that says where what is kept begins.
+fn over_files(first: Option<u64>) -> (Log, Vec<PathBuf>) {
+    let mut log = Log::new();
+    log.add(Event::AuditRotated, "2026-01-01T04:00:00Z", |record| record.first = first);
+    let names = [file::rotated(2), file::rotated(4), file::CURRENT.to_owned()];
+    let paths: Vec<PathBuf> = names.iter().map(|name| log.folder.path().join(name)).collect();
+    for (path, lines) in paths.iter().zip([&log.lines[..2], &log.lines[2..4], &log.lines[4..]]) {
+        fs::write(path, lines.concat()).unwrap();
+    }
+    fs::write(log.folder.path().join("audit.jsonl.1"), "of another program\n").unwrap();
+    (log, paths)
+}
+
+fn verify_folder(log: &Log) -> Result<String, String> {
+    let captured = Captured::default();
+    let files = Files::open_log(log.folder.path()).unwrap();
+    match verify(files, Some(1), Ok(log.head.clone()), &mut captured.output()) {
+        Ok(()) => Ok(captured.text()),
+        Err(Failure::Told) => Err(captured.text()),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+// "the chain goes on over files"
+#[test]
+fn all_files_of_the_log_are_one_chain() {
+    let (log, _) = over_files(None);
+    assert!(verify_folder(&log).unwrap().starts_with("the audit log is sound: 5 records, 1 to 5\n"));
+    let mut lines = Vec::new();
+    Files::open_log(log.folder.path()).unwrap().for_each_line(|line| lines.push(line.to_vec())).unwrap();
+    assert_eq!(
+        lines.concat(),
+        log.lines.concat().replace('\n', "").as_bytes(),
+        "in this order, and nothing else"
+    );
+}
+
+#[test]
+fn a_finding_names_its_file_and_the_line_there() {
+    let (log, paths) = over_files(None);
+    let changed = fs::read_to_string(&paths[1]).unwrap().replace("bob", "bot");
+    fs::write(&paths[1], changed).unwrap();
+    let found = verify_folder(&log).unwrap_err();
+    let expected = format!("{}, line 2: changed, it is not as it was written\n", paths[1].display());
+    assert!(found.starts_with(&expected), "{found}");
+    fs::remove_file(&paths[1]).unwrap();
+    let found = verify_folder(&log).unwrap_err();
+    assert!(found.contains("records 3 to 4 before it are lost"), "{found}");
+}
+
+#[test]
+fn old_files_are_missed_unless_the_log_says_that_they_were_removed() {
+    let (log, paths) = over_files(None);
+    fs::remove_file(&paths[0]).unwrap();
+    assert!(verify_folder(&log).unwrap_err().contains("records 1 to 2 before it are lost"));
+    let (log, paths) = over_files(Some(3));
+    fs::remove_file(&paths[0]).unwrap();
+    let sound = verify_folder(&log).unwrap();
+    assert!(sound.contains("3 records, 3 to 5") && sound.contains("as the log itself says"), "{sound}");
+    fs::remove_file(&paths[1]).unwrap();
+    assert!(verify_folder(&log).unwrap_err().contains("records 3 to 4 before it are lost"));
 }
