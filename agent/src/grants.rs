@@ -73,8 +73,8 @@ pub struct Grants {
 #[derive(Debug)]
 struct Held {
     grant: Grant,
-    /// It is durable, so that others than the request that issued it may use it.
-    settled: bool,
+    /// It is durable and in the log, so that others than the request that issued it may use it.
+    shared: bool,
 }
 
 /// As the store has it.
@@ -120,7 +120,7 @@ impl Grants {
                     store.note(change);
                 }
             }
-            held.insert(id.clone(), Held { grant, settled: true });
+            held.insert(id.clone(), Held { grant, shared: true });
         }
         Self { store, held: Mutex::new(held) }
     }
@@ -162,7 +162,7 @@ impl Grants {
         issue_into(&mut self.lock(), issue)
     }
 
-    /// Makes a use durable, with other changes in the same commit.
+    /// Makes a use durable, with other changes in the same commit. A new grant is not for others yet: [`Self::share`].
     ///
     /// # Errors
     /// Why it is not, or that the grant ended meanwhile: nothing may run. The use was not taken, nor the grant issued.
@@ -173,10 +173,7 @@ impl Grants {
         };
         let mut held = self.lock();
         match (result, held.get_mut(&taken.grant.id)) {
-            (Ok(()), Some(one)) => {
-                one.settled = true;
-                Ok(())
-            }
+            (Ok(()), Some(_)) => Ok(()),
             (Ok(()), None) => Err(ENDED.to_owned()),
             (Err(why), _) => {
                 self.undo(&mut held, taken);
@@ -200,6 +197,13 @@ impl Grants {
         }
         with.push(put(&one.grant, now).map_err(|error| error.to_string())?);
         Ok(self.store.submit(with))
+    }
+
+    /// From here on others than the request that issued a grant may use it.
+    pub fn share(&self, id: &str) {
+        if let Some(one) = self.lock().get_mut(id) {
+            one.shared = true;
+        }
     }
 
     /// Gives back a use, settled or not: nothing ran. In the store a use that was settled stays taken.
@@ -286,12 +290,12 @@ fn issue_into(held: &mut HashMap<String, Held>, issue: impl FnOnce() -> Option<G
         return None;
     }
     grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
-    held.insert(grant.id.clone(), Held { grant: grant.clone(), settled: false });
+    held.insert(grant.id.clone(), Held { grant: grant.clone(), shared: false });
     Some(Taken { grant, is_new: true })
 }
 
 fn newest<'h>(held: &'h mut HashMap<String, Held>, purpose: &Purpose, now: Moment) -> Option<&'h mut Grant> {
-    let usable = |one: &&mut Held| one.settled && one.grant.purpose == *purpose && one.grant.is_live(now);
+    let usable = |one: &&mut Held| one.shared && one.grant.purpose == *purpose && one.grant.is_live(now);
     let newest = held.values_mut().filter(usable).map(|one| &mut one.grant);
     newest.max_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)))
 }

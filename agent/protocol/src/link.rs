@@ -1,7 +1,8 @@
 //! Agent and monitor, once the order is given: JSON, one value a message, at most [`MAX_MESSAGE`] bytes.
 //!
 //! ```text
-//! monitor ── AuthenticationFailed (each wrong password), Fulfilled ─▶ agent
+//! monitor ── AuthenticationFailed (each wrong password), Fulfilled ─▶ agent (makes the grant durable meanwhile)
+//!         ── Accepted ──────────────────────────────────────────────▶ agent
 //!         ◀─ Go | Finish | Refuse ─────────────────────────────────── agent (session.started is durable)
 //!         ── Refused | Running, Expired, Ended, Gone ───────────────▶ agent
 //!         ◀─ Terminate ────────────────────────────────────────────── agent (revoked)
@@ -25,13 +26,15 @@ pub enum FromMonitor {
         /// 1 for the first try.
         attempt: u32,
     },
-    /// Duties on the monitor's side are fulfilled and PAM accepts the account. Answered by Go, Finish or Refuse.
+    /// Duties on the monitor's side are fulfilled. Answered only by Refuse.
     Fulfilled {
         /// Whether a password was asked for and right.
         authenticated: bool,
         /// The reason the person typed, if it was asked for.
         reason: Option<String>,
     },
+    /// PAM accepts the account. Answered by Go, Finish or Refuse.
+    Accepted,
     /// Nothing runs: the helper has been told `what` already.
     Refused {
         /// What happened, as told.

@@ -119,10 +119,11 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     // Duties, in their order; then whether PAM takes the account at all.
     let reason = if order.ask_reason { Some(ask_reason(order, helper, &spawner)?) } else { None };
     let authenticated = authenticate(&mut pam, order, helper, &spawner, link)?;
+    link.send(&FromMonitor::Fulfilled { authenticated, reason });
     accept_account(&mut pam, order)?;
     still(own)?;
     go_on(helper)?;
-    link.send(&FromMonitor::Fulfilled { authenticated, reason });
+    link.send(&FromMonitor::Accepted);
 
     let Some(program) = order.program.as_ref().filter(|_| order.mode == Mode::Run) else {
         return finish(helper, link);

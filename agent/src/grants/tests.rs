@@ -101,6 +101,7 @@ fn grant(id: &str, purpose: &Purpose, uses: Option<u32>, now: Moment) -> Grant {
 async fn used(grants: &Grants, now: Moment, new: Option<Grant>) -> Option<Grant> {
     let taken = grants.take(now, &purpose(), || new)?;
     grants.settle(&taken, now, Vec::new()).await.unwrap();
+    grants.share(&taken.grant.id);
     Some(taken.grant)
 }
 
@@ -198,6 +199,8 @@ async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
     let taken = grants.take_new(|| Some(grant("b", &purpose(), Some(2), clock.now()))).unwrap();
     assert!(taken.is_new && taken.grant.uses_left == Some(1));
     grants.settle(&taken, clock.now(), Vec::new()).await.unwrap();
+    assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "a", "b is not in the log yet");
+    grants.share("b");
     assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "a", "b has no uses left");
@@ -355,7 +358,7 @@ fn one_user_cannot_fill_the_memory() {
         let mut held = grants.lock();
         for number in 0..MOST - 1 {
             let grant = grant(&number.to_string(), &of(1000, number), None, START);
-            held.insert(number.to_string(), Held { grant, settled: true });
+            held.insert(number.to_string(), Held { grant, shared: true });
         }
     }
     assert!(take(1000, MOST));

@@ -1,4 +1,5 @@
-//! From the order to Go: the duties on the monitor's side, the grant, the durable record of the intent.
+//! From the order to Go: the duties on the monitor's side, the grant, the durable record of the intent. What has to be
+//! durable becomes so beside PAM's work: the grant while PAM looks at the account, the record while it opens the session.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::plan::Plan;
 use super::reason;
 use crate::agent::Agent;
 use crate::clock::{Moment, earlier, rfc3339};
-use crate::grants::Grant;
+use crate::grants::{Grant, Taken};
 use crate::identifier;
 use crate::live::Session;
 use crate::refusal::Refusal;
@@ -36,14 +37,15 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// What the monitor says when its side is done.
+/// What the monitor says when the duties on its side are done.
 pub struct Fulfilled {
     /// A password was asked for, and right.
     pub authenticated: bool,
     reason: Option<String>,
 }
 
-/// Waits for the duties on the monitor's side, then makes the grant and the intent durable, and says Go.
+/// Waits for the duties on the monitor's side, makes the grant durable, and once PAM accepts the account the intent too;
+/// then says Go.
 ///
 /// # Errors
 /// Why nothing runs.
@@ -56,9 +58,6 @@ pub async fn fulfil(
     let Elevation { plan, order, keys, nested, ignore_record } = elevation;
     let Fulfilled { authenticated, reason } =
         await_duties(agent, link, case, order.authenticate.is_some()).await?;
-    if authenticated && !*ignore_record {
-        agent.records.add(plan.people.invoking.uid, keys.terminal(), plan.whose, agent.clock.now());
-    }
     if plan.ask_reason {
         let reason = reason::clean(&reason.unwrap_or_default())?;
         case.know_reason(&reason);
@@ -118,13 +117,16 @@ pub async fn fulfil(
         agent.live.remove(&session.id);
         return Err(Refusal::failure(why).into());
     }
-    case.know_grant(&taken.grant.id);
-    if let Err(why) = record_intent(agent, case, &taken.grant, taken.is_new).await {
+    if let Err(stopped) = accept_and_record(agent, link, case, &taken).await {
         agent.live.remove(&session.id);
         agent.grants.give_back(&taken);
         agent.store.note(Change::remove(Table::Sessions, &session.id));
-        return Err(Refusal::failure(format!("the audit log: {why}")).into());
+        return Err(stopped);
     }
+    if authenticated && !*ignore_record {
+        agent.records.add(plan.people.invoking.uid, keys.terminal(), plan.whose, agent.clock.now());
+    }
+    agent.grants.share(&taken.grant.id);
     link.send(&ToMonitor::Go(go)).await;
     Ok(Following::new(session, std::mem::take(link), ended, case.clone()))
 }
@@ -157,19 +159,38 @@ pub async fn await_duties(
                     }
                     return Ok(Fulfilled { authenticated, reason });
                 }
-                Some(FromMonitor::Refused { what, .. }) => {
-                    record_denial(agent, case, &Refusal::new(what, "")).await;
-                    return Err(Stopped::Told);
-                }
-                Some(_) => return Err(Refusal::protocol("the monitor said something else").into()),
-                None => {
-                    record_denial(agent, case, &Refusal::failure("the monitor went away")).await;
-                    return Err(Stopped::Told);
-                }
+                other => return Err(stopped(agent, case, other).await),
             }
         }
     });
-    duties.await.unwrap_or_else(|_| Err(Refusal::new("it took too long", "try again").into()))
+    duties.await.unwrap_or_else(|_| Err(too_long()))
+}
+
+/// PAM's word on the account.
+///
+/// # Errors
+/// Why nothing runs.
+pub async fn await_acceptance(agent: &Agent, link: &mut Link, case: &Case) -> Result<(), Stopped> {
+    match timeout(agent.settings.limits.duties, link.receive()).await {
+        Ok(Some(FromMonitor::Accepted)) => Ok(()),
+        Ok(other) => Err(stopped(agent, case, other).await),
+        Err(_) => Err(too_long()),
+    }
+}
+
+/// A monitor that says, instead of what was waited for, that nothing runs, or nothing at all.
+async fn stopped(agent: &Agent, case: &Case, said: Option<FromMonitor>) -> Stopped {
+    let refusal = match said {
+        Some(FromMonitor::Refused { what, .. }) => Refusal::new(what, ""),
+        Some(_) => return Refusal::protocol("the monitor said something else").into(),
+        None => Refusal::failure("the monitor went away"),
+    };
+    record_denial(agent, case, &refusal).await;
+    Stopped::Told
+}
+
+fn too_long() -> Stopped {
+    Refusal::new("it took too long", "try again").into()
 }
 
 /// The policy may have changed while the person typed: what runs is what the policy in force permits.
@@ -237,6 +258,19 @@ fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
         reason: plan.reason.clone(),
         subject: plan.subject.clone(),
     })
+}
+
+/// Once PAM accepts the account there is a record of the intent.
+async fn accept_and_record(
+    agent: &Agent,
+    link: &mut Link,
+    case: &mut Case,
+    taken: &Taken,
+) -> Result<(), Stopped> {
+    await_acceptance(agent, link, case).await?;
+    case.know_grant(&taken.grant.id);
+    let recorded = record_intent(agent, case, &taken.grant, taken.is_new).await;
+    recorded.map_err(|why| Refusal::failure(format!("the audit log: {why}")).into())
 }
 
 /// `grant.issued` or `grant.used`, then `session.started`: durable, or nothing runs.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::case::{Case, deny, record_denial};
 use super::elevate::hand_over;
 use super::follow::Link;
-use super::fulfil::{Stopped, await_duties};
+use super::fulfil::{Stopped, await_acceptance, await_duties};
 use super::order::TRIES;
 use super::people::{People, people};
 use super::plan::{Question, plan};
@@ -51,7 +51,11 @@ pub async fn list(agent: &Arc<Agent>, conversation: Conversation, question: Ques
         return deny(agent, &conversation, &case, &refusal).await;
     };
     let Some(mut link) = hand_over(agent, conversation, &order).await else { return };
-    match await_duties(agent, &mut link, &case, order.authenticate.is_some()).await {
+    let fulfilled = match await_duties(agent, &mut link, &case, order.authenticate.is_some()).await {
+        Ok(fulfilled) => await_acceptance(agent, &mut link, &case).await.map(|()| fulfilled),
+        Err(stopped) => Err(stopped),
+    };
+    match fulfilled {
         Ok(fulfilled) => {
             if fulfilled.authenticated && !report.ignore_record {
                 agent.records.add(uid, report.keys.terminal(), order.invoking.uid, agent.clock.now());

@@ -186,6 +186,16 @@ fn a_monitor_that_refuses_or_dies_before_go_leaves_nothing_behind() {
     stage.connect().elevate(id());
     drop(stage.monitor());
     stage.await_events("request.denied", 2);
+    // The grant is made while PAM looks at the account.
+    for word in
+        [Some(FromMonitor::Refused { what: "the account is locked".to_owned(), after_go: false }), None]
+    {
+        stage.connect().elevate(id());
+        let monitor = stage.monitor();
+        monitor.say(&FromMonitor::Fulfilled { authenticated: false, reason: None });
+        word.into_iter().for_each(|word| monitor.say(&word));
+    }
+    stage.await_events("request.denied", 4);
     let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: false }) else { panic!() };
     assert!(grants.is_empty(), "{grants:?}");
     assert!(!stage.events().contains(&"session.started".to_owned()));

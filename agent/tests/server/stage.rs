@@ -254,7 +254,14 @@ impl Monitor {
     }
 
     pub fn fulfil(&self) -> ToMonitor {
-        self.say(&FromMonitor::Fulfilled { authenticated: self.order.authenticate.is_some(), reason: None });
+        self.fulfil_with(None)
+    }
+
+    /// With the reason that the person typed; PAM accepts the account.
+    pub fn fulfil_with(&self, reason: Option<&str>) -> ToMonitor {
+        let (authenticated, reason) = (self.order.authenticate.is_some(), reason.map(str::to_owned));
+        self.say(&FromMonitor::Fulfilled { authenticated, reason });
+        self.say(&FromMonitor::Accepted);
         self.hear()
     }
 

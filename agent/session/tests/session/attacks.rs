@@ -73,7 +73,7 @@ impl Drop for Flood {
 fn flood_and_expiry(stage: &Stage) {
     let mark = format!("{}.60", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(700)), Duration::from_millis(100), false);
     session.await_running();
     until("it runs", || stage::count_processes(&mark) == 1);
@@ -86,7 +86,7 @@ fn flood_and_expiry(stage: &Stage) {
 fn flood_and_revocation(stage: &Stage) {
     let mark = format!("{}.61", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_mins(10)), Duration::from_millis(100), false);
     session.await_running();
     until("it runs", || stage::count_processes(&mark) == 1);
@@ -102,7 +102,7 @@ fn flood_and_revocation(stage: &Stage) {
 fn other_sender(stage: &Stage) {
     let mark = format!("{}.62", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("trap '' USR1; sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_millis(100), false);
     session.await_running();
     until("it runs", || stage::count_processes(&mark) == 1);
@@ -126,7 +126,7 @@ fn later_descriptors(stage: &Stage) {
     let file = fs::File::open(fuse.path()).unwrap();
     let mark = format!("{}.63", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_millis(100), false);
     session.await_running();
     until("it runs", || stage::count_processes(&mark) == 1);
@@ -161,7 +161,7 @@ fn hanging_close(stage: &Stage) {
     let stdio = [(); 3].map(|()| OwnedFd::from(fs::File::open(fuse.path()).unwrap()));
     let root = OwnedFd::from(fs::File::open("/").unwrap());
     let mut session = stage.hand_over_in(&order(&shell(&format!("exec sleep {mark}"))), &stdio, &root);
-    session.expect_fulfilled();
+    session.expect_accepted();
     fuse.hold(move |kind, pid| kind == fuse::FLUSH && fuse::parent(pid) == Some(spawner));
     session.go(Some(Duration::from_millis(300)), Duration::from_millis(100), false);
     until("the monitor hangs", || fuse.is_holding());
@@ -178,7 +178,7 @@ fn end_at_any_moment(stage: &Stage) {
     for round in 0..8 {
         let mut sessions: Vec<_> = (0..24).map(|_| stage.begin(&order(&["/bin/sleep", "20"]))).collect();
         for session in &mut sessions {
-            session.expect_fulfilled();
+            session.expect_accepted();
             session.go(None, Duration::from_secs(1), false);
         }
         for session in &mut sessions {
@@ -200,7 +200,7 @@ fn held_before_exec(stage: &Stage) {
     let fuse = Fuse::new("#!/bin/sh\nmkdir \"$1\"\n");
     let mark = stage.path("held-before-exec");
     let mut session = stage.begin(&order(&[&fuse.path(), &mark]));
-    session.expect_fulfilled();
+    session.expect_accepted();
     let own = i32::try_from(std::process::id()).unwrap();
     fuse.hold(move |kind, pid| kind == fuse::LOOKUP && pid != own);
     session.go(Some(Duration::from_millis(400)), Duration::from_millis(400), false);
@@ -215,7 +215,7 @@ fn late_go(stage: &Stage) {
     let mark = stage.path("late-go");
     for (boottime, realtime) in [(1, i64::MAX), (u64::MAX / 2, 1), (0, -1)] {
         let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
-        session.expect_fulfilled();
+        session.expect_accepted();
         session.go_until(boottime, realtime);
         let run = session.finish();
         assert!(run.refused().first_text().contains("time is up"), "{}", run.refused().first_text());
@@ -230,7 +230,7 @@ fn unread_terminal(stage: &Stage) {
     let mut wanted = order(&shell("yes"));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(500)), Duration::from_millis(100), false);
     let start = Instant::now();
     let messages = session.listen_to_the_end();
@@ -244,7 +244,7 @@ fn unread_pipe(stage: &Stage) {
     let stdio = [(); 3].map(|()| OwnedFd::from(writer.try_clone().unwrap()));
     let root = OwnedFd::from(fs::File::open("/").unwrap());
     let mut session = stage.hand_over_in(&order(&["/usr/bin/yes"]), &stdio, &root);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(300)), Duration::from_millis(100), false);
     let start = Instant::now();
     let messages = session.listen_to_the_end();
@@ -260,7 +260,7 @@ fn terminal_given_to_monitor(stage: &Stage) {
     wanted.target = stage::account("daemon", 1, 1, &[1]);
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("given");
     session.type_in("\x03\x1c\x1a");
@@ -275,7 +275,7 @@ fn leftover_of_terminal(stage: &Stage) {
     let mut wanted = order(&shell(&script));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(1500)), Duration::from_millis(100), false);
     let start = Instant::now();
     session.finish_terminal();
@@ -309,7 +309,7 @@ fn cgroup_kept(stage: &Stage) {
     let mut wanted = order(&shell(&script));
     wanted.target = stage::account("daemon", 1, 1, &[1]);
     let mut session = stage.begin(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(1500)), Duration::from_millis(100), false);
     until("both run", || stage::count_processes(&mark) == 2);
     let run = session.finish();
@@ -331,11 +331,11 @@ fn nested(stage: &Stage) {
     }
     let mark = format!("{}.67", std::process::id());
     let mut outer = stage.begin(&order(&["/bin/sleep", "60"]));
-    outer.expect_fulfilled();
+    outer.expect_accepted();
     outer.go(Some(Duration::from_secs(1)), Duration::from_millis(100), false);
     let parent = cgroup_of(&mut outer);
     let mut inner = stage.begin(&nested_order(&parent, 1, &format!("exec sleep {mark}")));
-    inner.expect_fulfilled();
+    inner.expect_accepted();
     inner.go(None, Duration::from_secs(1), false);
     assert_eq!(cgroup_of(&mut inner), format!("{parent}/s-{:016x}", 1));
     until("it runs", || stage::count_processes(&mark) == 1);
@@ -356,7 +356,7 @@ fn deeply_nested(stage: &Stage) {
     }
     let mark = format!("{}.68", std::process::id());
     let mut outer = stage.begin(&order(&["/bin/sleep", "60"]));
-    outer.expect_fulfilled();
+    outer.expect_accepted();
     outer.go(None, Duration::from_millis(100), false);
     let mut parent = cgroup_of(&mut outer);
     for depth in 0..30 {
@@ -364,7 +364,7 @@ fn deeply_nested(stage: &Stage) {
         fs::create_dir(stage.cgroup_folder("").unwrap().join(&parent)).unwrap();
     }
     let mut inner = stage.begin(&nested_order(&parent, 77, &format!("exec sleep {mark}")));
-    inner.expect_fulfilled();
+    inner.expect_accepted();
     inner.go(None, Duration::from_millis(100), false);
     let monitor = stage::parent_of(inner.await_running());
     kill(Pid::from_raw(monitor), Signal::SIGKILL).unwrap();

@@ -207,18 +207,26 @@ fn changed_file(stage: &Stage) {
 
 fn no_go(stage: &Stage) {
     let mark = stage.path("no-go");
-    let mut session = stage.begin(&order(&shell(&format!("touch {mark}"))));
-    session.expect_fulfilled();
-    session.say(&ToMonitor::Refuse { what: "no room for the record".into(), hint: "make room".into() });
-    let run = session.finish();
-    assert_eq!(run.refused().first_text(), "no room for the record");
-    assert!(!std::path::Path::new(&mark).exists());
+    // Said while PAM looked at the account, by an agent that left then, and said after it.
+    for early in [true, false] {
+        let mut session = stage.begin(&order(&shell(&format!("touch {mark}"))));
+        if !early {
+            session.expect_accepted();
+        }
+        session.say(&ToMonitor::Refuse { what: "no room for the record".into(), hint: "make room".into() });
+        if early {
+            session.hang_up_agent();
+        }
+        let run = session.finish();
+        assert_eq!(run.refused().first_text(), "no room for the record");
+        assert!(!std::path::Path::new(&mark).exists());
+    }
 }
 
 fn agent_gone(stage: &Stage) {
     let mark = stage.path("agent-gone");
     let mut session = stage.begin(&order(&shell(&format!("touch {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.hang_up_agent();
     let run = session.finish();
     assert!(run.refused().first_text().contains("the agent went away"));
@@ -239,7 +247,7 @@ fn expiry(stage: &Stage) {
          sleep {mark} & kill -STOP $!; trap '' TERM; sleep {mark}; sleep {mark}; sleep {mark}"
     );
     let mut session = stage.begin(&order(&shell(&script)));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(500)), Duration::from_millis(400), false);
     let start = Instant::now();
     let run = session.finish();
@@ -252,7 +260,7 @@ fn expiry(stage: &Stage) {
 fn revocation(stage: &Stage) {
     let mark = format!("{}.42", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_millis(200), false);
     session.await_running();
     session.say(&ToMonitor::Terminate { why: "the grant was revoked".into() });
@@ -264,7 +272,7 @@ fn revocation(stage: &Stage) {
 
 fn wall_deadline(stage: &Stage) {
     let mut session = stage.begin(&order(&shell("sleep 30")));
-    session.expect_fulfilled();
+    session.expect_accepted();
     let soon = std::time::SystemTime::now() + Duration::from_millis(300);
     let since_1970 = soon.duration_since(std::time::UNIX_EPOCH).unwrap();
     session.go_until(u64::MAX / 2, i64::try_from(since_1970.as_nanos()).unwrap());
@@ -275,7 +283,7 @@ fn wall_deadline(stage: &Stage) {
 fn leftover_kept(stage: &Stage) {
     let mark = format!("{}.43", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("setsid sleep {mark} >/dev/null 2>&1 & exit 3"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(Some(Duration::from_millis(1500)), Duration::from_millis(100), false);
     session.await_ended();
     stage::until("it lives on", || stage::count_processes(&mark) == 1);
@@ -289,7 +297,7 @@ fn leftover_kept(stage: &Stage) {
 fn leftover_killed(stage: &Stage) {
     let mark = format!("{}.44", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("setsid sleep {mark} >/dev/null 2>&1 & exit 0"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_millis(100), true);
     session.finish();
     assert_eq!(stage::count_processes(&mark), 0);
@@ -298,7 +306,7 @@ fn leftover_killed(stage: &Stage) {
 fn killed_monitor(stage: &Stage) {
     let mark = format!("{}.45", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("(setsid sleep {mark} &); sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_mins(1), false);
     let command = session.await_running();
     stage::until("both sleep", || stage::count_processes(&mark) == 2);
@@ -312,7 +320,7 @@ fn killed_monitor(stage: &Stage) {
 fn helper_gone(stage: &Stage) {
     let mark = format!("{}.46", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("trap '' HUP; sleep {mark}"))));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_millis(100), false);
     session.await_running();
     session.hang_up_helper();
@@ -322,7 +330,7 @@ fn helper_gone(stage: &Stage) {
 fn forwarded_signal(stage: &Stage) {
     let mut session = stage
         .begin(&order(&shell("trap 'echo got usr1; exit 9' USR1; echo ready; while :; do sleep 0.05; done")));
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_secs(1), false);
     session.await_stdout("ready\n");
     session.send(&Frame::new(Kind::Signal, 11)); // not a person's: ignored
@@ -338,7 +346,7 @@ fn terminal(stage: &Stage) {
     ));
     wanted.terminal = Some(stage::terminal(33, 77));
     let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("33 77");
     session.send(&Frame::new(Kind::Window, 0x0028_0064));
@@ -354,7 +362,7 @@ fn control_c(stage: &Stage) {
     let mut wanted = order(&shell("echo ready; exec sleep 30"));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("ready");
     session.type_in("\x03");
@@ -366,7 +374,7 @@ fn control_z(stage: &Stage) {
     let mut wanted = order(&shell(&format!("echo ready; sleep {mark}; echo went on")));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_fulfilled();
+    session.expect_accepted();
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("ready");
     // Before that the shell may wait in vfork(2), where it can't be stopped.
@@ -384,7 +392,7 @@ fn last_output(stage: &Stage) {
         let mut wanted = order(&shell("seq 1 20000; printf the-very-end"));
         wanted.terminal = Some(stage::terminal(24, 80));
         let mut session = stage.begin_on_terminal(&wanted);
-        session.expect_fulfilled();
+        session.expect_accepted();
         session.go(None, Duration::from_secs(1), false);
         session.finish_terminal();
         assert!(session.shown().ends_with("20000\r\nthe-very-end"), "{} bytes", session.shown().len());
@@ -395,7 +403,7 @@ fn broken_protocol(stage: &Stage) {
     let mark = format!("{}.47", std::process::id());
     for bad in [Frame::with(Kind::Answer, 0, "unasked", ""), Frame::new(Kind::Started, 1)] {
         let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
-        session.expect_fulfilled();
+        session.expect_accepted();
         session.send(&bad);
         session.go(None, Duration::from_millis(100), false);
     }
@@ -405,7 +413,7 @@ fn broken_protocol(stage: &Stage) {
 fn many_sessions(stage: &Stage) {
     let mut sessions: Vec<_> = (0..16).map(|at| stage.begin(&order(&shell(&format!("exit {at}"))))).collect();
     for session in &mut sessions {
-        session.expect_fulfilled();
+        session.expect_accepted();
         session.go(None, Duration::from_secs(1), false);
     }
     for (at, mut session) in sessions.into_iter().enumerate() {

@@ -40,7 +40,7 @@ fn closed_terminal_session(stage: &Stage) {
             let mut wanted = order(&shell("exit 7"));
             wanted.terminal = Some(stage::terminal(24, 80));
             let mut session = stage.begin_on_terminal(&wanted);
-            session.expect_fulfilled();
+            session.expect_accepted();
             session.go(None, Duration::from_secs(1), false);
             session.finish_terminal();
             let run = session.finish();
@@ -91,14 +91,16 @@ fn module_exits(stage: &Stage) {
     {
         with_misbehaviour(stage, kind, how, || {
             let mut session = stage.begin(&asking(&["/bin/mkdir", &mark]));
-            while session.messages().is_empty() && session.listen() {}
-            if !session.messages().is_empty() {
+            let accepted =
+                |session: &crate::stage::Session| session.messages().contains(&FromMonitor::Accepted);
+            while !accepted(&session) && session.listen() {}
+            if accepted(&session) {
                 session.go(None, Duration::from_secs(1), false);
             }
             let messages = session.listen_to_the_end();
             let bad = messages.iter().any(|message| {
                 matches!(message, FromMonitor::Running { .. } | FromMonitor::Ended { .. })
-                    || (kind != "session" && matches!(message, FromMonitor::Fulfilled { .. }))
+                    || (kind != "session" && matches!(message, FromMonitor::Accepted))
             });
             assert!(!bad, "{kind} {how}: {messages:?}");
             assert!(!Path::new(&mark).exists());
@@ -215,7 +217,7 @@ fn password_wiped(stage: &Stage) {
         let mut session = stage.begin(&asking(&["/bin/sleep", &mark]));
         session.await_frame(Kind::Prompt);
         session.send(&Frame::with(Kind::Answer, 0, canary.as_str(), ""));
-        session.expect_fulfilled();
+        session.expect_accepted();
         session.go(None, Duration::from_millis(100), false);
         let command = session.await_running();
         for pid in [stage::parent_of(command), stage.spawner_pid(), command] {

@@ -277,16 +277,15 @@ impl Run {
 }
 
 impl Session {
-    pub(crate) fn expect_fulfilled(&mut self) {
-        self.await_message("Fulfilled", |message| matches!(message, FromMonitor::Fulfilled { .. }));
+    pub(crate) fn expect_accepted(&mut self) {
+        self.await_message("Accepted", |message| matches!(message, FromMonitor::Accepted));
     }
 
     pub(crate) fn go_when_asked(&mut self) {
-        let asked = |message: &FromMonitor| {
-            matches!(message, FromMonitor::Fulfilled { .. } | FromMonitor::Refused { .. })
-        };
-        self.await_message("Fulfilled or Refused", asked);
-        if matches!(self.messages.last(), Some(FromMonitor::Fulfilled { .. })) {
+        let asked =
+            |message: &FromMonitor| matches!(message, FromMonitor::Accepted | FromMonitor::Refused { .. });
+        self.await_message("Accepted or Refused", asked);
+        if matches!(self.messages.last(), Some(FromMonitor::Accepted)) {
             self.go(None, Duration::from_secs(1), false);
         }
     }
