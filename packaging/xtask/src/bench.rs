@@ -9,8 +9,10 @@
 //! ```
 //! Nothing here fails because something is slow: the table says what is met.
 
+mod circumstances;
 mod latency;
 mod memory;
+mod micro;
 mod options;
 mod parallel;
 mod report;
@@ -21,6 +23,7 @@ mod summary;
 mod terminal;
 
 use crate::cargo::Done;
+use circumstances::Circumstances;
 use options::Options;
 use report::Section;
 use stage::Stage;
@@ -28,24 +31,30 @@ use stage::Stage;
 /// One section of the document.
 struct Part {
     name: &'static str,
-    measure: fn(&Stage, &Options) -> Done<Section>,
-    /// Whether `--realtime` is for it. A terminal's bytes are moved by a kernel thread, which is not realtime; and on a
-    /// saturated machine it is the point to be one of many.
-    realtime: bool,
+    measure: Measure,
 }
 
-const fn part(name: &'static str, measure: fn(&Stage, &Options) -> Done<Section>, realtime: bool) -> Part {
-    Part { name, measure, realtime }
+/// How a section is measured.
+#[derive(Clone, Copy)]
+enum Measure {
+    /// In the guest; `--realtime` gives the figures of an idle machine.
+    Guest(fn(&Stage, &Options) -> Done<Section>),
+    /// In the guest, never realtime. A terminal's bytes are moved by a kernel thread, which is not realtime; and on a
+    /// saturated machine it is the point to be one of many.
+    GuestAsUsual(fn(&Stage, &Options) -> Done<Section>),
+    /// On this machine.
+    Here(fn(&Options) -> Done<Section>),
 }
 
 /// All sections, in the order of the document.
-const PARTS: &[Part] = &[
-    part("latency", latency::measure, true),
-    part("rules", rules::measure, true),
-    part("parallel", parallel::measure, true),
-    part("saturated", saturated::measure, false),
-    part("terminal", terminal::measure, false),
-    part("memory", memory::measure, false),
+const PARTS: [Part; 7] = [
+    Part { name: "latency", measure: Measure::Guest(latency::measure) },
+    Part { name: "rules", measure: Measure::Guest(rules::measure) },
+    Part { name: "parallel", measure: Measure::Guest(parallel::measure) },
+    Part { name: "saturated", measure: Measure::GuestAsUsual(saturated::measure) },
+    Part { name: "terminal", measure: Measure::GuestAsUsual(terminal::measure) },
+    Part { name: "memory", measure: Measure::GuestAsUsual(memory::measure) },
+    Part { name: "micro", measure: Measure::Here(micro::measure) },
 ];
 
 /// A root shell in the guest, for a person who wonders about a figure.
@@ -66,14 +75,23 @@ pub(crate) fn shell() -> Done {
 pub(crate) fn run(words: &[&str]) -> Done {
     let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
     let options = Options::parse(words, &names)?;
-    let stage = Stage::set()?;
-    for part in PARTS.iter().filter(|part| options.wants(part.name)) {
+    let wanted: Vec<&Part> = PARTS.iter().filter(|part| options.wants(part.name)).collect();
+    let in_guest = wanted.iter().any(|part| !matches!(part.measure, Measure::Here(_)));
+    let stage = in_guest.then(Stage::set).transpose()?;
+    for part in wanted {
         println!("\n\x1b[1m=== {}\x1b[0m", part.name);
-        let options = options.for_part(part.realtime);
-        let before = stage::load_average();
-        stage.schedule(options.realtime)?;
-        let section = (part.measure)(&stage, &options)?;
-        let text = section.markdown(&stage.circumstances(&options, part.name, &before));
+        let realtime = options.realtime && matches!(part.measure, Measure::Guest(_));
+        let options = Options { realtime, ..options.clone() };
+        let circumstances = Circumstances::before(part.name, &options);
+        let (section, stage) = match (part.measure, &stage) {
+            (Measure::Here(measure), _) => (measure(&options)?, None),
+            (Measure::Guest(measure) | Measure::GuestAsUsual(measure), Some(stage)) => {
+                stage.schedule(realtime)?;
+                (measure(stage, &options)?, Some(stage))
+            }
+            (_, None) => return Err("no guest".into()),
+        };
+        let text = section.markdown(&circumstances.after(stage));
         println!("{text}");
         if !options.quick {
             report::put(part.name, &text)?;

@@ -9,7 +9,8 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// Everything in the guest runs as `SCHED_RR`, so that other work on this machine does not show.
     pub(crate) realtime: bool,
-    sections: Vec<String>,
+    /// The sections that were named; none: all.
+    pub(crate) sections: Vec<String>,
 }
 
 impl Options {
@@ -41,11 +42,6 @@ impl Options {
             return !self.quick || name == "latency";
         }
         self.sections.iter().any(|section| section == name)
-    }
-
-    /// The same for a section that may not be realtime.
-    pub(crate) fn for_part(&self, realtime: bool) -> Self {
-        Self { realtime: self.realtime && realtime, ..self.clone() }
     }
 
     /// The command that does the same for one section.

@@ -8,8 +8,8 @@ use jit_bench::{Contender, Task};
 use jit_tests::{Guest, process};
 use serde::de::DeserializeOwned;
 
-use super::options::Options;
-use crate::cargo::{Done, VERSION, command, git, read};
+use super::circumstances::ours;
+use crate::cargo::{Done, VERSION};
 use crate::{host, package};
 
 /// Whom all peers let run anything as root without a password: account and session are PAM's all the same.
@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(20);
 /// The guest, ready to measure. Only one at a time on a machine.
 pub(crate) struct Stage {
     pub(crate) guest: Guest,
-    package: String,
+    /// What to call the package.
+    pub(crate) package: String,
     _lock: File,
 }
 
@@ -113,24 +114,6 @@ impl Stage {
         let wanted = if realtime { "SCHED_RR" } else { "SCHED_OTHER" };
         if shown.contains(wanted) { Ok(()) } else { Err(format!("the guest can't run as {wanted}: {shown}")) }
     }
-
-    /// When, where and on what it was measured: for the reader of the table.
-    pub(crate) fn circumstances(&self, options: &Options, section: &str, load_before: &str) -> String {
-        let guest = |script: &str| self.sh(script).unwrap_or_default().trim().to_owned();
-        let date = read(command(&["date", "--iso-8601"])).unwrap_or_default();
-        let versions =
-            guest("dpkg-query -W -f '${Package} ${Version}, ' sudo sudo-rs opendoas systemd pkexec libpam0g");
-        let scheduling = if options.realtime { "SCHED_RR priority 1" } else { "SCHED_OTHER" };
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let (system, kernel) = (guest("cat /etc/debian_version"), guest("uname -r"));
-        format!(
-            "`{}`, {date}, {}: Debian {system}, Linux {kernel}, {cores} cores, {scheduling}, load {load_before} to {}; {}.",
-            options.command(section),
-            self.package,
-            load_average(),
-            versions.trim_end_matches([',', ' ']),
-        )
-    }
 }
 
 /// The package that `JIT_DEB` names, or one of what stands here, and what to call it.
@@ -138,9 +121,7 @@ fn package() -> Done<(PathBuf, String)> {
     if let Some(path) = std::env::var_os("JIT_DEB") {
         return Ok((PathBuf::from(path), format!("a given jit-sudo {VERSION}")));
     }
-    let revision = read(git(&["describe", "--always", "--dirty"]));
-    let revision = revision.map_or(VERSION.to_owned(), |revision| format!("{VERSION} ({revision})"));
-    Ok((package::build()?, format!("jit-sudo {revision}")))
+    Ok((package::build()?, ours()))
 }
 
 /// The peers that are measured, `true` bare first. All run the same command.
@@ -156,12 +137,6 @@ pub(crate) fn contenders(names: &[&str], run: &str) -> Vec<Contender> {
         _ => run.to_owned(),
     };
     names.iter().map(|name| Contender::new(name, &line(name))).collect()
-}
-
-/// The machine's load over the last minute.
-pub(crate) fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// Two benches at the same time would measure each other.
