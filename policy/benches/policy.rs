@@ -17,6 +17,9 @@ use jit_policy::{
 
 const COUNTS: [usize; 3] = [1, 1_000, 100_000];
 
+/// So many groups are named in the rules: a denial asks for each of them whether the user is in it.
+const GROUPS: usize = 200;
+
 /// That many rules of a host with many users: by turns one command, any command, a folder of commands, a group's, and
 /// a deny. The last one is alice's.
 fn source(count: usize) -> Source {
@@ -26,7 +29,7 @@ fn source(count: usize) -> Source {
             0 => (format!("u{number}"), "commands = [\"/usr/bin/id\"]"),
             1 => (format!("u{number}"), "commands = [\"ALL\"]"),
             2 => (format!("u{number}"), "commands = [\"/usr/bin/systemctl {start,stop} *.service\"]"),
-            3 => (format!("%g{number}"), "commands = [\"/usr/sbin/*\"]"),
+            3 => (format!("%g{}", number % GROUPS), "commands = [\"/usr/sbin/*\"]"),
             _ => (format!("u{number}"), "effect = \"deny\"\ncommands = [\"/usr/bin/passwd **\"]"),
         };
         let _ = writeln!(text, "[[rule]]\nid = \"r{number}\"\nusers = [\"{users}\"]\n{keys}");

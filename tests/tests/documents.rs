@@ -129,7 +129,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("jitctl", &["jit-protocol", "jit-policy", "jit-sys", "jit-audit"]),
     ("jit-agent", &["jit-protocol", "jit-policy", "jit-sys", "jit-audit"]),
     ("jit-tests", &[]),
-    ("jit-bench", &[]),
+    ("jit-bench", &["jit-protocol"]),
     ("xtask", &["jit-bench", "jit-tests"]),
 ];
 

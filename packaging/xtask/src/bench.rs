@@ -10,6 +10,7 @@
 //! Nothing here fails because something is slow: the table says what is met.
 
 mod circumstances;
+mod flood;
 mod latency;
 mod memory;
 mod micro;
@@ -47,11 +48,12 @@ enum Measure {
 }
 
 /// All sections, in the order of the document.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part { name: "latency", measure: Measure::Guest(latency::measure) },
     Part { name: "rules", measure: Measure::Guest(rules::measure) },
     Part { name: "parallel", measure: Measure::Guest(parallel::measure) },
     Part { name: "saturated", measure: Measure::GuestAsUsual(saturated::measure) },
+    Part { name: "flood", measure: Measure::GuestAsUsual(flood::measure) },
     Part { name: "terminal", measure: Measure::GuestAsUsual(terminal::measure) },
     Part { name: "memory", measure: Measure::GuestAsUsual(memory::measure) },
     Part { name: "micro", measure: Measure::Here(micro::measure) },

@@ -13,11 +13,20 @@ use crate::terminal::Terminal;
 ///
 /// # Errors
 /// One of them failed.
-pub(crate) fn measure(contenders: &[Contender], rounds: u32, gap: Duration) -> Done<Samples> {
+pub(crate) fn measure(
+    contenders: &[Contender],
+    rounds: u32,
+    gap: Duration,
+    at_most: Duration,
+) -> Done<Samples> {
     contenders.iter().try_for_each(rehearse)?;
     let terminal = Terminal::wanted(contenders)?;
     let mut samples = vec![Vec::new(); contenders.len()];
+    let end = Instant::now() + at_most;
     for _ in 0..rounds {
+        if Instant::now() > end {
+            break;
+        }
         for (contender, samples) in contenders.iter().zip(&mut samples) {
             sleep(gap);
             let mut command = command(contender)?;
@@ -31,4 +40,37 @@ pub(crate) fn measure(contenders: &[Contender], rounds: u32, gap: Duration) -> D
         }
     }
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn commands(lines: &[&str]) -> Vec<Contender> {
+        lines.iter().map(|line| Contender::new(line, line)).collect()
+    }
+
+    #[test]
+    fn every_contender_has_a_sample_of_every_round() {
+        let samples = measure(&commands(&["/bin/true", "/bin/echo x"]), 3, Duration::ZERO, LONG).unwrap();
+        assert_eq!(samples.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+        assert!(samples.iter().flatten().all(|sample| *sample > 0));
+    }
+
+    // A refusal is faster than any elevation.
+    #[test]
+    fn a_contender_that_fails_is_no_sample() {
+        let told = measure(&commands(&["/bin/true", "/bin/ls /no-such-file"]), 3, Duration::ZERO, LONG);
+        assert!(told.unwrap_err().contains("no-such-file"));
+    }
+
+    #[test]
+    fn no_round_begins_after_the_time_is_over() {
+        let samples =
+            measure(&commands(&["/bin/true"]), 1_000_000, Duration::ZERO, Duration::from_millis(50));
+        let rounds = samples.unwrap().concat().len();
+        assert!((1..1_000_000).contains(&rounds), "{rounds} rounds");
+    }
 }

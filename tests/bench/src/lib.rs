@@ -54,6 +54,8 @@ pub enum Task {
         rounds: u32,
         /// What the machine gets to finish what a command left behind before the next one starts.
         gap: Duration,
+        /// No round begins after this long.
+        at_most: Duration,
     },
     /// How many runs end in a second. Answer: [`Samples`], in thousandths of a run a second.
     Parallel {
@@ -73,6 +75,35 @@ pub enum Task {
         /// How often each of them runs.
         rounds: u32,
     },
+    /// What a hostile user may try on the agent's socket. Answer: [`Flooded`].
+    Flood {
+        /// How.
+        flood: Flood,
+        /// For how long. It ends by itself.
+        length: Duration,
+    },
+}
+
+/// A way to keep the agent from serving others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Flood {
+    /// 1,000 connections that say nothing. Those that the agent closes are opened again, 1,000 a second.
+    Silent,
+    /// 10,000 connections a second, each closed at once.
+    Connects,
+    /// 1,000 requests whose questions nobody answers. Those that are refused are made again, 100 a second.
+    Pending,
+    /// 1,000 connections a second, each with a message that carries 253 descriptors, the kernel's most.
+    Descriptors,
+}
+
+/// What a flood came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flooded {
+    /// What was tried: connections, requests.
+    pub tried: u64,
+    /// How many of those the kernel did not let through: the agent's queue was full.
+    pub turned_away: u64,
 }
 
 /// For each contender, in the order of the task, its rounds.

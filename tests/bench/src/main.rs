@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its answer, and why there is none")]
 
 mod drain;
+mod flood;
 mod latency;
 mod output;
 mod parallel;
@@ -33,11 +34,14 @@ fn main() -> ExitCode {
 fn answer() -> Done<String> {
     let task = serde_json::from_reader(std::io::stdin()).map_err(|error| format!("the task: {error}"))?;
     match task {
-        Task::Latency { contenders, rounds, gap } => json(latency::measure(&contenders, rounds, gap)?),
+        Task::Latency { contenders, rounds, gap, at_most } => {
+            json(latency::measure(&contenders, rounds, gap, at_most)?)
+        }
         Task::Parallel { contenders, rounds, at_once, length } => {
             json(parallel::measure(&contenders, rounds, at_once, length)?)
         }
         Task::Output { contenders, rounds } => json(output::measure(&contenders, rounds)?),
+        Task::Flood { flood, length } => json(flood::flood(flood, length)?),
     }
 }
 

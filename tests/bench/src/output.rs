@@ -58,3 +58,19 @@ fn transfer(drain: &Drain, before: u64, started: Instant) -> Transfer {
     let nanoseconds = seen.last.saturating_duration_since(started).as_nanos();
     Transfer { bytes: seen.bytes - before, nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_counted_to_the_last_byte() {
+        let head = Contender::new("head", "/usr/bin/head -c 3000000 /dev/zero").on(Streams::Pipe);
+        let transfers = measure(&[head], 2).unwrap();
+        assert_eq!(transfers.len(), 1);
+        for transfer in transfers.into_iter().flatten() {
+            assert_eq!(transfer.bytes, 3_000_000);
+            assert!(transfer.nanoseconds > 0);
+        }
+    }
+}

@@ -54,3 +54,18 @@ fn round(contender: &Contender, at_once: u32, length: Duration) -> Done<u64> {
     let thousandths = u128::from(finished.into_inner()) * 1_000_000_000_000 / nanoseconds;
     Ok(u64::try_from(thousandths).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_that_are_under_way_at_once_are_counted_together() {
+        // Each takes at least 100 ms, so that one after the other no more than ten would be done in a second.
+        let nap = [Contender::new("nap", "/bin/sleep 0.1")];
+        let alone = measure(&nap, 1, 1, Duration::from_millis(400)).unwrap().concat();
+        assert!(alone.iter().all(|thousandths| (1..=10_000).contains(thousandths)), "{alone:?}");
+        let many = measure(&nap, 1, 8, Duration::from_millis(400)).unwrap().concat();
+        assert!(many > alone, "{many:?} {alone:?}");
+    }
+}

@@ -1,9 +1,5 @@
 //! One elevation of `true`: the wall time from `posix_spawn` to `waitpid`.
 
-use std::time::Duration;
-
-use jit_bench::{Samples, Task};
-
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
 use super::stage::{Stage, contenders};
@@ -16,17 +12,13 @@ const NAMES: [&str; 7] = ["true", "jit-sudo", "doas", "sudo-rs", "sudo", "run0",
 const TARGETS: [(&str, f64, f64); 4] =
     [("doas", 0.60, 0.55), ("sudo-rs", 0.55, 0.50), ("sudo", 0.38, 0.34), ("run0", 0.10, 0.09)];
 
-/// Time for what a command leaves behind (its scope, its session's end) to be over.
-pub(crate) const GAP: Duration = Duration::from_millis(20);
-
 /// Measures all peers in turn.
 ///
 /// # Errors
 /// One of them failed.
 pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     let rounds = if options.quick { 40 } else { 120 };
-    let contenders = contenders(&NAMES, "/usr/bin/true");
-    let samples: Samples = stage.ask(&Task::Latency { contenders, rounds, gap: GAP })?;
+    let samples = stage.latency(contenders(&NAMES, "/usr/bin/true"), rounds)?;
     let all: Vec<(&str, Summary)> =
         NAMES.into_iter().zip(samples.iter().map(|samples| Summary::of(samples))).collect();
     let of = |name: &str| {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jit_bench::{Samples, Task};
 use jit_tests::Terminal;
 
 use super::options::Options;
@@ -88,8 +87,7 @@ fn megabytes(kibibytes: u64) -> f64 {
 
 /// What is allocated once and kept is no session's.
 fn warm_up(stage: &Stage) -> Done {
-    let contenders = contenders(&["jit-sudo"], "/usr/bin/true");
-    let _: Samples = stage.ask(&Task::Latency { contenders, rounds: 100, gap: Duration::ZERO })?;
+    stage.latency(contenders(&["jit-sudo"], "/usr/bin/true"), 100)?;
     std::thread::sleep(REST);
     Ok(())
 }

@@ -6,7 +6,7 @@ use jit_bench::{Samples, Task};
 
 use super::options::Options;
 use super::report::{Section, Table, Target};
-use super::stage::{Stage, contenders};
+use super::stage::{Stage, USER, contenders};
 use super::summary::{Summary, quotient};
 use crate::cargo::Done;
 
@@ -23,7 +23,8 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     let mut all = Vec::new();
     for at_once in AT_ONCE {
         let contenders = contenders(&NAMES, "/usr/bin/true");
-        let samples: Samples = stage.ask(&Task::Parallel { contenders, rounds, at_once, length: LENGTH })?;
+        let samples: Samples =
+            stage.ask(USER, &Task::Parallel { contenders, rounds, at_once, length: LENGTH })?;
         all.push(samples.iter().map(|samples| Summary::of(samples).median).collect::<Vec<u64>>());
     }
     let mut table = Table::new(&["a second", "1", "4 in parallel", "16 in parallel"]);

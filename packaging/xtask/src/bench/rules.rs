@@ -2,9 +2,6 @@
 
 use std::fmt::Write as _;
 
-use jit_bench::{Samples, Task};
-
-use super::latency::GAP;
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
 use super::stage::{Stage, contenders};
@@ -47,8 +44,7 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     for _ in 0..blocks {
         for (count, samples) in COUNTS.iter().zip(&mut samples) {
             load = install(stage, *count)?;
-            let contenders = contenders(&NAMES, "/usr/bin/true");
-            let block: Samples = stage.ask(&Task::Latency { contenders, rounds, gap: GAP })?;
+            let block = stage.latency(contenders(&NAMES, "/usr/bin/true"), rounds)?;
             samples.iter_mut().zip(block).for_each(|(all, block)| all.extend(block));
         }
     }

@@ -1,8 +1,5 @@
 //! One elevation on a machine that has no time: more processes want to run than there are cores.
 
-use jit_bench::{Samples, Task};
-
-use super::latency::GAP;
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
 use super::stage::{Stage, contenders};
@@ -31,8 +28,7 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
          done"
     );
     let pids = stage.sh(&burn)?.split_whitespace().collect::<Vec<_>>().join(" ");
-    let contenders = contenders(&NAMES, "/usr/bin/true");
-    let samples = stage.ask::<Samples>(&Task::Latency { contenders, rounds, gap: GAP });
+    let samples = stage.latency(contenders(&NAMES, "/usr/bin/true"), rounds);
     stage.sh(&format!("kill {pids}"))?;
     let samples = samples?;
 

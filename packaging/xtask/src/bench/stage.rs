@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jit_bench::{Contender, Task};
+use jit_bench::{Contender, Samples, Task};
 use jit_tests::{Guest, process};
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,9 @@ const HARNESS: &str = "/usr/local/bin/jit-bench";
 
 /// A series of samples may take this long.
 const PATIENCE: Duration = Duration::from_mins(20);
+
+/// Time for what a command leaves behind (its scope, its session's end) to be over.
+const GAP: Duration = Duration::from_millis(20);
 
 /// The guest, ready to measure. Only one at a time on a machine.
 pub(crate) struct Stage {
@@ -81,18 +84,26 @@ impl Stage {
         if outcome.is_ok() { Ok(outcome.stdout) } else { Err(outcome.to_string()) }
     }
 
-    /// Has the harness do this as the user, as the guest's processes are scheduled.
+    /// Wall times of these, in nanoseconds, run in turn so often.
+    ///
+    /// # Errors
+    /// One of them failed.
+    pub(crate) fn latency(&self, contenders: Vec<Contender>, rounds: u32) -> Done<Samples> {
+        self.ask(USER, &Task::Latency { contenders, rounds, gap: GAP, at_most: PATIENCE })
+    }
+
+    /// Has the harness do this as this user, scheduled as all of the guest is.
     ///
     /// # Errors
     /// It could not.
-    pub(crate) fn ask<Answer: DeserializeOwned>(&self, task: &Task) -> Done<Answer> {
+    pub(crate) fn ask<Answer: DeserializeOwned>(&self, user: &str, task: &Task) -> Done<Answer> {
         let task = serde_json::to_vec(task).map_err(|error| error.to_string())?;
-        // The scheduling of process 1 is that of everything.
+        // Process 1 is scheduled as all of the guest is.
         let script = format!(
             "policy=--other priority=0; chrt -p 1 | grep -q SCHED_RR && policy=--rr priority=1
-             exec chrt $policy $priority runuser --login {USER} --command {HARNESS}"
+             exec chrt $policy $priority runuser --login {user} --command {HARNESS}"
         );
-        let outcome = process::run(self.guest.command(&["sh", "-c", &script]), &task, PATIENCE);
+        let outcome = process::run(self.guest.command(&["sh", "-c", &script]), &task, PATIENCE * 2);
         if !outcome.is_ok() {
             return Err(outcome.to_string());
         }

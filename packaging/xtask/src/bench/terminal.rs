@@ -2,10 +2,9 @@
 
 use jit_bench::{Samples, Streams, Task, Transfer, Transfers};
 
-use super::latency::GAP;
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
-use super::stage::{Stage, contenders};
+use super::stage::{Stage, USER, contenders};
 use super::summary::{Summary, milliseconds, quotient};
 use crate::cargo::Done;
 
@@ -41,7 +40,7 @@ fn latency(stage: &Stage, options: &Options, section: &mut Section) -> Done {
         for (streams, samples) in &mut samples {
             let contenders = contenders(&NAMES, "/usr/bin/true").into_iter();
             let contenders = contenders.map(|contender| contender.on(*streams)).collect();
-            let block: Samples = stage.ask(&Task::Latency { contenders, rounds, gap: GAP })?;
+            let block = stage.latency(contenders, rounds)?;
             samples.resize(block.len(), Vec::new());
             samples.iter_mut().zip(block).for_each(|(all, block)| all.extend(block));
         }
@@ -72,7 +71,8 @@ fn throughput(stage: &Stage, options: &Options, section: &mut Section) -> Done {
     let mut rows: Vec<Vec<String>> = NAMES.iter().map(|name| vec![bare(name)]).collect();
     for (what, streams, command, bytes, lines) in OUTPUTS {
         let contenders = contenders(&NAMES, command).into_iter().map(|contender| contender.on(streams));
-        let transfers: Transfers = stage.ask(&Task::Output { contenders: contenders.collect(), rounds })?;
+        let transfers: Transfers =
+            stage.ask(USER, &Task::Output { contenders: contenders.collect(), rounds })?;
         let expected = bytes + if streams == Streams::Terminal { lines } else { 0 };
         let rates: Vec<u64> = transfers.iter().map(|transfers| rate(transfers)).collect();
         columns.push(what.to_owned());
