@@ -1,7 +1,8 @@
 //! Who is at the other end: told by the kernel, never by a message.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::LazyLock;
 
 use jit_sys::proc;
 use nix::errno::Errno;
@@ -33,7 +34,7 @@ impl Peer {
         let credentials =
             getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| format!("SO_PEERCRED: {errno}"))?;
         let sender = Sender { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
-        check_ids(sender, overflow_id("overflowuid"), overflow_id("overflowgid"))?;
+        check_ids(sender, *NO_USER, *NO_GROUP)?;
         let (pidfd, nonce) = match getsockopt(&socket, sockopt::PeerPidfd) {
             Ok(pidfd) => (pidfd, None),
             // This error alone means "no such option" (before 6.5). EINVAL, ESRCH and ENODATA mean "gone".
@@ -46,9 +47,6 @@ impl Peer {
             Err(errno) => return Err(format!("the peer is gone (SO_PEERPIDFD: {errno})")),
         };
         let peer = Self { sender, pidfd, nonce };
-        if pid_of(&peer.pidfd) != Some(sender.pid) {
-            return Err("the peer is gone".to_owned());
-        }
         peer.check_alive()?;
         Ok(peer)
     }
@@ -90,15 +88,13 @@ fn check_ids(sender: Sender, no_user: u32, no_group: u32) -> Result<(), String> 
     Ok(())
 }
 
+/// Which ids stand for those without a number here (`proc_sys_kernel(5)`), as they were at the start.
+static NO_USER: LazyLock<u32> = LazyLock::new(|| overflow_id("overflowuid"));
+static NO_GROUP: LazyLock<u32> = LazyLock::new(|| overflow_id("overflowgid"));
+
 fn overflow_id(name: &str) -> u32 {
     let text = proc::read_text(format!("/proc/sys/kernel/{name}"));
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_534)
-}
-
-/// The `Pid:` that the kernel shows for a pidfd of ours; -1 once the process is reaped.
-fn pid_of(pidfd: &OwnedFd) -> Option<i32> {
-    let info = proc::read_text(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
 
 /// Whose place a connection takes. Inside user namespaces of its own one user can be thousands (`/etc/subuid`): all
@@ -111,16 +107,17 @@ pub fn whose_place(socket: impl AsFd) -> io::Result<u32> {
     if is_in_our_user_namespace(credentials.pid()) {
         return Ok(credentials.uid());
     }
-    Ok(overflow_id("overflowuid"))
+    Ok(*NO_USER)
 }
 
 /// As far as its map of uids tells. Not of one that is gone.
 fn is_in_our_user_namespace(pid: i32) -> bool {
-    let map = |process: &str| proc::read(format!("/proc/{process}/uid_map"));
-    match (map("self"), map(&pid.to_string())) {
-        (Ok(ours), Ok(theirs)) => ours == theirs,
-        (Err(error), _) => error.kind() == io::ErrorKind::NotFound, // a kernel without user namespaces
-        _ => false,
+    // Once written it stays.
+    static OURS: LazyLock<Result<Vec<u8>, io::ErrorKind>> =
+        LazyLock::new(|| proc::read("/proc/self/uid_map").map_err(|error| error.kind()));
+    match &*OURS {
+        Ok(ours) => proc::read(format!("/proc/{pid}/uid_map")).is_ok_and(|theirs| theirs == *ours),
+        Err(error) => *error == io::ErrorKind::NotFound, // a kernel without user namespaces
     }
 }
 

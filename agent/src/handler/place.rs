@@ -6,7 +6,7 @@ use std::time::Duration;
 use jit_policy::{Decision, Denial, Resolved, Why};
 use jit_protocol::Bytes;
 use jit_protocol::request::Elevate;
-use jit_sys::path::{Found, PathError, resolve};
+use jit_sys::path::{Found, PathError, exists, resolve};
 
 use super::people::People;
 use super::plan::Question;
@@ -63,6 +63,9 @@ fn search(question: &Question, secure_path: &str, name: &Bytes) -> Result<Option
         let mut path = folder.as_bytes().to_vec();
         path.push(b'/');
         path.extend_from_slice(name.as_slice());
+        if !exists(question.root.as_fd(), &path) {
+            continue;
+        }
         match resolve(question.root.as_fd(), &path) {
             Ok(found) if found.is_executable() => return Ok(Some(found)),
             Ok(_) | Err(PathError::NotFound | PathError::Invalid) => {}

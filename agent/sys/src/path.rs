@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, fstatfs, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// How many links are followed, as the kernel does.
@@ -143,6 +143,14 @@ pub fn resolve(root: BorrowedFd<'_>, path: &[u8]) -> Result<Found, PathError> {
     let root_stat = fstat(root)?;
     walk.note(root, &root_stat, b"/")?;
     walk.run(path, root_stat)
+}
+
+/// Whether a path leads to anything, in one call: a walk would find nothing if not. Errors are for the walk to tell.
+pub fn exists(root: BorrowedFd<'_>, path: &[u8]) -> bool {
+    let below = if path == b"/" { b"." } else { path.strip_prefix(b"/").unwrap_or(path) };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = openat2(root, below, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+    !matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 /// A folder without `.`, `..` and links; `None` if it is none, or not UTF-8.

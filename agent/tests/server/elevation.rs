@@ -193,7 +193,9 @@ fn a_monitor_that_refuses_or_dies_before_go_leaves_nothing_behind() {
         stage.connect().elevate(id());
         let monitor = stage.monitor();
         monitor.say(&FromMonitor::Fulfilled { authenticated: false, reason: None });
-        word.into_iter().for_each(|word| monitor.say(&word));
+        if let Some(word) = word {
+            monitor.say(&word);
+        }
     }
     stage.await_events("request.denied", 4);
     let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: false }) else { panic!() };

@@ -47,6 +47,7 @@ fn folders_are_resolved_and_the_last_component_is_not() {
         let found = resolve(root.as_fd(), asked.as_bytes()).unwrap_or_else(|why| panic!("{asked}: {why}"));
         assert_eq!(String::from_utf8_lossy(&found.path), path, "{asked}");
         assert_eq!(String::from_utf8_lossy(&found.leads_to), leads_to, "{asked}");
+        assert!(exists(root.as_fd(), asked.as_bytes()), "{asked}");
     }
 }
 
@@ -65,6 +66,7 @@ fn what_leads_nowhere_is_an_error() {
         ("/out", PathError::NotFound),
     ] {
         assert_eq!(resolve(root.as_fd(), asked.as_bytes()).unwrap_err(), why, "{asked}");
+        assert!(!exists(root.as_fd(), asked.as_bytes()) || why != PathError::NotFound, "{asked}");
     }
     assert_eq!(resolve(root.as_fd(), &[b'/'; 5000]), Err(PathError::Invalid));
     assert_eq!(resolve(root.as_fd(), b"/usr\0/x"), Err(PathError::Invalid));
