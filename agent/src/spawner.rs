@@ -13,6 +13,7 @@ use jit_protocol::VERSION;
 use jit_protocol::order::{MAX_ORDER, Order};
 use jit_protocol::spawner::{DESCRIPTORS, MAX_WELCOME, Welcome};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::peer::uid_of;
@@ -22,6 +23,8 @@ use crate::socket::Seqpacket;
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long a spawner may take to welcome us.
 const WELCOME: Duration = Duration::from_secs(5);
+/// How long a request waits for a spawner that is being started anew.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an order may wait for room in the work socket.
 const ORDER: Duration = Duration::from_secs(5);
 
@@ -29,6 +32,7 @@ const ORDER: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Spawner {
     connected: ArcSwapOption<Connected>,
+    arrived: Notify,
 }
 
 /// What a spawner's welcome brought.
@@ -45,6 +49,14 @@ impl Spawner {
     /// The spawner, if there is one now.
     pub fn current(&self) -> Option<Arc<Connected>> {
         self.connected.load_full()
+    }
+
+    /// Waits until there is one, if there is none now: a while, for it may be started anew at this moment.
+    pub async fn arrival(&self) {
+        let arrived = self.arrived.notified(); // from here on it misses none
+        if self.current().is_none() {
+            let _ = timeout(PATIENCE, arrived).await;
+        }
     }
 
     /// Calls the spawner once.
@@ -66,6 +78,7 @@ impl Spawner {
         };
         let work = Seqpacket::new(work)?;
         self.connected.store(Some(Arc::new(Connected { welcome, root: Arc::new(root), work })));
+        self.arrived.notify_waiters();
         Ok(control)
     }
 
@@ -81,19 +94,27 @@ impl Spawner {
         }
     }
 
-    /// Gives an order to the next idle monitor, with the helper's connection and our end of the link.
+    /// Gives an order to the next idle monitor, with the helper's connection and its end of the link. If the spawner has
+    /// just gone, then to the next one's.
     ///
     /// # Errors
     /// Why there is no monitor for it.
-    pub async fn order(&self, order: &Order, connection: OwnedFd, link: OwnedFd) -> Result<(), String> {
-        let connected = self.current().ok_or("there is no spawner")?;
+    pub async fn order(&self, order: &Order, connection: &OwnedFd, link: &OwnedFd) -> Result<(), String> {
         let text = sealed(order).map_err(|error| format!("the order: {error}"))?;
         let descriptors = [connection.as_fd(), link.as_fd(), text.as_fd()];
-        match timeout(ORDER, connected.work.send(b"order", &descriptors)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(format!("the spawner: {error}")),
-            Err(_) => Err("no monitor takes the order".to_owned()),
+        let mut why = "there is no spawner".to_owned();
+        for _ in 0..2 {
+            self.arrival().await;
+            let Some(connected) = self.current() else { break };
+            match timeout(ORDER, connected.work.send(b"order", &descriptors)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => why = format!("the spawner: {error}"),
+                Err(_) => return Err("no monitor takes the order".to_owned()),
+            }
+            // Nobody is at the other end any more, which `keep` may not know yet.
+            self.connected.compare_and_swap(&connected, None);
         }
+        Err(why)
     }
 }
 
@@ -128,6 +149,8 @@ pub fn start_if_missing(socket: &Path) -> io::Result<()> {
     let program =
         std::env::current_exe()?.parent().map_or_else(PathBuf::new, |folder| folder.join("jit-spawner"));
     let mut command = Command::new(&program);
+    // With a keeper, which starts it again should it be killed: nothing here does that once requests are served.
+    command.arg("--keep");
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/").process_group(0);
     let mut child = command
         .spawn()

@@ -88,6 +88,33 @@ impl Subtree {
             .unwrap_or(false)
     }
 
+    /// Whether `/proc/PID/cgroup` shows the spawner or one of the monitors, of whichever spawner.
+    pub fn holds_monitor(&self, proc_cgroup: &str) -> bool {
+        own_cgroup(proc_cgroup).is_some_and(|path| path == format!("{}/supervisor", self.name))
+    }
+
+    /// The cgroups of sessions in which something lives, nested ones too.
+    pub fn sessions(&self) -> Vec<Cgroup> {
+        let mut found = Vec::new();
+        let mut open = vec![String::new()];
+        while let Some(path) = open.pop() {
+            for folder in subfolders(&self.folder.join(&path)) {
+                let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+                if !name.starts_with("s-") {
+                    continue; // the supervisor, or a cgroup that a command made for itself
+                }
+                let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+                if let Ok(cgroup) = self.open(&path)
+                    && cgroup.is_populated()
+                {
+                    found.push(cgroup);
+                    open.push(path);
+                }
+            }
+        }
+        found
+    }
+
     /// Removes what an earlier spawner left, where nothing lives in it any more.
     fn remove_empty(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {

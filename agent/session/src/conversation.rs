@@ -8,10 +8,10 @@ use jit_protocol::frame::{Frame, Kind};
 use jit_sys::pam::{Conversation, Style};
 use zeroize::Zeroizing;
 
-use crate::channel::Channel;
 use crate::helper::Helper;
 use crate::prompt;
 use crate::report::Report;
+use crate::watch::Watch;
 
 /// How long one question waits for its answer (sudoers(5), `passwd_timeout`: 5 minutes).
 pub const ANSWER_TIME: Duration = Duration::from_mins(5);
@@ -23,7 +23,7 @@ const MOST_MESSAGES: u32 = 64;
 /// What is common to a session's conversations.
 pub struct Dialogue {
     helper: Rc<Helper>,
-    spawner: Rc<Channel>,
+    spawner: Rc<Watch>,
     /// In the place of PAM's `Password:`; empty: ask without a word.
     password_prompt: Vec<u8>,
     /// Whose password it is.
@@ -43,7 +43,7 @@ impl Dialogue {
     /// A conversation with the helper's person.
     pub fn new(
         helper: Rc<Helper>,
-        spawner: Rc<Channel>,
+        spawner: Rc<Watch>,
         password_prompt: Vec<u8>,
         user: String,
         state: Rc<State>,
@@ -54,9 +54,9 @@ impl Dialogue {
     fn ask(&self, text: &[u8], echo: bool) -> Option<Zeroizing<Vec<u8>>> {
         let prompt =
             if !echo && prompt::is_standard(text, &self.user) { &self.password_prompt } else { text };
-        Report::Within(Some(ANSWER_TIME + WORK_TIME)).send(&self.spawner);
+        self.spawner.tell(&Report::Within(Some(ANSWER_TIME + WORK_TIME)));
         let answer = self.helper.ask(prompt, echo, ANSWER_TIME).ok().flatten();
-        Report::Within(Some(WORK_TIME)).send(&self.spawner);
+        self.spawner.tell(&Report::Within(Some(WORK_TIME)));
         answer
     }
 }

@@ -14,7 +14,6 @@ use jit_sys::terminal::{self, Pty};
 use nix::sys::signalfd::SignalFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::channel::Channel;
 use crate::command::{self, Command, NotRun, Step};
 use crate::conversation::WORK_TIME;
 use crate::environment;
@@ -28,6 +27,7 @@ use crate::report::Report;
 use crate::supervise::{PATIENCE, Supervisor};
 use crate::timer::{DeadlineTimer, boottime};
 use crate::tree::Tree;
+use crate::watch::Watch;
 
 /// Everything that is settled when the agent has said Go.
 pub struct Execution<'a, 'o> {
@@ -38,7 +38,7 @@ pub struct Execution<'a, 'o> {
     /// The helper.
     pub helper: &'a Rc<Helper>,
     /// The spawner.
-    pub spawner: &'a Channel,
+    pub spawner: &'a Watch,
     /// The open PAM session.
     pub opened: &'o OpenSession<'o>,
     /// What the command takes over from the peer.
@@ -51,7 +51,7 @@ pub struct Execution<'a, 'o> {
 pub struct Running<'a> {
     supervisor: Supervisor<'a>,
     helper: &'a Rc<Helper>,
-    spawner: &'a Channel,
+    spawner: &'a Watch,
     go: &'a Go,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Execution<'a, '_> {
         let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
         let warning = DeadlineTimer::new(self.go.warn).map_err(not_set_up)?;
         // It may be held on its way, and we with it: then the spawner's watch ends both.
-        Report::Within(Some(start_time(self.go))).send(self.spawner);
+        self.spawner.tell(&Report::Within(Some(start_time(self.go))));
         let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree, &deadline).map_err(|error| {
             tree.kill();
             tree.remove();
@@ -88,9 +88,10 @@ impl<'a> Execution<'a, '_> {
         })?;
         // Our copies would keep pipes open that the command has closed. Closing them can take as long as a file server
         // of the user's likes, and no signal ends that: the spawner's watch does not rest meanwhile.
-        Report::Within(Some(watch(self.go).map_or(WORK_TIME, |time| time.min(WORK_TIME)))).send(self.spawner);
+        self.spawner
+            .tell(&Report::Within(Some(watch(self.go).map_or(WORK_TIME, |time| time.min(WORK_TIME)))));
         drop(stdio);
-        Report::Within(watch(self.go)).send(self.spawner);
+        self.spawner.tell(&Report::Within(watch(self.go)));
         let helper = Some(self.helper.clone());
         let supervisor = Supervisor::new(
             child,
@@ -182,18 +183,18 @@ impl Running<'_> {
         self.supervisor.link.send(&FromMonitor::Ended { status, leftover });
         // What comes next is PAM's work, and the deadline still counts for what was left behind.
         let time = watch(self.go).map_or(WORK_TIME, |time| time.min(WORK_TIME));
-        Report::Within(Some(time)).send(self.spawner);
+        self.spawner.tell(&Report::Within(Some(time)));
     }
 
     /// Until the last process of the session is gone; its time still counts.
     pub fn wait_for_the_last(&mut self) {
         let time =
             if self.supervisor.is_ending() { Some(self.supervisor.ending_time()) } else { watch(self.go) };
-        Report::Within(time).send(self.spawner);
+        self.spawner.tell(&Report::Within(time));
         if self.supervisor.run_leftover().is_err() {
             self.supervisor.kill_all();
         }
-        Report::Within(Some(PATIENCE + WORK_TIME)).send(self.spawner);
+        self.spawner.tell(&Report::Within(Some(PATIENCE + WORK_TIME)));
         self.supervisor.report_to_next_agent();
         self.supervisor.tree.remove();
         self.supervisor.link.send(&FromMonitor::Gone);

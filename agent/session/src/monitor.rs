@@ -14,7 +14,6 @@ use jit_sys::terminal::{self, Pty, Settings};
 use nix::unistd::{Pid, getpid};
 
 use crate::cgroup::{Cgroup, Subtree};
-use crate::channel::Channel;
 use crate::conversation::{ANSWER_TIME, Dialogue, State, WORK_TIME};
 use crate::execution::Execution;
 use crate::helper::{Helper, Lost};
@@ -25,6 +24,7 @@ use crate::prompt;
 use crate::report::Report;
 use crate::supervise::prepare_signals;
 use crate::tree::Tree;
+use crate::watch::Watch;
 
 /// How long the agent may take to record the intent and say Go.
 const AGENT_TIME: Duration = Duration::from_mins(1);
@@ -38,7 +38,7 @@ pub struct Ready {
     /// Where sessions' cgroups are.
     pub subtree: Option<Rc<Subtree>>,
     /// The spawner.
-    pub spawner: Rc<Channel>,
+    pub spawner: Rc<Watch>,
 }
 
 /// An order with its descriptors.
@@ -108,7 +108,7 @@ pub fn run(ready: Ready, assignment: Assignment) {
 fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) -> Result<(), Refusal> {
     let Ready { pam, cgroup, subtree, spawner } = ready;
     let own = getpid();
-    Report::Within(Some(WORK_TIME)).send(&spawner);
+    spawner.tell(&Report::Within(Some(WORK_TIME)));
     let mut pam = pam.map_err(|error| Refusal::new(error, "reinstall /etc/pam.d/jit-sudo"))?;
 
     // The peer is who the order says, and lives where we live.
@@ -122,7 +122,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     link.send(&FromMonitor::Fulfilled { authenticated, reason });
     accept_account(&mut pam, order)?;
     still(own)?;
-    go_on(helper)?;
+    go_on(helper, &spawner)?;
     link.send(&FromMonitor::Accepted);
 
     let Some(program) = order.program.as_ref().filter(|_| order.mode == Mode::Run) else {
@@ -135,7 +135,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     let terminal = prepare_terminal(order, helper, &stdio)?;
     let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
     let signals = prepare_signals(&tree).map_err(|error| Refusal::internal("signals", error))?;
-    go_on(helper)?;
+    go_on(helper, &spawner)?;
     let go = await_go(link)?;
 
     // From here on there is a record of the intent: whatever fails is told to the agent as well.
@@ -150,10 +150,10 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
 }
 
 /// Reads the person's reason.
-fn ask_reason(order: &Order, helper: &Helper, spawner: &Channel) -> Result<String, Refusal> {
-    Report::Within(Some(ANSWER_TIME + WORK_TIME)).send(spawner);
+fn ask_reason(order: &Order, helper: &Helper, spawner: &Watch) -> Result<String, Refusal> {
+    spawner.tell(&Report::Within(Some(ANSWER_TIME + WORK_TIME)));
     let answer = helper.ask(&prompt::reason(order), true, ANSWER_TIME)?;
-    Report::Within(Some(WORK_TIME)).send(spawner);
+    spawner.tell(&Report::Within(Some(WORK_TIME)));
     let text = answer.map(|answer| String::from_utf8_lossy(&answer).trim().to_owned()).unwrap_or_default();
     if text.is_empty() {
         return Err(Refusal::new("a reason is required", "give one with --reason TEXT"));
@@ -166,7 +166,7 @@ fn authenticate(
     pam: &mut Transaction,
     order: &Order,
     helper: &Rc<Helper>,
-    spawner: &Rc<Channel>,
+    spawner: &Rc<Watch>,
     link: &mut Link,
 ) -> Result<bool, Refusal> {
     let whose = order.authenticate.as_ref();
@@ -244,8 +244,12 @@ fn still(own: Pid) -> Result<(), Refusal> {
     if getpid() == own { Ok(()) } else { Err(Refusal::new("a PAM module copied the monitor", "")) }
 }
 
-/// Whether the person still wants it.
-fn go_on(helper: &Helper) -> Result<(), Refusal> {
+/// Whether the person still wants it, and somebody would end what this process left if it died.
+fn go_on(helper: &Helper, spawner: &Watch) -> Result<(), Refusal> {
+    if spawner.is_cut() {
+        let what = "the spawner went away before the command could start";
+        return Err(Refusal::new(what, "try again; `jitctl status` tells more"));
+    }
     if let Some(lost) = helper.lost() {
         return Err(lost.into());
     }
@@ -315,7 +319,7 @@ fn place(
     order: &Order,
     cgroup: Option<Cgroup>,
     subtree: Option<&Subtree>,
-    spawner: &Channel,
+    spawner: &Watch,
 ) -> Result<Tree, Refusal> {
     let Some(parent) = &order.nested_in else { return Ok(Tree::new(cgroup)) };
     let failed = |error| Refusal::internal("the cgroup of the session around this one", error);
@@ -323,7 +327,7 @@ fn place(
     let name: String = order.session.chars().take(16).collect();
     let path = format!("{parent}/s-{name}");
     let nested = subtree.create(&path).map_err(failed)?;
-    Report::Cgroup(path).send(spawner);
+    spawner.tell(&Report::Cgroup(path));
     if let Some(unused) = cgroup {
         unused.remove();
     }

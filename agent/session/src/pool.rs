@@ -3,16 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
-use std::time::Duration;
 
 use jit_protocol::order::{DESCRIPTORS, MAX_ORDER, Order};
 use jit_sys::clone::{Child, fork_into};
 use jit_sys::pam::Transaction;
 use jit_sys::{process, signals};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
-use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
@@ -20,33 +18,39 @@ use crate::monitor::{self, Assignment, Ready};
 use crate::report::Report;
 use crate::timer::boottime;
 use crate::tree;
+use crate::watch::Watch;
+use crate::watched::Watched;
 
 /// How many idle monitors wait for orders.
 const IDLE: usize = 2;
 
-/// One monitor.
-struct Monitor {
-    child: Child,
-    report: Channel,
-    cgroup: Option<Cgroup>,
-    busy: bool,
-    /// `CLOCK_BOOTTIME` in nanoseconds after which it counts as stuck.
-    stuck_at: Option<u64>,
-}
+/// How long monitors of an earlier spawner have to call before what is in their sessions' cgroups is ended.
+const CALL: u64 = 10_000_000_000;
 
 /// All monitors, and the cgroups of dead ones that still have something in them.
 pub struct Pool {
     subtree: Option<Rc<Subtree>>,
     work: Rc<Channel>,
-    monitors: Vec<Monitor>,
+    monitors: Vec<Watched>,
     dying: Vec<Cgroup>,
+    /// Sessions of an earlier spawner, until their monitors have called or `CLOCK_BOOTTIME` is this, in nanoseconds.
+    unclaimed: Vec<Cgroup>,
+    claim_until: u64,
     next: u64,
 }
 
 impl Pool {
     /// An empty pool whose monitors take orders from `work`.
     pub fn new(subtree: Option<Rc<Subtree>>, work: Rc<Channel>) -> Self {
-        Self { subtree, work, monitors: Vec::new(), dying: Vec::new(), next: boottime() }
+        let unclaimed = subtree.as_ref().map(|subtree| subtree.sessions()).unwrap_or_default();
+        let now = boottime();
+        let claim_until = now.saturating_add(CALL);
+        Self { subtree, work, monitors: Vec::new(), dying: Vec::new(), unclaimed, claim_until, next: now }
+    }
+
+    /// Watches a monitor of an earlier spawner, which has called.
+    pub fn adopt(&mut self, child: Child, report: Channel) {
+        self.monitors.push(Watched::adopted(child, report));
     }
 
     /// Forks until enough idle monitors wait.
@@ -54,22 +58,23 @@ impl Pool {
     /// # Errors
     /// Those of fork; the caller tries again later.
     pub fn refill(&mut self) -> io::Result<()> {
-        while self.monitors.iter().filter(|monitor| !monitor.busy).count() < IDLE {
+        while self.monitors.iter().filter(|monitor| monitor.is_idle()).count() < IDLE {
             self.fork()?;
         }
         Ok(())
     }
 
-    /// What to wait on: reports of the monitors.
-    pub fn reports(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.monitors.iter().map(|monitor| monitor.report.as_fd())
+    /// What to wait on: the monitors' words, and their ends.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.monitors.iter().map(Watched::descriptor)
     }
 
     /// When the next monitor counts as stuck, `CLOCK_BOOTTIME` in nanoseconds; soon if a dead one's cgroup is not
     /// empty yet.
     pub fn next_moment(&self) -> Option<u64> {
         let soon = (!self.dying.is_empty()).then(|| boottime() + 100_000_000);
-        self.monitors.iter().filter_map(|monitor| monitor.stuck_at).chain(soon).min()
+        let claim = (!self.unclaimed.is_empty()).then_some(self.claim_until);
+        self.monitors.iter().filter_map(Watched::stuck_at).chain(soon).chain(claim).min()
     }
 
     /// Takes reports, buries the dead with all they left, kills the stuck.
@@ -77,17 +82,18 @@ impl Pool {
         let mut at = 0;
         while let Some(monitor) = self.monitors.get_mut(at) {
             monitor.listen(self.subtree.as_deref());
-            if monitor.stuck_at.is_some_and(|moment| moment <= boottime()) {
+            if monitor.stuck_at().is_some_and(|moment| moment <= boottime()) {
                 monitor.end();
             }
             if monitor.has_ended() {
-                self.dying.extend(self.monitors.swap_remove(at).cgroup);
+                self.dying.extend(self.monitors.swap_remove(at).into_cgroup());
             } else {
                 at += 1;
             }
         }
+        self.claim();
         if self.subtree.is_none() {
-            let own: Vec<_> = self.monitors.iter().map(|monitor| monitor.child.pid).collect();
+            let own: Vec<_> = self.monitors.iter().map(Watched::pid).collect();
             tree::kill_adopted(&own);
         }
         self.dying.retain(|cgroup| {
@@ -101,8 +107,17 @@ impl Pool {
     /// Lets the idle monitors go: what they have mapped is out of date. One that takes an order at this moment keeps
     /// it: it looks for this word only while it waits.
     pub fn renew(&mut self) {
-        for monitor in self.monitors.iter().filter(|monitor| !monitor.busy) {
-            let _ = monitor.report.send(&[0], &[], false);
+        for monitor in self.monitors.iter().filter(|monitor| monitor.is_idle()) {
+            monitor.send_away();
+        }
+    }
+
+    /// What a monitor has called for is its own again; what none has called for in time is ended.
+    fn claim(&mut self) {
+        let monitors = &self.monitors;
+        self.unclaimed.retain(|cgroup| !monitors.iter().any(|monitor| monitor.has(cgroup)));
+        if self.claim_until <= boottime() {
+            self.dying.append(&mut self.unclaimed);
         }
     }
 
@@ -117,39 +132,8 @@ impl Pool {
             idle(&work, own, subtree, theirs);
             0
         })?;
-        self.monitors.push(Monitor { child, report: ours, cgroup, busy: false, stuck_at: None });
+        self.monitors.push(Watched::forked(child, ours, cgroup));
         Ok(())
-    }
-}
-
-impl Monitor {
-    fn listen(&mut self, subtree: Option<&Subtree>) {
-        while let Ok(report) = Report::receive(&self.report) {
-            match report {
-                Report::Taken => self.busy = true,
-                Report::Within(time) => {
-                    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                    self.stuck_at = time.map(|time| boottime().saturating_add(nanoseconds(time)));
-                }
-                Report::Cgroup(path) => self.cgroup = subtree.and_then(|subtree| subtree.open(&path).ok()),
-            }
-        }
-    }
-
-    /// Ends one that hangs, and what runs in its session: a close(2) that waits for a user's file server can't be
-    /// killed, and the command must not live as long as that. Done again until it is gone.
-    fn end(&mut self) {
-        self.stuck_at = Some(boottime().saturating_add(1_000_000_000));
-        let _ = pidfd_send_signal(&self.child.pidfd, rustix::process::Signal::KILL);
-        match &self.cgroup {
-            Some(cgroup) => drop(cgroup.kill()),
-            None => tree::kill_below(self.child.pid),
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-        !matches!(waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags), Ok(WaitStatus::StillAlive))
     }
 }
 
@@ -170,7 +154,8 @@ fn idle(work: &Channel, cgroup: Option<Cgroup>, subtree: Option<Rc<Subtree>>, sp
     if signals::unblock_all().is_err() {
         return;
     }
-    monitor::run(Ready { pam, cgroup, subtree, spawner: Rc::new(spawner) }, assignment);
+    let spawner = Rc::new(Watch::new(spawner));
+    monitor::run(Ready { pam, cgroup, subtree, spawner }, assignment);
 }
 
 /// The helper's PAM service. A missing one is a refusal: libpam would take the service `other`.

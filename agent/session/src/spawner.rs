@@ -10,6 +10,7 @@ use std::rc::Rc;
 use jit_protocol::VERSION;
 use jit_protocol::paths::{PRIVATE, SPAWNER_SOCKET};
 use jit_protocol::spawner::Welcome;
+use jit_sys::clone::Child;
 use jit_sys::limits::Limits;
 use jit_sys::pam::Transaction;
 use jit_sys::{process, signals};
@@ -17,6 +18,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::retry_on_intr;
@@ -114,7 +116,7 @@ impl Spawner {
             }
             self.timer.set(self.pool.next_moment())?;
             self.wait()?;
-            self.welcome();
+            self.answer();
             self.look_at_agent();
             if self.pam_has_changed() {
                 self.warm = None; // unmaps the modules
@@ -136,22 +138,27 @@ impl Spawner {
             vec![self.listener.as_fd(), self.signals.as_fd(), self.timer.as_fd()];
         wanted.extend(self.changes.as_ref().map(AsFd::as_fd));
         wanted.extend(self.agent.as_ref().map(AsFd::as_fd));
-        wanted.extend(self.pool.reports());
+        wanted.extend(self.pool.descriptors());
         let mut fds: Vec<PollFd<'_>> =
             wanted.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
         retry_on_intr(|| poll(&mut fds, None))?;
         Ok(())
     }
 
-    /// Takes a new agent's call: checked, then told what this host can do. The newest agent is the agent.
-    fn welcome(&mut self) {
+    /// Answers a call: of a new agent, or of a monitor whose spawner went away.
+    fn answer(&mut self) {
         let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else {
             return;
         };
-        if let Err(error) = self.check_agent(socket.as_fd()) {
-            note(&format!("a connection was refused: {error}"));
-            return;
+        match self.identify(socket.as_fd()) {
+            Ok(Caller::Agent) => self.welcome(Channel::from(socket)),
+            Ok(Caller::Monitor(monitor)) => self.pool.adopt(monitor, Channel::from(socket)),
+            Err(error) => note(&format!("a connection was refused: {error}")),
         }
+    }
+
+    /// Tells a new agent what this host can do. The newest agent is the agent.
+    fn welcome(&mut self, agent: Channel) {
         let welcome = Welcome {
             version: VERSION,
             pid: rustix::process::getpid().as_raw_pid(),
@@ -159,30 +166,35 @@ impl Spawner {
             missing: self.missing.clone(),
         };
         let Ok(text) = serde_json::to_vec(&welcome) else { return };
-        let agent = Channel::from(socket);
         if agent.send(&text, &[self.root.as_fd(), self.work.as_fd()], false).is_ok() {
             self.agent = Some(agent);
         }
     }
 
-    /// Root, not from inside a session, and under systemd the agent's unit.
-    fn check_agent(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+    /// Who calls: root, not from inside a session. From beside us it is a monitor: nobody else is started there. The
+    /// agent is in its unit, under systemd.
+    fn identify(&self, socket: BorrowedFd<'_>) -> io::Result<Caller> {
         let refused = |what: &str| io::Error::new(io::ErrorKind::PermissionDenied, what.to_owned());
         let peer = getsockopt(&socket, sockopt::PeerCredentials)?;
         if peer.uid() != 0 {
             return Err(refused("its peer is not root"));
         }
         // Held while its facts are read: the number cannot be another process's then.
-        let _process = process_of(peer.pid())?;
+        let pidfd = getsockopt(&socket, sockopt::PeerPidfd).or_else(|_| process_of(peer.pid()))?;
         let cgroup = fs::read_to_string(format!("/proc/{}/cgroup", peer.pid()))?;
-        if self.subtree.as_ref().is_some_and(|subtree| subtree.holds_session(&cgroup)) {
-            return Err(refused("its peer is inside a session"));
+        if let Some(subtree) = &self.subtree {
+            if subtree.holds_session(&cgroup) {
+                return Err(refused("its peer is inside a session"));
+            }
+            if subtree.holds_monitor(&cgroup) {
+                return Ok(Caller::Monitor(Child { pid: Pid::from_raw(peer.pid()), pidfd }));
+            }
         }
         let in_agents_unit = cgroup.lines().any(|line| line.ends_with("/jit-agentd.service"));
         if self.in_unit && !in_agents_unit {
             return Err(refused("its peer is not in the agent's unit"));
         }
-        Ok(())
+        Ok(Caller::Agent)
     }
 
     /// An agent that went away leaves; it never says anything on this connection.
@@ -202,6 +214,12 @@ impl Spawner {
         }
         any
     }
+}
+
+/// Who may call.
+enum Caller {
+    Agent,
+    Monitor(Child),
 }
 
 /// The private socket: in a folder that only root enters, made anew.

@@ -17,13 +17,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
 use crate::become_command::IGNORED;
-use crate::channel::Channel;
 use crate::helper::{Helper, Wish};
 use crate::link::Link;
 use crate::relay::Relay;
 use crate::report::Report;
 use crate::timer::{DeadlineTimer, Timer};
 use crate::tree::Tree;
+use crate::watch::Watch;
 
 /// How often the agent is looked for while it is away, and a dying tree is killed again.
 const TICK: Duration = Duration::from_millis(200);
@@ -42,7 +42,7 @@ pub struct Supervisor<'a> {
     helper: Option<Rc<Helper>>,
     /// The agent.
     pub link: &'a mut Link,
-    spawner: &'a Channel,
+    spawner: &'a Watch,
     grace: Duration,
     signals: SignalFd,
     deadline: DeadlineTimer,
@@ -71,7 +71,7 @@ impl<'a> Supervisor<'a> {
         relay: Option<Relay>,
         helper: Option<Rc<Helper>>,
         link: &'a mut Link,
-        spawner: &'a Channel,
+        spawner: &'a Watch,
         grace_ms: u64,
         signals: SignalFd,
         deadline: DeadlineTimer,
@@ -144,6 +144,7 @@ impl<'a> Supervisor<'a> {
             self.wait(status.is_some())?;
             self.handle_helper();
             self.handle_agent();
+            self.handle_spawner();
             self.handle_time();
         }
     }
@@ -158,6 +159,7 @@ impl<'a> Supervisor<'a> {
             self.forget_signals();
             self.adopt();
             self.handle_agent();
+            self.handle_spawner();
             self.handle_time();
         }
         Ok(())
@@ -186,7 +188,7 @@ impl<'a> Supervisor<'a> {
             self.tree.kill();
             Ending::Killed
         };
-        Report::Within(Some(self.ending_time())).send(self.spawner);
+        self.spawner.tell(&Report::Within(Some(self.ending_time())));
     }
 
     /// All output has gone to the helper: everyone who held the terminal has closed it; or something left behind
@@ -204,6 +206,8 @@ impl<'a> Supervisor<'a> {
         let mut wanted: Vec<(BorrowedFd<'_>, PollFlags)> = vec![(self.signals.as_fd(), PollFlags::IN)];
         wanted.extend(self.helper.as_ref().map(|helper| (helper.as_fd(), PollFlags::IN)));
         wanted.extend(self.link.descriptor().map(|agent| (agent, PollFlags::IN)));
+        let spawner = self.spawner.channel();
+        wanted.extend(spawner.as_ref().map(|spawner| (spawner.as_fd(), PollFlags::IN)));
         wanted.extend(self.tree.events().map(|events| (events, PollFlags::PRI)));
         for timer in [&self.deadline, &self.warning] {
             wanted.push((timer.boottime.as_fd(), PollFlags::IN));
@@ -218,7 +222,8 @@ impl<'a> Supervisor<'a> {
         }
         let mut fds: Vec<PollFd<'_>> =
             wanted.iter().map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let tick = exited || self.link.is_cut() || matches!(self.ending, Ending::Killed);
+        let alone = spawner.is_none() && self.can_be_taken_over();
+        let tick = exited || alone || self.link.is_cut() || matches!(self.ending, Ending::Killed);
         let timeout =
             Timespec { tv_sec: 0, tv_nsec: if exited { 20_000_000 } else { i64::from(TICK.subsec_nanos()) } };
         retry_on_intr(|| poll(&mut fds, tick.then_some(&timeout)))?;
@@ -304,6 +309,17 @@ impl<'a> Supervisor<'a> {
         let (from, to) = if foreground { (ours, theirs) } else { (theirs, ours) };
         if rustix::termios::tcgetpgrp(relay.master()).is_ok_and(|now| now == from) {
             let _ = rustix::termios::tcsetpgrp(relay.master(), to);
+        }
+    }
+
+    /// By another spawner, where it can find what a monitor leaves.
+    fn can_be_taken_over(&self) -> bool {
+        matches!(self.tree, Tree::Cgroup(..))
+    }
+
+    fn handle_spawner(&self) {
+        if self.spawner.is_cut() && self.can_be_taken_over() {
+            self.spawner.redial(self.tree.name());
         }
     }
 

@@ -1,12 +1,15 @@
 //! One elevation: identify, resolve, decide, order, fulfil, record, go. The agent's part of the way, top to bottom.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jit_audit::record::Event;
+use jit_protocol::frame::Frame;
 use jit_protocol::link::ToMonitor;
 use jit_protocol::order::Order;
 use jit_protocol::request::{Elevate, Mode};
 use jit_sys::account;
+use tokio::time::timeout;
 
 use super::case::{Case, deny, record_denial};
 use super::follow::Link;
@@ -23,6 +26,9 @@ use crate::peer::Peer;
 use crate::refusal::Refusal;
 use crate::scope::Keys;
 use crate::socket::Seqpacket;
+
+/// How long a helper may take to read that there is no monitor for it.
+const TELL: Duration = Duration::from_secs(5);
 
 /// A decided elevation, on its way to a monitor.
 pub struct Elevation {
@@ -85,12 +91,7 @@ pub fn identify(
         let hint = "start it without a setuid program in between";
         return Err(Refusal::new("this program runs with borrowed rights", hint));
     }
-    let spawner = agent.spawner.current().ok_or_else(|| {
-        Refusal::new(
-            "commands cannot be started now: the spawner is not running",
-            "systemctl status jit-spawner",
-        )
-    })?;
+    let spawner = agent.spawner.current().ok_or_else(no_spawner)?;
     let nested = enclosing(agent, spawner.welcome.cgroup.as_deref(), facts.cgroup.as_deref())?;
     case.know_nesting(nested.as_ref());
     // A nested session uses the keys of the one around it.
@@ -150,17 +151,24 @@ async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Resu
     Ok(elevation)
 }
 
-/// Gives the connection to a monitor. What goes wrong here shows to the helper as a closed connection: it has no other
-/// end any more.
+/// Gives the connection to a monitor. None: there was none to give it to, which the person and the log were told.
 pub async fn hand_over(agent: &Agent, conversation: Conversation, order: &Order) -> Option<Link> {
     let (ours, theirs) = Seqpacket::pair().ok()?;
     let (connection, _) = conversation.hand_over().ok()?;
-    if let Err(why) = agent.spawner.order(order, connection, theirs).await {
-        let mut record = agent.record(Event::SessionRefused);
-        record.session = Some(order.session.clone());
-        record.result = Some(why);
-        agent.audit.note(record);
-        return None;
-    }
-    Some(Link::new(ours))
+    let Err(why) = agent.spawner.order(order, &connection, &theirs).await else {
+        return Some(Link::new(ours));
+    };
+    let mut record = agent.record(Event::SessionRefused);
+    record.session = Some(order.session.clone());
+    record.result = Some(why);
+    agent.audit.note(record);
+    let Refusal { what, hint, .. } = no_spawner();
+    let connection = Seqpacket::new(connection).ok()?;
+    let _ = timeout(TELL, connection.send(&Frame::refused(&what, &hint).encode(), &[])).await; // one that left
+    None
+}
+
+fn no_spawner() -> Refusal {
+    let what = "commands cannot be started now: the spawner is not running";
+    Refusal::new(what, "systemctl status jit-spawner")
 }

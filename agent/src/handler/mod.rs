@@ -45,6 +45,9 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
             return;
         }
     };
+    if matches!(request, Request::Elevate(_)) {
+        agent.spawner.arrival().await;
+    }
     let peer = &conversation.peer;
     let response = match request {
         Request::Elevate(asked) if asked.mode == Mode::Explain => {

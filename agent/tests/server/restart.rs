@@ -203,3 +203,35 @@ fn without_a_log_nothing_runs_and_the_agent_lives() {
     stage.await_event("session.started");
     stage.verify_audit();
 }
+
+// "kill -9 of the spawner: … the agent is back in service within seconds": who asks meanwhile waits.
+#[test]
+fn a_request_waits_for_a_spawner_that_is_started_anew() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    stage.end_spawner();
+    let wire = stage.connect();
+    wire.elevate(id());
+    assert!(!wire.is_closed_within(crate::stage::NOTHING), "it waits");
+    stage.start_spawner();
+    stage.monitor().run(0);
+    stage.await_event("session.ended");
+    assert!(!stage.events().contains(&"request.denied".to_owned()));
+}
+
+#[test]
+fn without_a_spawner_a_request_is_refused_and_told_so() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    let told = "commands cannot be started now: the spawner is not running";
+    // The agent does not know yet.
+    stage.end_monitors();
+    let wire = stage.connect();
+    wire.elevate(id());
+    assert_eq!(wire.refusal(), told);
+    stage.end_spawner();
+    let wire = stage.connect();
+    wire.elevate(id());
+    assert_eq!(wire.refusal(), told);
+    stage.start_spawner();
+    stage.connect().elevate(id());
+    stage.monitor().run(0);
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,15 @@ pub struct Stage {
     folder: tempfile::TempDir,
     pub paths: Paths,
     pub clock: Arc<ManualClock>,
-    work: Arc<OwnedFd>,
+    spawner: Spawner,
+    cgroup: Option<String>,
     agent: Option<Running>,
+}
+
+/// A spawner, played: the monitors' end of the work socket, and whom it has welcomed.
+struct Spawner {
+    work: OwnedFd,
+    welcomed: Arc<Mutex<Vec<Wire>>>,
 }
 
 struct Running {
@@ -96,8 +103,28 @@ impl Stage {
         fs::set_permissions(&paths.private, PermissionsExt::from_mode(0o700)).unwrap();
         let system = SystemClock::new().unwrap();
         let clock = Arc::new(ManualClock::new(system.now(), system.boot_id()));
-        let work = spawner(&paths.spawner_socket, cgroup.map(str::to_owned));
-        Self { folder, paths, clock, work: Arc::new(work), agent: None }
+        let cgroup = cgroup.map(str::to_owned);
+        let spawner = spawner(&paths.spawner_socket, cgroup.clone());
+        Self { folder, paths, clock, spawner, cgroup, agent: None }
+    }
+
+    /// The spawner ends, and all its idle monitors with it.
+    pub fn end_spawner(&mut self) {
+        fs::remove_file(&self.paths.spawner_socket).unwrap();
+        self.end_monitors();
+        self.spawner.welcomed.lock().unwrap().clear();
+    }
+
+    /// Its idle monitors end.
+    pub fn end_monitors(&mut self) {
+        let (nobody, _) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        self.spawner.work = nobody;
+    }
+
+    /// Another spawner listens.
+    pub fn start_spawner(&mut self) {
+        self.spawner = spawner(&self.paths.spawner_socket, self.cgroup.clone());
     }
 
     pub fn root(&self) -> &Path {
@@ -169,7 +196,7 @@ impl Stage {
     }
 
     pub fn monitor_within(&self, time: Duration) -> Option<Monitor> {
-        let work = Wire::from(self.work.try_clone().unwrap());
+        let work = Wire::from(self.spawner.work.try_clone().unwrap());
         let (_, descriptors) = work.receive_within(time)?;
         let [connection, link, order]: [OwnedFd; 3] = descriptors.try_into().expect("three descriptors");
         let seals = rustix::fs::fcntl_get_seals(&order).unwrap();
@@ -284,23 +311,24 @@ impl Monitor {
     }
 }
 
-/// Plays the spawner: welcomes every agent; the monitors' end of the work socket.
-fn spawner(path: &Path, cgroup: Option<String>) -> OwnedFd {
+/// Plays the spawner: welcomes every agent.
+fn spawner(path: &Path, cgroup: Option<String>) -> Spawner {
     let (agents, monitors) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let listener =
         socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
     listen(&listener, 8).unwrap();
+    let welcomed = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&welcomed);
     thread::spawn(move || {
         let root = jit_sys::path::own_root().unwrap();
-        let mut connections = Vec::new();
         while let Ok(socket) = accept_with(&listener, SocketFlags::CLOEXEC) {
             let welcome = Welcome { version: VERSION, pid: 1, cgroup: cgroup.clone(), missing: Vec::new() };
             let wire = Wire::from(socket);
             wire.send_with(&serde_json::to_vec(&welcome).unwrap(), &[&root, &agents]);
-            connections.push(wire);
+            into.lock().unwrap().push(wire);
         }
     });
-    monitors
+    Spawner { work: monitors, welcomed }
 }

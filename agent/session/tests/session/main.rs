@@ -13,6 +13,7 @@
 )]
 
 mod attacks;
+mod crash;
 mod fuse;
 mod modules;
 mod processes;
@@ -74,7 +75,7 @@ fn main() {
     let stage = Stage::new(with_cgroup);
     let mut failed = 0;
     let mut passed = 0;
-    for (name, test) in attacks::ATTACKS.iter().chain(modules::MODULES).chain(TESTS) {
+    for (name, test) in attacks::ATTACKS.iter().chain(modules::MODULES).chain(crash::CRASHES).chain(TESTS) {
         if !filter.is_empty() && !filter.iter().any(|word| name.contains(word.as_str())) {
             continue;
         }

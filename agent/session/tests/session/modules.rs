@@ -91,8 +91,7 @@ fn module_exits(stage: &Stage) {
     {
         with_misbehaviour(stage, kind, how, || {
             let mut session = stage.begin(&asking(&["/bin/mkdir", &mark]));
-            let accepted =
-                |session: &crate::stage::Session| session.messages().contains(&FromMonitor::Accepted);
+            let accepted = |session: &stage::Session| session.messages().contains(&FromMonitor::Accepted);
             while !accepted(&session) && session.listen() {}
             if accepted(&session) {
                 session.go(None, Duration::from_secs(1), false);

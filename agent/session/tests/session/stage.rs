@@ -1,6 +1,7 @@
 //! The stage: a mount namespace with its own /run/jit-sudo and PAM service, the spawner on it, and the two parts that
 //! the test plays.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Seek, Write};
 use std::mem::take;
@@ -18,6 +19,7 @@ use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, ToMonitor};
 use jit_protocol::order::{Account, Cwd, Order, Program, Restrictions, Umask};
 use jit_protocol::paths::SPAWNER_SOCKET;
 use jit_protocol::request::{Mode, Terminal};
+use jit_protocol::spawner::Welcome;
 use jit_session::channel::Channel;
 use jit_session::timer::boottime;
 use nix::mount::{MsFlags, mount};
@@ -25,11 +27,34 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
 
 pub(crate) struct Stage {
-    spawner: Child,
-    work: Channel,
-    _control: Channel,
+    spawner: RefCell<Spawner>,
     cgroup: Option<String>,
     folder: tempfile::TempDir,
+}
+
+/// The program, and the agent's two connections to it.
+struct Spawner {
+    child: Child,
+    work: Channel,
+    _control: Channel,
+}
+
+impl Spawner {
+    /// Starts one; also what it can do on this host.
+    fn start() -> (Self, Welcome) {
+        let child = Command::new(env!("CARGO_BIN_EXE_jit-spawner"))
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the spawner listens", || Channel::connect(Path::new(SPAWNER_SOCKET)).is_ok());
+        let control = Channel::connect(Path::new(SPAWNER_SOCKET)).unwrap();
+        let mut buffer = [0; 4096];
+        let received = control.receive(&mut buffer, true).unwrap();
+        let welcome = serde_json::from_slice(&buffer[..received.length]).unwrap();
+        let [_root, work]: [OwnedFd; 2] = received.descriptors.try_into().unwrap();
+        (Self { child, work: Channel::from(work), _control: control }, welcome)
+    }
 }
 
 impl Stage {
@@ -53,24 +78,13 @@ impl Stage {
         }
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         std::env::set_current_dir("/").unwrap();
-        let spawner = Command::new(env!("CARGO_BIN_EXE_jit-spawner"))
-            .env_remove("NOTIFY_SOCKET")
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        until("the spawner listens", || Channel::connect(Path::new(SPAWNER_SOCKET)).is_ok());
-        let control = Channel::connect(Path::new(SPAWNER_SOCKET)).unwrap();
-        let mut buffer = [0; 4096];
-        let received = control.receive(&mut buffer, true).unwrap();
-        let welcome: jit_protocol::spawner::Welcome =
-            serde_json::from_slice(&buffer[..received.length]).unwrap();
-        let [_root, work]: [OwnedFd; 2] = received.descriptors.try_into().unwrap();
+        let (spawner, welcome) = Spawner::start();
         assert_eq!(welcome.cgroup.is_some(), with_cgroup, "{:?}", welcome.missing);
         assert_eq!(welcome.missing.is_empty(), with_cgroup);
         let cgroup = welcome.cgroup;
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        Self { spawner, work: Channel::from(work), _control: control, cgroup, folder }
+        Self { spawner: RefCell::new(spawner), cgroup, folder }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -154,7 +168,11 @@ impl Stage {
             .unwrap();
         let mut text = tempfile::tempfile().unwrap();
         text.write_all(&serde_json::to_vec(order).unwrap()).unwrap();
-        self.work.send(b"order", &[connection.as_fd(), theirs.as_fd(), text.as_fd()], true).unwrap();
+        self.spawner
+            .borrow()
+            .work
+            .send(b"order", &[connection.as_fd(), theirs.as_fd(), text.as_fd()], true)
+            .unwrap();
         Session {
             helper: Some(helper),
             agent: Some(agent),
@@ -180,11 +198,23 @@ impl Stage {
     }
 
     pub(crate) fn spawner_pid(&self) -> i32 {
-        i32::try_from(self.spawner.id()).unwrap()
+        i32::try_from(self.spawner.borrow().child.id()).unwrap()
+    }
+
+    /// Kills the spawner, with SIGKILL.
+    pub(crate) fn kill_spawner(&self) {
+        let mut spawner = self.spawner.borrow_mut();
+        spawner.child.kill().unwrap();
+        spawner.child.wait().unwrap();
+    }
+
+    /// Starts another one after that.
+    pub(crate) fn start_spawner(&self) {
+        *self.spawner.borrow_mut() = Spawner::start().0;
     }
 
     pub(crate) fn monitor_pids(&self) -> Vec<i32> {
-        let children = format!("/proc/{0}/task/{0}/children", self.spawner.id());
+        let children = format!("/proc/{0}/task/{0}/children", self.spawner_pid());
         fs::read_to_string(children).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
@@ -226,9 +256,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.spawner.id()).unwrap());
+        let pid = nix::unistd::Pid::from_raw(self.spawner_pid());
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.spawner.wait();
+        let _ = self.spawner.borrow_mut().child.wait();
     }
 }
 

@@ -1,0 +1,191 @@
+//! The spawner is killed while sessions live: they go on, end on time, and the next spawner watches them.
+
+use std::time::Duration;
+
+use jit_protocol::link::{ExitStatus, FromMonitor};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::stage::{self, Session, Stage, order, shell};
+
+pub(crate) const CRASHES: &[crate::Test] = &[
+    ("a_command_outlives_its_spawner_and_its_status_comes_back", status_comes_back),
+    ("a_session_ends_on_time_without_a_spawner", ends_on_time),
+    ("before_it_runs_a_session_without_a_spawner_is_refused", refused_before),
+    ("idle_monitors_go_with_their_spawner", idle_ones_go),
+    ("the_next_spawner_ends_what_a_monitor_leaves", taken_over),
+    ("the_next_spawner_ends_a_monitor_that_hangs", stuck),
+    ("what_no_monitor_calls_for_is_ended", unclaimed),
+    ("a_nested_session_is_taken_over_too", nested),
+    ("a_spawner_that_is_asked_to_end_leaves_its_sessions_alone", asked_to_end),
+];
+
+/// What hides from whoever looks for children, and its session.
+fn begin(stage: &Stage, mark: &str, time: Option<Duration>) -> (Session, i32) {
+    let script = format!("(setsid sleep {mark} &); sleep {mark} & sleep {mark}; exit 5");
+    let mut session = stage.begin(&order(&shell(&script)));
+    session.expect_accepted();
+    session.go(time, Duration::from_millis(200), false);
+    let monitor = stage::parent_of(session.await_running());
+    stage::until("all sleep", || stage::count_processes(mark) == 3);
+    (session, monitor)
+}
+
+fn mark(number: u32) -> String {
+    format!("{}.9{number}", std::process::id())
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+fn restart(stage: &Stage) {
+    stage.kill_spawner();
+    stage.start_spawner();
+}
+
+/// The next spawner is told within one tick of the monitor's.
+fn let_them_call() {
+    std::thread::sleep(Duration::from_millis(500));
+}
+
+fn status_comes_back(stage: &Stage) {
+    let mut session = stage.begin(&order(&shell("echo first; sleep 1; echo second; exit 42")));
+    session.expect_accepted();
+    session.go(None, Duration::from_secs(1), false);
+    session.await_stdout("first\n");
+    restart(stage);
+    assert_eq!(stage.run(&order(&shell("exit 3"))).ended(), ExitStatus::Status(3), "the next one serves");
+    let run = session.finish();
+    assert_eq!((run.ended(), run.stdout.as_str()), (ExitStatus::Status(42), "first\nsecond\n"));
+}
+
+fn ends_on_time(stage: &Stage) {
+    let mark = mark(1);
+    let (mut session, _) = begin(stage, &mark, Some(Duration::from_millis(1500)));
+    stage.kill_spawner();
+    let run = session.finish();
+    assert!(run.messages.contains(&FromMonitor::Expired) && run.messages.contains(&FromMonitor::Gone));
+    assert_eq!(stage::count_processes(&mark), 0);
+    stage.start_spawner();
+}
+
+fn refused_before(stage: &Stage) {
+    let path = stage.path("must-not-run");
+    let mut wanted = order(&shell(&format!("touch {path}")));
+    wanted.ask_reason = true; // the person is asked, and takes their time
+    let mut session = stage.begin(&wanted);
+    session.await_frame(jit_protocol::frame::Kind::Prompt);
+    restart(stage);
+    session.send(&jit_protocol::frame::Frame::with(jit_protocol::frame::Kind::Answer, 0, "because", ""));
+    let run = session.finish();
+    let refused = run.refused().first_text();
+    assert!(refused.contains("the spawner went away"), "{refused}");
+    assert!(!std::path::Path::new(&path).exists());
+    assert!(!run.messages.iter().any(|message| matches!(message, FromMonitor::Accepted)));
+}
+
+fn idle_ones_go(stage: &Stage) {
+    stage::until("two wait", || stage.monitors() >= 2);
+    let idle = stage.monitor_pids();
+    restart(stage);
+    let lives = |pid: &i32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    stage::until("they are gone", || !idle.iter().any(lives));
+    stage::until("only the cgroups of the new ones are left", || stage.session_cgroups() <= 2);
+}
+
+fn taken_over(stage: &Stage) {
+    if !stage.has_cgroup() {
+        return; // where it has none, nobody can find what it leaves: docs/operations.md
+    }
+    let mark = mark(2);
+    let (_session, monitor) = begin(stage, &mark, None);
+    // Twice: the next one may be killed as well.
+    for _ in 0..2 {
+        restart(stage);
+        let_them_call();
+    }
+    signal(monitor, Signal::SIGKILL);
+    let killed = std::time::Instant::now();
+    stage::until("the command is gone", || stage::count_processes(&mark) == 0);
+    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+}
+
+fn stuck(stage: &Stage) {
+    if !stage.has_cgroup() {
+        return;
+    }
+    let mark = mark(3);
+    let (_session, monitor) = begin(stage, &mark, Some(Duration::from_secs(2)));
+    restart(stage);
+    let_them_call();
+    signal(monitor, Signal::SIGSTOP);
+    // Its time, its grace, and ten seconds more: told to the first spawner, and by the monitor to the second.
+    let end = std::time::Instant::now() + Duration::from_secs(16);
+    while stage::count_processes(&mark) > 0 {
+        assert!(std::time::Instant::now() < end, "it is ended though its monitor hangs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn unclaimed(stage: &Stage) {
+    if !stage.has_cgroup() {
+        return;
+    }
+    let mark = mark(4);
+    let (_session, monitor) = begin(stage, &mark, None);
+    let other = mark.replace(".9", ".8");
+    let (mut goes_on, _) = begin(stage, &other, Some(Duration::from_secs(14)));
+    stage.kill_spawner();
+    signal(monitor, Signal::SIGKILL);
+    stage.start_spawner();
+    let end = std::time::Instant::now() + Duration::from_secs(13);
+    while stage::count_processes(&mark) > 0 {
+        assert!(std::time::Instant::now() < end, "nobody calls for it");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(stage::count_processes(&other), 3, "a session whose monitor has called goes on");
+    goes_on.say(&jit_protocol::link::ToMonitor::Terminate { why: "the test is over".into() });
+    goes_on.finish();
+    assert_eq!(stage::count_processes(&other), 0);
+}
+
+fn nested(stage: &Stage) {
+    if !stage.has_cgroup() {
+        return;
+    }
+    let outer_mark = mark(5);
+    let (mut outer, _) = begin(stage, &outer_mark, None);
+    let FromMonitor::Running { cgroup, .. } = outer.messages().last().unwrap().clone() else { panic!() };
+    let inner_mark = mark(6);
+    let mut wanted = order(&shell(&format!("(setsid sleep {inner_mark} &); sleep {inner_mark}")));
+    wanted.nested_in = Some(cgroup);
+    "fedcba9876543210fedcba9876543210".clone_into(&mut wanted.session);
+    let mut inner = stage.begin(&wanted);
+    inner.expect_accepted();
+    inner.go(None, Duration::from_millis(200), false);
+    let monitor = stage::parent_of(inner.await_running());
+    stage::until("both sleep", || stage::count_processes(&inner_mark) == 2);
+    restart(stage);
+    let_them_call();
+    signal(monitor, Signal::SIGKILL);
+    stage::until("the inner one is gone", || stage::count_processes(&inner_mark) == 0);
+    assert_eq!(stage::count_processes(&outer_mark), 3, "the outer one is not");
+    outer.say(&jit_protocol::link::ToMonitor::Terminate { why: "the test is over".into() });
+    outer.finish();
+}
+
+fn asked_to_end(stage: &Stage) {
+    let mark = mark(7);
+    let (mut session, _) = begin(stage, &mark, Some(Duration::from_secs(3)));
+    let before = stage.spawner_pid();
+    signal(before, Signal::SIGTERM);
+    stage::until("it is gone", || {
+        let stat = std::fs::read_to_string(format!("/proc/{before}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
+    restart(stage);
+    assert_eq!(stage::count_processes(&mark), 3);
+    assert!(session.finish().messages.contains(&FromMonitor::Expired));
+    assert_eq!(stage::count_processes(&mark), 0);
+}
