@@ -9,6 +9,7 @@ pub mod audit;
 pub mod clock;
 pub mod conversation;
 pub mod denials;
+pub mod earlier;
 pub mod environment;
 pub mod grants;
 pub mod handler;

@@ -18,12 +18,12 @@ use crate::audit::{self, Audit};
 use crate::clock::{Clock, SystemClock};
 use crate::conversation::Conversation;
 use crate::denials::Denials;
+use crate::earlier;
 use crate::grants::Grants;
 use crate::handler;
-use crate::handler::case::Case;
 use crate::hostname;
 use crate::listen::{Listener, Listeners, make_folder};
-use crate::live::{Live, Session};
+use crate::live::Live;
 use crate::lookup::{CachedDirectory, Lookup};
 use crate::paths::Paths;
 use crate::peer::{uid_of, whose_place};
@@ -35,8 +35,6 @@ use crate::socket::Seqpacket;
 use crate::spawner::Spawner;
 use crate::store::{AUDIT_HEAD, Change, Store, Table};
 
-/// How long monitors of an earlier agent have to call before their sessions count as lost.
-const CALL: Duration = Duration::from_secs(30);
 /// Between two looks at what has expired.
 const SWEEP: Duration = Duration::from_millis(500);
 
@@ -58,7 +56,7 @@ impl Server {
         let settings = read_settings(&paths)?;
         make_folder(&paths.state, 0o700, paths.owner)?;
         let (store, mut contents) = Store::open(&paths.state.join("state.redb"), paths.owner)?;
-        let audit = Audit::open(audit::Setup {
+        let (audit, told) = Audit::open(audit::Setup {
             path: &paths.audit,
             owner: paths.owner,
             journal: &paths.journal,
@@ -69,6 +67,7 @@ impl Server {
             settings: settings.audit.clone(),
         })?;
         let void = rollback::check(&store, &audit, &mut contents, &*clock).await?;
+        earlier::forget_expired(&store, &mut contents, &told);
         let spawner = Spawner::default();
         let control = call_spawner(&spawner, &paths).await;
         let policy = {
@@ -104,7 +103,7 @@ impl Server {
             settings,
             paths,
         });
-        remember_sessions(&agent, &contents.sessions).await;
+        earlier::remember_sessions(&agent, &contents.sessions, &told).await;
         let loaded = agent.policy.current();
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);
@@ -155,7 +154,7 @@ impl Server {
             tokio::spawn(accept(Arc::clone(&agent), requests, places, Door::Requests)),
             tokio::spawn(accept(Arc::clone(&agent), pam, login_places, Door::Logins)),
             tokio::spawn(accept_monitors(Arc::clone(&agent), monitor)),
-            tokio::spawn(forget_lost(Arc::clone(&agent))),
+            tokio::spawn(earlier::forget_lost(Arc::clone(&agent))),
         ];
         loop {
             tokio::select! {
@@ -228,38 +227,6 @@ async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
             tokio::spawn(handler::follow::resume(Arc::clone(&agent), socket));
         }
     }
-}
-
-/// Sessions of an earlier agent: their monitors call, or they are lost. Those of an earlier boot are lost already.
-async fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)]) {
-    for (id, json) in held {
-        match serde_json::from_slice::<Session>(json) {
-            Ok(session) if session.boot_id == agent.clock.boot_id() => agent.live.add(session, None),
-            Ok(session) => lose(agent, &session).await,
-            Err(_) => agent.store.note(Change::remove(Table::Sessions, id)),
-        }
-    }
-}
-
-async fn forget_lost(agent: Arc<Agent>) {
-    tokio::time::sleep(CALL).await;
-    for session in agent.live.take_lost() {
-        lose(&agent, &session).await;
-    }
-}
-
-/// Its end is recorded, then it is forgotten: should this agent end between the two, the next one says it.
-async fn lose(agent: &Agent, session: &Session) {
-    let mut record = Case::of_session(agent, session).record(agent, Event::SessionEnded);
-    record.result = Some("lost: the agent was not there when it ended".to_owned());
-    // Of a store that does not count nobody knows what the log has already.
-    if !session.ended
-        && agent.void.is_none()
-        && let Err(_) = agent.audit.append(record.clone()).await
-    {
-        return agent.audit.note(record); // shows in `status`
-    }
-    agent.store.note(Change::remove(Table::Sessions, &session.id));
 }
 
 /// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.

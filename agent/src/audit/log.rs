@@ -14,7 +14,7 @@ use jit_audit::{Event, Gap, Head, Record, file};
 
 use self::end::End;
 use self::folder::Folder;
-use super::{Stamp, Witness};
+use super::{Stamp, Told, Witness};
 use crate::settings::{self, Keep};
 use crate::store::Serial;
 
@@ -36,6 +36,8 @@ pub(super) struct Log {
     store: Serial,
     /// What the log knew of that when it was opened.
     witness: Witness,
+    /// What its last records told of then.
+    told: Told,
 }
 
 impl Log {
@@ -44,9 +46,12 @@ impl Log {
         let folder = Folder::of(path, owner);
         let (file, length, head) = (folder.open()?, 0, kept);
         let witness = Witness { store: 0, is_whole: true };
-        let mut log = Self { folder, file, length, since: None, head, unsure: true, stamp, store, witness };
+        let told = Told::default();
+        let mut log =
+            Self { folder, file, length, since: None, head, unsure: true, stamp, store, witness, told };
         let end = log.end()?; // a log that can't be read is an error now, not later
         log.witness = Witness { store: end.store, is_whole: end.agrees_with(&log.head) };
+        log.told = end.told;
         Ok(log)
     }
 
@@ -56,6 +61,11 @@ impl Log {
 
     pub(super) fn witness(&self) -> Witness {
         self.witness
+    }
+
+    /// Only once: nobody else needs it.
+    pub(super) fn take_told(&mut self) -> Told {
+        std::mem::take(&mut self.told)
     }
 
     /// Writes records, all or none, after those that there are to say about the log itself. Returns all that was

@@ -8,6 +8,7 @@
 mod journal;
 mod log;
 mod message;
+mod told;
 mod writer;
 
 use std::io;
@@ -18,6 +19,7 @@ use std::thread;
 use jit_audit::{Event, Head, Record};
 use tokio::sync::oneshot;
 
+pub use self::told::Told;
 use self::writer::{Asked, Job};
 use crate::clock::Clock;
 use crate::settings;
@@ -65,16 +67,16 @@ pub struct Witness {
 impl Audit {
     /// Opens the log, or makes it, looks at its end and starts the thread that writes.
     ///
-    /// What a crash left there, or an end that is not the one that was kept, is told by an `audit.gap` record; if that
+    /// Also what its last records told of. What a crash left there, or an end that is not the one that was kept, is told by an `audit.gap` record; if that
     /// can't be written now ([`Audit::state`]), then before the next record.
     ///
     /// # Errors
     /// If the log is not a file of `owner` alone in a folder that only `owner` can write, or can't be opened or read.
-    pub fn open(setup: Setup<'_>) -> io::Result<Self> {
+    pub fn open(setup: Setup<'_>) -> io::Result<(Self, Told)> {
         let Setup { path, owner, journal, host, clock, kept, store, settings } = setup;
         let stamp = Stamp { clock, host: host.into() };
-        let log = log::Log::open(path, owner, kept.unwrap_or_default(), stamp.clone(), store)?;
-        let (sinks, witness) = (journal::Sinks::new(journal)?, log.witness());
+        let mut log = log::Log::open(path, owner, kept.unwrap_or_default(), stamp.clone(), store)?;
+        let (sinks, witness, told) = (journal::Sinks::new(journal)?, log.witness(), log.take_told());
         let status = Arc::new(Mutex::new(Status {
             head: log.head().clone(),
             failure: None,
@@ -86,7 +88,7 @@ impl Audit {
         writer.write(Vec::new()); // what there is to say about the end of the log
         let (sender, jobs) = mpsc::channel();
         thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&jobs))?;
-        Ok(Self { stamp, status, witness, writer: sender })
+        Ok((Self { stamp, status, witness, writer: sender }, told))
     }
 
     /// A record of an event now.

@@ -33,6 +33,7 @@ impl Host {
             store: Serial::default(),
             settings: settings::Audit::default(),
         })
+        .map(|(audit, _)| audit)
     }
 
     fn verify(&self, kept: &Head) -> Report {

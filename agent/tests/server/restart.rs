@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
+use jit_audit::{Event, Head, Record};
 use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
 use jit_protocol::request::Request;
 use jit_protocol::response::Response;
 
-use crate::stage::{Monitor, SOON, Stage, rule};
+use crate::stage::{Monitor, NOTHING, SOON, Stage, rule};
 use crate::wire::{Wire, id};
 
 const NO_DUTY: &str = "require.authentication = \"none\"";
@@ -105,7 +106,7 @@ fn an_end_that_came_while_there_was_no_agent_is_recorded_once() {
     let wire = resume(&stage, &monitor.order.session, Some(ExitStatus::Status(4)));
     say(&wire, &FromMonitor::Gone);
     assert_eq!(stage.await_event("session.ended")["exit"]["status"], 4);
-    std::thread::sleep(crate::stage::NOTHING);
+    std::thread::sleep(NOTHING);
     assert_eq!(stage.events().iter().filter(|event| *event == "session.ended").count(), 1);
 }
 
@@ -143,6 +144,66 @@ fn what_one_agent_has_recorded_the_next_one_does_not_record_again() {
     stage.verify_audit();
 }
 
+/// What an agent that ended between log and store has left: records that the store knows nothing of.
+fn write_records(stage: &Stage, events: &[(Event, &str, &str)]) {
+    let text = std::fs::read_to_string(&stage.paths.audit).unwrap();
+    let last = jit_audit::chain::open(text.lines().last().unwrap()).unwrap();
+    let mut head = Head { seq: last.seq, hash: last.hash };
+    let mut log = std::fs::OpenOptions::new().append(true).open(&stage.paths.audit).unwrap();
+    for (event, session, grant) in events {
+        let mut record = Record { event: *event, ..last.record.clone() };
+        (record.session, record.grant) = (Some((*session).to_owned()), Some((*grant).to_owned()));
+        let (line, next) = jit_audit::chain::seal(&head, record).unwrap();
+        log.write_all(format!("{line}\n").as_bytes()).unwrap();
+        head = next;
+    }
+}
+
+#[test]
+fn what_the_log_has_and_the_store_has_not_is_not_said_again() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    let (monitor, _) = orphan(&mut stage);
+    let session = monitor.order.session.clone();
+    write_records(&stage, &[(Event::SessionExpired, &session, "x"), (Event::SessionEnded, &session, "x")]);
+    stage.start();
+    let wire = resume_with(&stage, &session, Some(ExitStatus::Signal(15)), true);
+    say(&wire, &FromMonitor::Gone);
+    assert!(wire.is_closed_within(SOON));
+    settle(&stage);
+    // Likewise where no monitor is left to call.
+    let (monitor, _) = orphan(&mut stage);
+    write_records(&stage, &[(Event::SessionRefused, &monitor.order.session, "x")]);
+    stage.reboot(std::time::Duration::ZERO, 0);
+    let ends = ["session.expired", "session.ended", "session.refused"];
+    let of = |id: &str| {
+        stage
+            .audit()
+            .iter()
+            .filter(|it| it["session"] == id && ends.iter().any(|end| it["event"] == *end))
+            .count()
+    };
+    assert_eq!((of(&session), of(&monitor.order.session)), (2, 1));
+    stage.verify_audit();
+}
+
+#[test]
+fn a_grant_whose_end_the_log_has_does_not_live_again() {
+    let mut stage = Stage::with(&rule("id", NO_DUTY));
+    stage.connect().elevate(id());
+    let grant = stage.monitor().run(0).grant;
+    stage.await_event("session.ended");
+    stage.crash();
+    write_records(&stage, &[(Event::GrantExpired, "x", &grant)]);
+    stage.start();
+    stage.connect().elevate(id());
+    assert_ne!(stage.monitor().run(0).grant, grant);
+    stage.clock.pass(3_600_000_000_000);
+    settle(&stage);
+    let expired =
+        stage.audit().into_iter().filter(|it| it["event"] == "grant.expired" && it["grant"] == *grant);
+    assert_eq!(expired.count(), 1);
+}
+
 // A grant whose one use was for this very session has not ended.
 #[test]
 fn a_session_on_a_used_up_grant_goes_on() {
@@ -150,7 +211,7 @@ fn a_session_on_a_used_up_grant_goes_on() {
     let (monitor, _) = orphan(&mut stage);
     stage.start();
     let wire = resume(&stage, &monitor.order.session, None);
-    assert!(wire.receive_within(crate::stage::NOTHING).is_none(), "nobody tells it to end");
+    assert!(wire.receive_within(NOTHING).is_none(), "nobody tells it to end");
     say(&wire, &FromMonitor::Ended { status: ExitStatus::Status(0), leftover: false });
     stage.await_event("session.ended");
 }
@@ -211,7 +272,7 @@ fn a_request_waits_for_a_spawner_that_is_started_anew() {
     stage.end_spawner();
     let wire = stage.connect();
     wire.elevate(id());
-    assert!(!wire.is_closed_within(crate::stage::NOTHING), "it waits");
+    assert!(!wire.is_closed_within(NOTHING), "it waits");
     stage.start_spawner();
     stage.monitor().run(0);
     stage.await_event("session.ended");

@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use jit_audit::chain::{open, sha256};
 use jit_audit::{Gap, Head};
 
+use crate::audit::Told;
+
 /// How much of the end is read at first, in bytes; 16 times as much at each further try.
 const TAIL: u64 = 64 * 1024;
 /// How much of it is read at most.
@@ -19,6 +21,8 @@ pub(super) struct End {
     pub(super) last: Head,
     /// The largest number of the store that a record tells of.
     pub(super) store: u64,
+    /// What its last records tell of.
+    pub(super) told: Told,
     /// What stands after the last end of line, unless that is a whole record.
     pub(super) torn: Option<Gap>,
     /// The last line that is terminated is as it was written.
@@ -70,11 +74,14 @@ impl End {
         let torn = (!rest.is_empty() && unterminated.is_none())
             .then(|| Gap { bytes: rest.len() as u64, sha256: sha256(rest) });
         records.push(unterminated);
+        let mut told = Told::default();
+        records.iter().flatten().for_each(|line| told.note(&line.record));
         let heads = || records.iter().flatten().map(|line| Head { seq: line.seq, hash: line.hash.clone() });
         Self {
             length,
             last: heads().max_by_key(|head| head.seq).unwrap_or_default(),
             store: records.iter().flatten().filter_map(|line| line.record.store).max().unwrap_or(0),
+            told,
             torn,
             is_sound,
             is_terminated: rest.is_empty(),
@@ -96,6 +103,7 @@ impl End {
         }
         self.is_too_old |= is_oldest && earlier.first.is_some() && !earlier.is_enough(kept);
         self.store = self.store.max(earlier.store);
+        self.told.add(earlier.told);
         self.kept.extend(earlier.kept);
     }
 

@@ -279,6 +279,7 @@ fn limited(folder: &Path) {
         stamp: stamp(),
         store: Serial::default(),
         witness: Witness { store: 0, is_whole: true },
+        told: Told::default(),
     };
     log.append(&records(2)).unwrap();
     let length = fs::metadata(&path).unwrap().len();

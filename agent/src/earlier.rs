@@ -1,0 +1,67 @@
+//! What an earlier agent left in the store: sessions whose monitors call, or that are lost; and what the log has of their
+//! ends already, because that agent ended between log and store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jit_audit::Event;
+
+use crate::agent::Agent;
+use crate::audit::Told;
+use crate::handler::case::Case;
+use crate::live::Session;
+use crate::store::{Change, Contents, Store, Table};
+
+/// How long monitors of an earlier agent have to call before their sessions count as lost.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Grants whose end is in the log already.
+pub fn forget_expired(store: &Store, contents: &mut Contents, told: &Told) {
+    contents.grants.retain(|(id, _)| {
+        let expired = told.has(Event::GrantExpired, id);
+        if expired {
+            store.note(Change::remove(Table::Grants, id));
+        }
+        !expired
+    });
+}
+
+/// Sessions of an earlier agent: their monitors call, or they are lost. Those of an earlier boot are lost already.
+/// What the log has of their ends already is not said again.
+pub async fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)], told: &Told) {
+    for (id, json) in held {
+        let Ok(mut session) = serde_json::from_slice::<Session>(json) else {
+            agent.store.note(Change::remove(Table::Sessions, id));
+            continue;
+        };
+        session.ended |= told.has(Event::SessionEnded, id) || told.has(Event::SessionRefused, id);
+        session.expired |= told.has(Event::SessionExpired, id);
+        if session.boot_id == agent.clock.boot_id() {
+            agent.live.add(session, None);
+        } else {
+            lose(agent, &session).await;
+        }
+    }
+}
+
+/// Those whose monitors have not called in time are lost.
+pub async fn forget_lost(agent: Arc<Agent>) {
+    tokio::time::sleep(CALL).await;
+    for session in agent.live.take_lost() {
+        lose(&agent, &session).await;
+    }
+}
+
+/// Its end is recorded, then it is forgotten: should this agent end between the two, the next one says it.
+async fn lose(agent: &Agent, session: &Session) {
+    let mut record = Case::of_session(agent, session).record(agent, Event::SessionEnded);
+    record.result = Some("lost: the agent was not there when it ended".to_owned());
+    // Of a store that does not count nobody knows what the log has already.
+    if !session.ended
+        && agent.void.is_none()
+        && let Err(_) = agent.audit.append(record.clone()).await
+    {
+        return agent.audit.note(record); // shows in `status`
+    }
+    agent.store.note(Change::remove(Table::Sessions, &session.id));
+}
