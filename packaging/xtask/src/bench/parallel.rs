@@ -7,7 +7,7 @@ use jit_bench::{Samples, Task};
 use super::options::Options;
 use super::report::{Section, Table, Target};
 use super::stage::{Stage, USER, contenders};
-use super::summary::{Summary, quotient};
+use super::summary::Compared;
 use crate::cargo::Done;
 
 const NAMES: [&str; 7] = ["true", "jit-sudo", "doas", "sudo-rs", "sudo", "run0", "pkexec"];
@@ -23,22 +23,18 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     let mut all = Vec::new();
     for at_once in AT_ONCE {
         let contenders = contenders(&NAMES, "/usr/bin/true");
-        let samples: Samples =
-            stage.ask(USER, &Task::Parallel { contenders, rounds, at_once, length: LENGTH })?;
-        all.push(samples.iter().map(|samples| Summary::of(samples).median).collect::<Vec<u64>>());
+        let task = Task::Parallel { contenders, rounds, at_once, length: LENGTH };
+        all.push(Compared::new(&NAMES, &stage.ask::<Samples>(USER, &task)?));
     }
     let mut table = Table::new(&["a second", "1", "4 in parallel", "16 in parallel"]);
-    for (at, name) in NAMES.into_iter().enumerate() {
-        let figures = all.iter().map(|medians| medians.get(at).map_or(0, |median| median / 1000).to_string());
+    for name in NAMES {
+        let figures = all.iter().map(|all| (all.of(name).median / 1000).to_string());
         table.row([name.to_owned()].into_iter().chain(figures).collect());
     }
-    let four = |name: &str| {
-        let medians = NAMES.into_iter().zip(all.get(1).into_iter().flatten());
-        medians.into_iter().find(|(own, _)| *own == name).map_or(0, |(_, median)| *median)
-    };
-    let against = |peer: &str, must| {
+    let four = all.get(1).ok_or("nothing was measured")?;
+    let targets = [("doas", 1.4), ("sudo", 2.4)].map(|(peer, must)| {
         let what = format!("elevations a second, 4 in parallel, vs {peer}");
-        Target::at_least(&what, quotient(four("jit-sudo"), four(peer)), must)
-    };
-    Ok(Section { tables: vec![table], targets: vec![against("doas", 1.4), against("sudo", 2.4)] })
+        Target::at_least(&what, four.of("jit-sudo").ratio(four.of(peer)), must)
+    });
+    Ok(Section { tables: vec![table], targets: targets.into() })
 }

@@ -3,7 +3,7 @@
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
 use super::stage::{Stage, contenders};
-use super::summary::{Summary, milliseconds};
+use super::summary::{Compared, milliseconds};
 use crate::cargo::Done;
 
 const NAMES: [&str; 7] = ["true", "jit-sudo", "doas", "sudo-rs", "sudo", "run0", "pkexec"];
@@ -30,22 +30,16 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     let pids = stage.sh(&burn)?.split_whitespace().collect::<Vec<_>>().join(" ");
     let samples = stage.latency(contenders(&NAMES, "/usr/bin/true"), rounds);
     stage.sh(&format!("kill {pids}"))?;
-    let samples = samples?;
-
+    let all = Compared::new(&NAMES, &samples?);
+    let ours = all.of("jit-sudo");
     let mut table = Table::new(&["ms", "median", "p10", "p90", "jit-sudo ÷ it"]);
-    let all: Vec<Summary> = samples.iter().map(|samples| Summary::of(samples)).collect();
-    let of = |name: &str| {
-        let found = NAMES.iter().zip(&all).find(|(own, _)| **own == name);
-        found.map_or(Summary::of(&[]), |(_, summary)| *summary)
-    };
-    let ours = of("jit-sudo");
-    for (name, summary) in NAMES.iter().zip(&all) {
+    for (name, summary) in all.iter() {
         let figures = [summary.median, summary.p10, summary.p90].map(milliseconds);
-        let ratio = number(ours.ratio(*summary));
-        table.row([(*name).to_owned()].into_iter().chain(figures).chain([ratio]).collect());
+        let ratio = number(ours.ratio(summary));
+        table.row([name.to_owned()].into_iter().chain(figures).chain([ratio]).collect());
     }
     let targets = [("doas", 0.85), ("sudo", 0.5)].map(|(peer, must)| {
-        Target::at_most(&format!("on a saturated machine vs {peer}"), ours.ratio(of(peer)), must, None)
+        Target::at_most(&format!("on a saturated machine vs {peer}"), ours.ratio(all.of(peer)), must, None)
     });
     Ok(Section { tables: vec![table], targets: targets.into() })
 }

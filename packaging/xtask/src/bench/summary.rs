@@ -27,6 +27,27 @@ impl Summary {
     }
 }
 
+/// What some contenders' samples say, by name.
+pub(crate) struct Compared(Vec<(&'static str, Summary)>);
+
+impl Compared {
+    /// The samples are in the order of the names.
+    pub(crate) fn new(names: &[&'static str], samples: &[Vec<u64>]) -> Self {
+        let summaries = samples.iter().map(|samples| Summary::of(samples));
+        Self(names.iter().copied().zip(summaries).collect())
+    }
+
+    /// That of one of them; of no samples, if it is none of them.
+    pub(crate) fn of(&self, name: &str) -> Summary {
+        self.iter().find(|(own, _)| *own == name).map_or(Summary::of(&[]), |(_, summary)| summary)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Summary)> {
+        self.0.iter().copied()
+    }
+}
+
 /// Of two measured values; not a number if the second is 0, which then meets no target.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^53, and three digits are shown")]
 pub(crate) fn quotient(one: u64, other: u64) -> f64 {

@@ -5,7 +5,7 @@ use jit_bench::{Samples, Streams, Task, Transfer, Transfers};
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
 use super::stage::{Stage, USER, contenders};
-use super::summary::{Summary, milliseconds, quotient};
+use super::summary::{Compared, Summary, milliseconds, quotient};
 use crate::cargo::Done;
 
 const NAMES: [&str; 6] = ["true", "jit-sudo", "doas", "sudo-rs", "sudo", "run0"];
@@ -45,13 +45,13 @@ fn latency(stage: &Stage, options: &Options, section: &mut Section) -> Done {
             samples.iter_mut().zip(block).for_each(|(all, block)| all.extend(block));
         }
     }
-    let [(_, without), (_, with)] = &samples;
+    let [without, with] = samples.map(|(_, samples)| Compared::new(&NAMES, &samples));
+    let ours = with.of("jit-sudo");
     let mut table = Table::new(&["ms", "no terminal", "terminal", "added", "jit-sudo ÷ it"]);
-    let ours = with.get(1).map_or(Summary::of(&[]), |samples| Summary::of(samples));
-    for ((name, without), with) in NAMES.into_iter().zip(without).zip(with) {
-        let (without, with) = (Summary::of(without), Summary::of(with));
-        let added = difference(with.median, without.median);
-        let figures = [milliseconds(without.median), milliseconds(with.median), number(added)];
+    for (name, with) in with.iter() {
+        let without = without.of(name).median;
+        let added = difference(with.median, without);
+        let figures = [milliseconds(without), milliseconds(with.median), number(added)];
         table.row([name.to_owned()].into_iter().chain(figures).chain([number(ours.ratio(with))]).collect());
         if name == "jit-sudo" {
             section.targets.push(Target::at_most("own pty, added, ms", added, 0.3, None));
