@@ -19,7 +19,7 @@ use crate::execution::Execution;
 use crate::helper::{Helper, Lost};
 use crate::link::Link;
 use crate::open_session::OpenSession;
-use crate::peer::{self, PeerError};
+use crate::peer::{self, PeerError, Place};
 use crate::prompt;
 use crate::report::Report;
 use crate::supervise::prepare_signals;
@@ -33,6 +33,8 @@ const AGENT_TIME: Duration = Duration::from_mins(1);
 pub struct Ready {
     /// A started PAM transaction; an error if the service can't be used.
     pub pam: Result<Transaction, String>,
+    /// Where it lives.
+    pub own_place: Result<Place, PeerError>,
     /// The cgroup made for it; none where there is no cgroup v2.
     pub cgroup: Option<Cgroup>,
     /// Where sessions' cgroups are.
@@ -106,13 +108,14 @@ pub fn run(ready: Ready, assignment: Assignment) {
 
 /// The way of one session.
 fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) -> Result<(), Refusal> {
-    let Ready { pam, cgroup, subtree, spawner } = ready;
+    let Ready { pam, own_place, cgroup, subtree, spawner } = ready;
     let own = getpid();
-    spawner.tell(&Report::Within(Some(WORK_TIME)));
     let mut pam = pam.map_err(|error| Refusal::new(error, "reinstall /etc/pam.d/jit-sudo"))?;
 
     // The peer is who the order says, and lives where we live.
-    let inherited = peer::inspect(helper.as_fd(), order.invoking.uid).map_err(elsewhere)?;
+    let inherited = own_place
+        .and_then(|place| peer::inspect(helper.as_fd(), order.invoking.uid, &place))
+        .map_err(elsewhere)?;
     let [input, output, error, cwd] = helper.descriptors()?;
     let stdio = [input, output, error];
 

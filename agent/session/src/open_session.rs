@@ -69,12 +69,13 @@ impl<'a> OpenSession<'a> {
         }
         opened.groups = getgroups().map_err(|error| Refusal::internal("groups", error))?;
         opened.environment = opened.pam.environment();
-        opened.limits = inherited.limits.with_changes(&limits, &Limits::of(own).map_err(failed("limits"))?);
+        let changed = Limits::of(own).map_err(failed("limits"))?;
+        opened.limits = inherited.limits.with_changes(&limits, &changed);
         let after = process::nice_of(0).map_err(failed("nice value"))?;
         if after != nice {
             opened.nice = after;
         }
-        limits.apply().map_err(failed("limits"))?;
+        limits.apply_over(&changed).map_err(failed("limits"))?;
         process::set_nice(nice).map_err(failed("nice value"))?;
         Ok(opened)
     }

@@ -51,7 +51,7 @@ impl From<io::Error> for PeerError {
 ///
 /// # Errors
 /// [`PeerError`]; anything that can't be determined refuses.
-pub fn inspect(connection: BorrowedFd<'_>, uid: u32) -> Result<Inherited, PeerError> {
+pub fn inspect(connection: BorrowedFd<'_>, uid: u32, own: &Place) -> Result<Inherited, PeerError> {
     let credentials = getsockopt(&connection, sockopt::PeerCredentials).map_err(io::Error::from)?;
     if credentials.uid() != uid {
         return Err(PeerError::OtherUser);
@@ -59,7 +59,7 @@ pub fn inspect(connection: BorrowedFd<'_>, uid: u32) -> Result<Inherited, PeerEr
     let pid = Pid::from_raw(credentials.pid());
     let process = pidfd(connection, pid)?;
     check_alive(&process)?;
-    same_place(pid)?;
+    own.is_that_of(pid)?;
     let inherited = inherited(pid)?;
     check_alive(&process)?;
     Ok(inherited)
@@ -89,23 +89,46 @@ fn check_alive(process: &OwnedFd) -> Result<(), PeerError> {
     }
 }
 
-/// User, mount and pid namespace and the root folder are ours.
-fn same_place(pid: Pid) -> Result<(), PeerError> {
-    for (name, what) in [("user", "user namespace"), ("mnt", "mount namespace"), ("pid", "process namespace")]
-    {
-        let theirs = identity(&format!("/proc/{pid}/ns/{name}"))?;
-        if theirs != identity(&format!("/proc/self/ns/{name}"))? {
-            return Err(PeerError::Elsewhere(what));
-        }
-    }
-    if identity(&format!("/proc/{pid}/root"))? != identity("/proc/self/root")? {
-        return Err(PeerError::Elsewhere("root folder"));
-    }
-    Ok(())
-}
+/// What a peer must share with us: its links below `/proc/PID`, and what people call them.
+const SHARED: [(&str, &str); 4] = [
+    ("ns/user", "user namespace"),
+    ("ns/mnt", "mount namespace"),
+    ("ns/pid", "process namespace"),
+    ("root", "root folder"),
+];
 
 /// Device, inode and mount of what a path leads to.
-fn identity(path: &str) -> Result<(u32, u32, u64, u64), PeerError> {
+type Identity = (u32, u32, u64, u64);
+
+/// The namespaces and the root folder of this process.
+#[derive(Debug)]
+pub struct Place([Identity; SHARED.len()]);
+
+impl Place {
+    /// Those that it has now.
+    ///
+    /// # Errors
+    /// [`PeerError::Unknown`].
+    pub fn own() -> Result<Self, PeerError> {
+        let mut own = [Identity::default(); SHARED.len()];
+        for (identity, (link, _)) in own.iter_mut().zip(SHARED) {
+            *identity = identity_of(&format!("/proc/self/{link}"))?;
+        }
+        Ok(Self(own))
+    }
+
+    /// Whether a process lives there too: an error if not.
+    fn is_that_of(&self, pid: Pid) -> Result<(), PeerError> {
+        for (own, (link, what)) in self.0.iter().zip(SHARED) {
+            if identity_of(&format!("/proc/{pid}/{link}"))? != *own {
+                return Err(PeerError::Elsewhere(what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn identity_of(path: &str) -> Result<Identity, PeerError> {
     let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::INO | StatxFlags::MNT_ID)
         .map_err(|error| PeerError::Unknown(error.into()))?;
     Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino, stat.stx_mnt_id))
@@ -142,7 +165,8 @@ mod tests {
     #[test]
     fn our_own_process_is_accepted_and_its_attributes_are_read() {
         let (one, _other) = Channel::pair().unwrap();
-        let inherited = inspect(one.as_fd(), nix::unistd::getuid().as_raw()).unwrap();
+        let place = Place::own().unwrap();
+        let inherited = inspect(one.as_fd(), nix::unistd::getuid().as_raw(), &place).unwrap();
         assert_eq!(inherited.limits, Limits::of(nix::unistd::getpid()).unwrap());
     }
 
@@ -150,6 +174,7 @@ mod tests {
     fn another_uid_than_ordered_is_refused() {
         let (one, _other) = Channel::pair().unwrap();
         let other = nix::unistd::getuid().as_raw() + 1;
-        assert!(matches!(inspect(one.as_fd(), other), Err(PeerError::OtherUser)));
+        let place = Place::own().unwrap();
+        assert!(matches!(inspect(one.as_fd(), other, &place), Err(PeerError::OtherUser)));
     }
 }

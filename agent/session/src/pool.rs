@@ -14,7 +14,9 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
+use crate::conversation::WORK_TIME;
 use crate::monitor::{self, Assignment, Ready};
+use crate::peer::Place;
 use crate::report::Report;
 use crate::timer::boottime;
 use crate::tree;
@@ -148,14 +150,14 @@ fn idle(work: &Channel, cgroup: Option<Cgroup>, subtree: Option<Rc<Subtree>>, sp
     if process::close_all_but(&keep).is_err() || rustix::process::setsid().is_err() {
         return;
     }
-    let pam = start_pam();
+    let (pam, own_place) = (start_pam(), Place::own());
     let Some(assignment) = next_assignment(work, &spawner) else { return };
-    Report::Taken.send(&spawner);
+    let spawner = Watch::new(spawner);
+    spawner.tell(&Report::Taken(Some(WORK_TIME)));
     if signals::unblock_all().is_err() {
         return;
     }
-    let spawner = Rc::new(Watch::new(spawner));
-    monitor::run(Ready { pam, cgroup, subtree, spawner }, assignment);
+    monitor::run(Ready { pam, own_place, cgroup, subtree, spawner: Rc::new(spawner) }, assignment);
 }
 
 /// The helper's PAM service. A missing one is a refusal: libpam would take the service `other`.

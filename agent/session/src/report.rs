@@ -8,8 +8,8 @@ use crate::channel::Channel;
 /// A report. The monitor sends, the spawner listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// It has an order: fork another idle one.
-    Taken,
+    /// It has an order: fork another idle one. Then as [`Self::Within`].
+    Taken(Option<Duration>),
     /// Kill it unless it reports again within this time; `None`: it waits for something without an end.
     Within(Option<Duration>),
     /// Its session's cgroup, if not the one prepared for it (nested): path below the subtree.
@@ -21,11 +21,10 @@ impl Report {
     pub fn send(&self, spawner: &Channel) {
         let mut message = Vec::new();
         match self {
-            Self::Taken => message.push(1),
-            Self::Within(time) => {
+            Self::Taken(time) | Self::Within(time) => {
                 let time =
                     time.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1));
-                message.push(2);
+                message.push(if matches!(self, Self::Taken(_)) { 1 } else { 2 });
                 message.extend_from_slice(&time.to_le_bytes());
             }
             Self::Cgroup(path) => {
@@ -47,10 +46,10 @@ impl Report {
         let (tag, body) =
             buffer.get(..length).and_then(<[u8]>::split_first).ok_or(io::ErrorKind::InvalidData)?;
         match tag {
-            1 if body.is_empty() => Ok(Self::Taken),
-            2 => {
+            1 | 2 => {
                 let time = u64::from_le_bytes(body.try_into().map_err(|_| io::ErrorKind::InvalidData)?);
-                Ok(Self::Within((time != u64::MAX).then(|| Duration::from_millis(time))))
+                let time = (time != u64::MAX).then(|| Duration::from_millis(time));
+                Ok(if *tag == 1 { Self::Taken(time) } else { Self::Within(time) })
             }
             3 => {
                 let path = String::from_utf8(body.to_vec()).map_err(|_| io::ErrorKind::InvalidData)?;
@@ -69,7 +68,7 @@ mod tests {
     fn each_report_arrives_as_it_was_sent() {
         let (monitor, spawner) = Channel::pair().unwrap();
         let reports = [
-            Report::Taken,
+            Report::Taken(Some(Duration::from_mins(1))),
             Report::Within(None),
             Report::Within(Some(Duration::from_millis(1500))),
             Report::Cgroup("s-1/s-2".to_owned()),

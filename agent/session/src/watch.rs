@@ -30,7 +30,7 @@ impl Watch {
 
     /// Reports. What can't be told is told to the next spawner.
     pub fn tell(&self, report: &Report) {
-        if let Report::Within(time) = report {
+        if let Report::Taken(time) | Report::Within(time) = report {
             let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             self.until.set(time.map(|time| boottime().saturating_add(nanoseconds(time))));
         }
@@ -64,7 +64,7 @@ impl Watch {
             return;
         }
         let left = self.until.get().map(|until| Duration::from_nanos(until.saturating_sub(boottime())));
-        for report in [Report::Taken, Report::Cgroup(cgroup.to_owned()), Report::Within(left)] {
+        for report in [Report::Taken(left), Report::Cgroup(cgroup.to_owned())] {
             report.send(&channel);
         }
         *self.channel.borrow_mut() = Some(channel);

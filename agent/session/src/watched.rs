@@ -72,8 +72,8 @@ impl Watched {
     pub fn listen(&mut self, subtree: Option<&Subtree>) {
         while let Some(report) = &self.report {
             match Report::receive(report) {
-                Ok(Report::Taken) => self.busy = true,
-                Ok(Report::Within(time)) => {
+                Ok(report @ (Report::Taken(time) | Report::Within(time))) => {
+                    self.busy |= matches!(report, Report::Taken(_));
                     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
                     self.stuck_at = time.map(|time| boottime().saturating_add(nanoseconds(time)));
                 }

@@ -56,6 +56,8 @@ static int misbehave(struct pam_handle *pam, int argc, const char **argv)
         exit(0);
     if (!strcmp(how, "crash"))
         abort();
+    if (!strcmp(how, "sleep"))
+        forever(NULL);
     if (!strcmp(how, "user"))
         return pam_set_item(pam, USER, argc > 1 ? argv[1] : "root");
     if (!strcmp(how, "identity"))

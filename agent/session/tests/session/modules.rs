@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::link::{ExitStatus, FromMonitor};
 use jit_protocol::order::{Authenticate, Order};
+use jit_session::conversation::WORK_TIME;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -197,6 +198,26 @@ fn module_asks_endlessly(stage: &Stage) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL); // which the spawner would do after two minutes
         }
     });
+}
+
+// "A PAM module that sleeps for ever […]: that request fails, nothing else does." It takes the two minutes that the
+// spawner gives it, beside all other tests.
+pub(crate) fn module_sleeps(stage: &Stage) {
+    let mark = stage.path("module-sleeps");
+    let mut asleep = None;
+    with_misbehaviour(stage, "account", "sleep", || {
+        asleep = Some(stage.begin(&order(&["/bin/mkdir", &mark])));
+        stage::until("it is taken", || stage.monitors() == 3);
+    });
+    assert_eq!(stage.run(&order(&["/bin/echo", "ran"])).stdout, "ran\n", "others are served");
+    let start = Instant::now();
+    while stage.monitors() > 2 {
+        assert!(start.elapsed() < WORK_TIME + Duration::from_secs(30), "it sleeps on");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let run = asleep.unwrap().finish();
+    assert!(!run.messages.contains(&FromMonitor::Accepted), "{:?}", run.messages);
+    assert!(!Path::new(&mark).exists());
 }
 
 fn module_odd_messages(stage: &Stage) {
