@@ -8,7 +8,7 @@ use jit_bench::{Flood, Flooded, Samples, Task};
 use super::options::Options;
 use super::report::{Section, Table, Target, number};
 use super::stage::{Stage, USER, contenders};
-use super::summary::{Summary, milliseconds, quotient};
+use super::summary::{Compared, milliseconds, quotient};
 use crate::cargo::Done;
 
 const FLOODS: [(Flood, &str); 4] = [
@@ -18,58 +18,48 @@ const FLOODS: [(Flood, &str); 4] = [
     (Flood::Descriptors, "253 descriptors a message"),
 ];
 
+const NAMES: [&str; 2] = ["true", "jit-sudo"];
+
 const HOSTILE: &str = "mallory";
 
 /// May ask for something that needs a password, which nobody types.
 const POLICY: &str = "schema = 1\n[[rule]]\nid = \"mallory\"\nusers = [\"mallory\"]\ncommands = [\"ALL\"]\n";
 
+/// So long one user is watched, in quiet and in a flood.
+const LENGTH: Duration = Duration::from_secs(4);
+
 /// Time for a flood to rise, and for its waves to settle.
 const REST: Duration = Duration::from_secs(2);
 
-/// Measures one user in quiet, then during each flood, each time followed by rest.
+/// Measures one user in quiet and during a flood, in turn, each flood followed by rest.
 ///
 /// # Errors
 /// A flood could not be made.
 pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
-    let length = Duration::from_secs(if options.quick { 3 } else { 10 });
     stage.guest.add_user(HOSTILE, Some("Secret-1"), &[]);
     stage.guest.write("/etc/jit-sudo/policy.d/mallory.toml", POLICY.as_bytes());
     stage.sh("jitctl reload")?;
-    let mut times =
-        Table::new(&["ms", "p50 quiet", "p50", "p99 quiet", "p99", "× quiet", "`true`: p99 × quiet"]);
-    let mut sizes =
-        Table::new(&["before, most, after", "tried", "turned away", "descriptors", "MB", "monitors"]);
+    let columns = ["ms", "p50 quiet", "p50", "p99 quiet", "p99", "× quiet", "`true`: p99 × quiet"];
+    let mut times = Table::new(&columns);
+    let columns = ["before, most, after", "tried", "turned away", "descriptors", "MB", "monitors"];
+    let mut sizes = Table::new(&columns);
     let mut targets = Vec::new();
     for (flood, what) in FLOODS {
-        let quiet = elevations(stage, length)?;
-        let before = Gauge::read(stage)?;
-        let (during, most, flooded) = under(stage, flood, length)?;
-        sleep(REST * 2);
-        let after = Gauge::read(stage)?;
-        let ratio = match &during {
-            Ok(during) => {
-                let [(calm, busy), (calm_true, busy_true)] =
-                    [(quiet.ours, during.ours), (quiet.bare, during.bare)];
-                let ratio = quotient(busy.p99, calm.p99);
-                let figures = [calm.median, busy.median, calm.p99, busy.p99].map(milliseconds);
-                let others = number(quotient(busy_true.p99, calm_true.p99));
-                times.row(
-                    [what.to_owned()].into_iter().chain(figures).chain([number(ratio), others]).collect(),
-                );
-                ratio
-            }
-            Err(message) => {
-                println!("{what}: {message}");
-                times.row(vec![what.to_owned(), "an elevation failed".into()]);
-                f64::NAN
-            }
-        };
-        targets.push(Target::at_most(&format!("{what}: another user's p99 vs quiet"), ratio, 2.0, None));
+        let seen = tides(stage, flood, if options.quick { 1 } else { 4 })?;
+        let growth = |name: &str| quotient(seen.flooded.of(name).p99, seen.quiet.of(name).p99);
+        let (calm, busy) = (seen.quiet.of("jit-sudo"), seen.flooded.of("jit-sudo"));
+        let figures = [calm.median, busy.median, calm.p99, busy.p99].map(milliseconds);
+        let ratios = [growth("jit-sudo"), growth("true")].map(number);
+        times.row([what.to_owned()].into_iter().chain(figures).chain(ratios).collect());
+        let what_of = format!("{what}: another user's p99 vs quiet");
+        targets.push(Target::at_most(&what_of, growth("jit-sudo"), 2.0, None));
+
+        let [before, most, after] = seen.gauges;
         let three = |of: fn(&Gauge) -> u64| format!("{}, {}, {}", of(&before), of(&most), of(&after));
         sizes.row(vec![
             what.to_owned(),
-            flooded.tried.to_string(),
-            flooded.turned_away.to_string(),
+            seen.done.tried.to_string(),
+            seen.done.turned_away.to_string(),
             three(|gauge| gauge.descriptors),
             three(|gauge| gauge.kilobytes / 1000),
             three(|gauge| gauge.monitors),
@@ -79,47 +69,61 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
     Ok(Section { tables: vec![times, sizes], targets })
 }
 
-const DIED: &str = "a thread of the bench panicked";
-
-/// What one user sees.
+/// What was seen in the quiet and in the floods.
 struct Seen {
-    bare: Summary,
-    ours: Summary,
+    quiet: Compared,
+    flooded: Compared,
+    /// Before the first flood, the most in any, after the last.
+    gauges: [Gauge; 3],
+    done: Flooded,
 }
 
-fn elevations(stage: &Stage, length: Duration) -> Done<Seen> {
-    let samples: Samples = stage.ask(
-        USER,
-        &Task::Latency {
-            contenders: contenders(&["true", "jit-sudo"], "/usr/bin/true"),
-            rounds: 10_000,
-            gap: Duration::from_millis(2),
-            at_most: length,
-        },
-    )?;
-    let of = |at: usize| samples.get(at).map_or(Summary::of(&[]), |samples| Summary::of(samples));
-    Ok(Seen { bare: of(0), ours: of(1) })
+/// Quiet and flood in turn, so often.
+fn tides(stage: &Stage, flood: Flood, often: u32) -> Done<Seen> {
+    let (mut quiet, mut flooded) = (vec![Vec::new(); NAMES.len()], vec![Vec::new(); NAMES.len()]);
+    let [before, mut most, mut after] = [Gauge::read(stage)?; 3];
+    let mut done = Flooded::default();
+    for _ in 0..often {
+        let extend = |all: &mut Samples, more: Samples| {
+            all.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
+        };
+        extend(&mut quiet, elevations(stage)?);
+        let (samples, gauge, tried) = during(stage, flood)?;
+        extend(&mut flooded, samples);
+        most = most.most(gauge);
+        done.tried += tried.tried;
+        done.turned_away += tried.turned_away;
+        sleep(REST * 2);
+        after = Gauge::read(stage)?;
+    }
+    let [quiet, flooded] = [quiet, flooded].map(|samples| Compared::new(&NAMES, &samples));
+    Ok(Seen { quiet, flooded, gauges: [before, most, after], done })
 }
 
-/// What the user sees while the other one floods, and the most the agent had.
-fn under(stage: &Stage, flood: Flood, length: Duration) -> Done<(Done<Seen>, Gauge, Flooded)> {
+fn elevations(stage: &Stage) -> Done<Samples> {
+    let contenders = contenders(&NAMES, "/usr/bin/true");
+    let gap = Duration::from_millis(2);
+    stage.ask(USER, &Task::Latency { contenders, rounds: u32::MAX, gap, at_most: LENGTH })
+}
+
+/// What the user sees while the other one floods, the most the agent had, and what the other one did.
+fn during(stage: &Stage, flood: Flood) -> Done<(Samples, Gauge, Flooded)> {
+    const DIED: &str = "a thread of the bench panicked";
     scope(|scope| {
-        let flooding = scope.spawn(move || {
-            let task = Task::Flood { flood, length: REST + length + REST };
-            stage.ask::<Flooded>(HOSTILE, &task)
-        });
+        let length = REST + LENGTH + REST;
+        let flooding = scope.spawn(move || stage.ask::<Flooded>(HOSTILE, &Task::Flood { flood, length }));
         sleep(REST);
         let watching = scope.spawn(move || {
             let gauges = (0..4).map(|_| {
-                sleep(length / 5);
+                sleep(LENGTH / 5);
                 Gauge::read(stage)
             });
             gauges.collect::<Done<Vec<Gauge>>>()
         });
-        let during = elevations(stage, length);
+        let samples = elevations(stage);
         let gauges = watching.join().map_err(|_| DIED)??;
         let flooded = flooding.join().map_err(|_| DIED)??;
-        Ok((during, gauges.into_iter().fold(Gauge::default(), Gauge::most), flooded))
+        Ok((samples?, gauges.into_iter().fold(Gauge::default(), Gauge::most), flooded))
     })
 }
 
