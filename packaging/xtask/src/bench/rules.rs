@@ -11,23 +11,39 @@ use crate::cargo::Done;
 const NAMES: [&str; 5] = ["true", "jit-sudo", "doas", "sudo-rs", "sudo"];
 const COUNTS: [usize; 3] = [1, 1_000, 100_000];
 
-/// Files of rules: where they belong, with which mode, the rules of others, and the one that counts.
-const SIDES: [(&str, &str, &str, &str, &str); 3] = [
-    (
-        "/etc/sudoers.d/bench",
-        "440",
-        "",
-        "u@ ALL=(root) NOPASSWD: /usr/bin/id\n",
-        "bench ALL=(ALL:ALL) NOPASSWD: ALL\n",
-    ),
-    ("/etc/doas.conf", "400", "", "permit nopass u@ as root cmd /usr/bin/id\n", "permit nopass bench\n"),
-    (
-        "/etc/jit-sudo/policy.d/bench.toml",
-        "644",
-        "schema = 1\n",
-        "[[rule]]\nid = \"r@\"\nusers = [\"u@\"]\ncommands = [\"/usr/bin/id\"]\n",
-        "[[rule]]\nid = \"bench\"\nusers = [\"bench\"]\ncommands = [\"ALL\"]\nrequire.authentication = \"none\"\n",
-    ),
+/// A file of rules.
+struct Side {
+    path: &'static str,
+    mode: &'static str,
+    head: &'static str,
+    /// Somebody else's rule; `@` is a number.
+    other: &'static str,
+    /// The rule that counts.
+    own: &'static str,
+}
+
+const SIDES: [Side; 3] = [
+    Side {
+        path: "/etc/sudoers.d/bench",
+        mode: "440",
+        head: "",
+        other: "u@ ALL=(root) NOPASSWD: /usr/bin/id\n",
+        own: "bench ALL=(ALL:ALL) NOPASSWD: ALL\n",
+    },
+    Side {
+        path: "/etc/doas.conf",
+        mode: "400",
+        head: "",
+        other: "permit nopass u@ as root cmd /usr/bin/id\n",
+        own: "permit nopass bench\n",
+    },
+    Side {
+        path: "/etc/jit-sudo/policy.d/bench.toml",
+        mode: "644",
+        head: "schema = 1\n",
+        other: "[[rule]]\nid = \"r@\"\nusers = [\"u@\"]\ncommands = [\"/usr/bin/id\"]\n",
+        own: "[[rule]]\nid = \"bench\"\nusers = [\"bench\"]\ncommands = [\"ALL\"]\nrequire.authentication = \"none\"\n",
+    },
 ];
 
 /// Measures in blocks that alternate between the numbers of rules: what else the machine does meets all of them.
@@ -70,8 +86,8 @@ pub(crate) fn measure(stage: &Stage, options: &Options) -> Done<Section> {
 
 /// Writes the files of this many rules, beside their places.
 fn prepare(stage: &Stage, count: usize) -> Done {
-    for (path, mode, head, other, own) in SIDES {
-        let mut text = head.to_owned();
+    for Side { path, mode, head, other, own } in &SIDES {
+        let mut text = (*head).to_owned();
         for number in 1..count {
             let _ = write!(text, "{}", other.replace('@', &number.to_string()));
         }
@@ -98,7 +114,7 @@ struct Load {
 /// Puts the files of this many rules in their places, and waits until the agent is done with them: it looks up the names
 /// in them beside its work.
 fn install(stage: &Stage, count: usize) -> Done<Load> {
-    for (path, ..) in SIDES {
+    for Side { path, .. } in &SIDES {
         stage.sh(&format!("cp --preserve=mode {} {path}", aside(path, count)))?;
     }
     // 5: the peak of the memory counts from now.
