@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jit_audit::Event;
 
-use crate::agent::Agent;
-use crate::audit::Told;
+use crate::agent::{Agent, about_grant};
+use crate::audit::{Audit, Told};
+use crate::grants::Grants;
 use crate::handler::case::Case;
 use crate::live::Session;
 use crate::store::{Change, Contents, Store, Table};
@@ -24,6 +25,18 @@ pub fn forget_expired(store: &Store, contents: &mut Contents, told: &Told) {
         }
         !expired
     });
+}
+
+/// Grants of an earlier agent that nobody was told of: it ended before their issue was in the log. They are gone, and
+/// the log says so. (They can't have run anything.)
+pub fn forget_unissued(store: &Store, audit: &Audit, contents: &mut Contents, told: &Told) {
+    let is_in_log = |id: &str| told.has(Event::GrantIssued, id);
+    for grant in Grants::take_unissued(&mut contents.grants, is_in_log) {
+        let mut record = about_grant(audit.record(Event::GrantRevoked), &grant);
+        record.result = Some("void: the agent ended before it was issued".to_owned());
+        audit.note(record);
+        store.note(Change::remove(Table::Grants, &grant.id));
+    }
 }
 
 /// Sessions of an earlier agent: their monitors call, or they are lost. Those of an earlier boot are lost already.

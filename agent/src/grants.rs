@@ -77,12 +77,28 @@ struct Held {
     shared: bool,
 }
 
+impl Held {
+    fn put(&self, now: Moment) -> std::io::Result<Change> {
+        let grant = Grant { left_ns: now.until(self.grant.expires), ..self.grant.clone() };
+        let id = grant.id.clone();
+        let stored = Stored { grant, at_ns: now.realtime_ns, shared: self.shared };
+        Change::put(Table::Grants, &id, &stored)
+    }
+}
+
 /// As the store has it.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     grant: Grant,
     /// When `left_ns` was true, `CLOCK_REALTIME` in nanoseconds.
     at_ns: i64,
+    /// As in [`Held`].
+    #[serde(default = "yes")]
+    shared: bool,
+}
+
+fn yes() -> bool {
+    true // earlier versions did not say
 }
 
 /// A use that was taken, before it is durable.
@@ -110,17 +126,19 @@ impl Grants {
                 store.note(Change::remove(Table::Grants, id));
                 continue;
             };
-            let mut grant = stored.grant;
-            if grant.boot_id != clock.boot_id() {
+            let mut one = Held { grant: stored.grant, shared: true };
+            let grant = &mut one.grant;
+            let is_of_this_boot = grant.boot_id == clock.boot_id();
+            if !is_of_this_boot {
                 let passed = u64::try_from(now.realtime_ns.saturating_sub(stored.at_ns)).unwrap_or(u64::MAX);
                 let wall = Deadline { boottime_ns: u64::MAX, ..grant.expires };
                 grant.expires = earlier(wall, now.after(grant.left_ns.saturating_sub(passed)));
                 clock.boot_id().clone_into(&mut grant.boot_id);
-                if let Ok(change) = put(&grant, now) {
-                    store.note(change);
-                }
             }
-            held.insert(id.clone(), Held { grant, shared: true });
+            if let (Ok(change), false) = (one.put(now), is_of_this_boot && stored.shared) {
+                store.note(change);
+            }
+            held.insert(id.clone(), one);
         }
         Self { store, held: Mutex::new(held) }
     }
@@ -130,6 +148,18 @@ impl Grants {
     pub fn unexpired_in(contents: &[(String, Vec<u8>)], now: Moment) -> Vec<Grant> {
         let grants = contents.iter().filter_map(|(id, json)| Some(read(id, json)?.grant));
         grants.filter(|grant| grant.expires.realtime_ns > now.realtime_ns).collect()
+    }
+
+    /// Takes those out that an agent made durable, and ended before it noted that their issue is in the log; unless it
+    /// is. Nothing ran on them.
+    pub fn take_unissued(
+        contents: &mut Vec<(String, Vec<u8>)>,
+        is_in_log: impl Fn(&str) -> bool,
+    ) -> Vec<Grant> {
+        let stored = |(id, json): &mut (String, Vec<u8>)| read(id, json).filter(|stored| !stored.shared);
+        let unissued =
+            contents.extract_if(.., |entry| stored(entry).is_some_and(|it| !is_in_log(&it.grant.id)));
+        unissued.filter_map(|(id, json)| Some(read(&id, &json)?.grant)).collect()
     }
 
     /// The live grant for this purpose, if there is one: of several the newest.
@@ -195,14 +225,17 @@ impl Grants {
         if now.is_past(one.grant.expires) {
             return Err(ENDED.to_owned());
         }
-        with.push(put(&one.grant, now).map_err(|error| error.to_string())?);
+        with.push(one.put(now).map_err(|error| error.to_string())?);
         Ok(self.store.submit(with))
     }
 
-    /// From here on others than the request that issued a grant may use it.
-    pub fn share(&self, id: &str) {
-        if let Some(one) = self.lock().get_mut(id) {
-            one.shared = true;
+    /// From here on others than the request that issued a grant may use it, and it outlives this agent.
+    pub fn share(&self, id: &str, now: Moment) {
+        let mut held = self.lock();
+        let Some(one) = held.get_mut(id).filter(|one| !one.shared) else { return };
+        one.shared = true;
+        if let Ok(change) = one.put(now) {
+            self.store.note(change);
         }
     }
 
@@ -302,12 +335,6 @@ fn newest<'h>(held: &'h mut HashMap<String, Held>, purpose: &Purpose, now: Momen
 
 fn read(id: &str, json: &[u8]) -> Option<Stored> {
     serde_json::from_slice::<Stored>(json).ok().filter(|stored| stored.grant.id == id)
-}
-
-fn put(grant: &Grant, now: Moment) -> std::io::Result<Change> {
-    let grant = Grant { left_ns: now.until(grant.expires), ..grant.clone() };
-    let id = grant.id.clone();
-    Change::put(Table::Grants, &id, &Stored { grant, at_ns: now.realtime_ns })
 }
 
 #[cfg(test)]

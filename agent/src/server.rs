@@ -68,6 +68,7 @@ impl Server {
         })?;
         let void = rollback::check(&store, &audit, &mut contents, &*clock).await?;
         earlier::forget_expired(&store, &mut contents, &told);
+        earlier::forget_unissued(&store, &audit, &mut contents, &told);
         let spawner = Spawner::default();
         let control = call_spawner(&spawner, &paths).await;
         let policy = {

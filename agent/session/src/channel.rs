@@ -9,8 +9,8 @@ use rustix::cmsg_space;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
-    socket_with, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg,
+    sendmsg, shutdown, socket_with, socketpair,
 };
 
 /// Most descriptors that one message of ours carries.
@@ -68,6 +68,11 @@ impl Channel {
         let iov = [IoSlice::new(message)];
         retry_on_intr(|| sendmsg(&self.0, &iov, &mut control, flags))?;
         Ok(())
+    }
+
+    /// From now on the other end reads that there will be nothing more; what it sends still comes.
+    pub fn say_no_more(&self) {
+        let _ = shutdown(&self.0, Shutdown::Write); // one that is gone needs no word
     }
 
     /// Receives one message.

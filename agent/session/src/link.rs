@@ -46,10 +46,15 @@ impl Link {
         let Ok(text) = serde_json::to_vec(message) else { return };
         if let Some(channel) = &self.channel
             && channel.send(&text, &[], false).is_err()
-            && self.running.is_some()
         {
-            self.channel = None;
-        } // before it runs the agent may have refused and gone: its word is still to be read
+            if self.running.is_some() {
+                self.channel = None;
+            } else {
+                // Before it runs the agent may have refused and gone: its word is still to be read. If it is there, it must
+                // not wait for ours.
+                channel.say_no_more();
+            }
+        }
     }
 
     /// Waits for the agent's word at most this long; `None` if it does not come.

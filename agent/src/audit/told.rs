@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jit_audit::{Event, Record};
 
-/// Ends that the last records of the log tell of: all since the store last kept its head, and at least those in its last
+/// Ends, and grants that were issued, that the last records of the log tell of: all since the store last kept its head, and at least those in its last
 /// 64 KiB.
 #[derive(Debug, Default)]
 pub struct Told(HashSet<(Event, String)>);
@@ -13,7 +13,7 @@ impl Told {
     pub(super) fn note(&mut self, record: &Record) {
         let about = match record.event {
             Event::SessionExpired | Event::SessionEnded | Event::SessionRefused => &record.session,
-            Event::GrantExpired => &record.grant,
+            Event::GrantIssued | Event::GrantExpired => &record.grant,
             _ => &None,
         };
         self.0.extend(about.clone().map(|id| (record.event, id)));
@@ -44,12 +44,14 @@ mod tests {
             record(Event::SessionStarted, "a", "g"),
             record(Event::SessionExpired, "b", "g"),
             record(Event::GrantExpired, "", "h"),
+            record(Event::GrantIssued, "", "i"),
         ];
         let mut told = Told::default();
         for record in &records {
             told.note(record);
         }
         assert!(told.has(Event::SessionExpired, "b") && told.has(Event::GrantExpired, "h"));
+        assert!(told.has(Event::GrantIssued, "i") && !told.has(Event::GrantIssued, "h"));
         for (event, id) in
             [(Event::SessionStarted, "a"), (Event::SessionEnded, "b"), (Event::GrantExpired, "g")]
         {

@@ -30,6 +30,12 @@ impl Host {
 
     /// The agent starts: from a copy of what it had, as after a crash that comes once all is written.
     async fn start(&mut self, clock: &ManualClock) -> Grants {
+        let contents = self.crash().await;
+        Grants::load(self.store.clone().unwrap(), &contents, clock)
+    }
+
+    /// What the next agent finds.
+    async fn crash(&mut self) -> Vec<(String, Vec<u8>)> {
         if let Some(store) = &self.store {
             store.commit(Vec::new()).await.unwrap();
         }
@@ -39,8 +45,8 @@ impl Host {
             std::fs::copy(&before, self.path()).unwrap();
         }
         let (store, contents) = Store::open(&self.path(), rustix::process::geteuid().as_raw()).unwrap();
-        self.store = Some(store.clone());
-        Grants::load(store, &contents.grants, clock)
+        self.store = Some(store);
+        contents.grants
     }
 }
 
@@ -101,7 +107,7 @@ fn grant(id: &str, purpose: &Purpose, uses: Option<u32>, now: Moment) -> Grant {
 async fn used(grants: &Grants, now: Moment, new: Option<Grant>) -> Option<Grant> {
     let taken = grants.take(now, &purpose(), || new)?;
     grants.settle(&taken, now, Vec::new()).await.unwrap();
-    grants.share(&taken.grant.id);
+    grants.share(&taken.grant.id, now);
     Some(taken.grant)
 }
 
@@ -170,7 +176,8 @@ async fn what_is_not_durable_was_not_taken_nor_issued() {
     grants.give_back(&taken);
     assert_eq!(grants.find(&purpose(), now).unwrap().uses_left, Some(2));
     let json: Vec<(String, Vec<u8>)> = {
-        let stored = Stored { grant: grant("b", &purpose(), Some(1), now), at_ns: now.realtime_ns };
+        let stored =
+            Stored { grant: grant("b", &purpose(), Some(1), now), at_ns: now.realtime_ns, shared: true };
         vec![("b".into(), serde_json::to_vec(&stored).unwrap())]
     };
     let grants = Grants::load(Store::ended(), &json, &clock);
@@ -200,10 +207,30 @@ async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
     assert!(taken.is_new && taken.grant.uses_left == Some(1));
     grants.settle(&taken, clock.now(), Vec::new()).await.unwrap();
     assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "a", "b is not in the log yet");
-    grants.share("b");
+    grants.share("b", clock.now());
     assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "a", "b has no uses left");
+}
+
+/// The agent ended between store and log: unless the log has it, nobody was told of the grant.
+#[tokio::test]
+async fn a_grant_that_nobody_was_told_of_does_not_outlive_the_agent() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock).await;
+    used(&grants, START, Some(grant("issued", &purpose(), None, START))).await.unwrap();
+    for id in ["in the log", "unknown"] {
+        let taken = grants.take_new(|| Some(grant(id, &purpose(), None, START))).unwrap();
+        grants.settle(&taken, START, Vec::new()).await.unwrap();
+    }
+    let mut contents = host.crash().await;
+    let unissued = Grants::take_unissued(&mut contents, |id| id == "in the log");
+    assert_eq!(unissued.iter().map(|grant| grant.id.as_str()).collect::<Vec<_>>(), ["unknown"]);
+    let ids: Vec<&str> = contents.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["in the log", "issued"]);
+    // Once an agent has taken it over, no later one needs the log for that.
+    host.start(&clock).await;
+    assert!(Grants::take_unissued(&mut host.crash().await, |id| id != "in the log").is_empty());
 }
 
 #[tokio::test]
@@ -292,7 +319,8 @@ async fn a_store_that_was_copied_prolongs_nothing() {
 
 #[test]
 fn what_the_store_has_and_nobody_can_read_is_no_grant() {
-    let stored = Stored { grant: grant("a", &purpose(), None, START), at_ns: START.realtime_ns };
+    let stored =
+        Stored { grant: grant("a", &purpose(), None, START), at_ns: START.realtime_ns, shared: true };
     let json = serde_json::to_vec(&stored).unwrap();
     let load = |id: &str, json: &[u8]| Grants::load(Store::ended(), &[(id.into(), json.to_vec())], &clock());
     assert_eq!(load("a", &json).all(START).len(), 1);
@@ -394,7 +422,7 @@ proptest! {
         let mut clock = clock();
         let mut grant = grant("a", &purpose(), None, START);
         grant.left_ns = 15 * MINUTE;
-        let mut stored = serde_json::to_vec(&Stored { grant, at_ns: START.realtime_ns }).unwrap();
+        let mut stored = serde_json::to_vec(&Stored { grant, at_ns: START.realtime_ns, shared: true }).unwrap();
         let (mut real, mut boots, mut set_back) = (0, 0, false);
         let mut grants = Grants::load(Store::ended(), &[("a".into(), stored.clone())], &clock);
         for (event, minutes) in events {
@@ -418,7 +446,7 @@ proptest! {
                     let now = clock.now();
                     let held = grants.lock().get("a").unwrap().grant.clone();
                     let left_ns = now.until(held.expires);
-                    let held = Stored { grant: Grant { left_ns, ..held }, at_ns: now.realtime_ns };
+                    let held = Stored { grant: Grant { left_ns, ..held }, at_ns: now.realtime_ns, shared: true };
                     stored = serde_json::to_vec(&held).unwrap();
                 }
             }

@@ -34,10 +34,13 @@ impl Link {
         serde_json::from_slice(buffer.get(..length)?).ok()
     }
 
-    /// Says something. A monitor that is gone shows in what is received next.
+    /// Says something. A monitor that is gone, or cannot be told, shows in what is received next; and to one that is
+    /// there this shows as an agent that is gone: it does not wait for a word that will not come.
     pub async fn send(&mut self, message: &ToMonitor) {
-        if let (Some(socket), Ok(text)) = (&self.0, serde_json::to_vec(message)) {
-            let _ = timeout(SEND, socket.send(&text, &[])).await;
+        if let (Some(socket), Ok(text)) = (&self.0, serde_json::to_vec(message))
+            && !matches!(timeout(SEND, socket.send(&text, &[])).await, Ok(Ok(())))
+        {
+            self.0 = None;
         }
     }
 }

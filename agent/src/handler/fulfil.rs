@@ -115,6 +115,8 @@ pub async fn fulfil(
     agent.live.add(session.clone(), Some(end));
     if let Err(why) = agent.grants.settle(&taken, now, vec![row]).await {
         agent.live.remove(&session.id);
+        // A commit that failed may be on the disk all the same.
+        agent.store.note(Change::remove(Table::Sessions, &session.id));
         return Err(Refusal::failure(why).into());
     }
     if let Err(stopped) = accept_and_record(agent, link, case, &taken).await {
@@ -126,7 +128,7 @@ pub async fn fulfil(
     if authenticated && !*ignore_record {
         agent.records.add(plan.people.invoking.uid, keys.terminal(), plan.whose, agent.clock.now());
     }
-    agent.grants.share(&taken.grant.id);
+    agent.grants.share(&taken.grant.id, agent.clock.now());
     link.send(&ToMonitor::Go(go)).await;
     Ok(Following::new(session, std::mem::take(link), ended, case.clone()))
 }

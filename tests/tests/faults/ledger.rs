@@ -61,7 +61,9 @@ impl Ledger {
         if outcome.status.is_none() {
             wrong.push("the helper did not end".to_owned());
         }
-        if outcome.signal().is_none() && !ran && !outcome.stderr.contains("jit-sudo: ") {
+        // A helper that was killed, or whose command was, says so by its own end, which setsid(1) tells.
+        let told = ["jit-sudo: ", "did not exit normally"].iter().any(|text| outcome.stderr.contains(text));
+        if !ran && !told {
             wrong.push("nothing ran, and nobody was told why".to_owned());
         }
         wrong

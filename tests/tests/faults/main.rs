@@ -35,13 +35,18 @@ use std::process::exit;
 
 use jit_tests::sandbox;
 
-/// Where this program is inside of the sandbox.
+/// Where this program is inside of the sandbox, under its three names.
 const INSIDE: &str = "/run/faults/walker";
+const COMMANDS: [&str; 2] = ["mark", "unasked"];
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if std::env::current_exe().is_ok_and(|own| own == Path::new(INSIDE)) {
+    let own = std::env::current_exe().unwrap();
+    if own == Path::new(INSIDE) {
         exit(i32::from(!walks::all(&words)));
+    }
+    if COMMANDS.iter().any(|name| own == Path::new(INSIDE).with_file_name(name)) {
+        return stage::leave_mark(&words);
     }
     let Some(stage) = std::env::var_os("JIT_STAGE").map(PathBuf::from) else {
         panic!(
@@ -50,17 +55,13 @@ fn main() {
     };
     let folder = stage.join("run/faults");
     fs::create_dir_all(&folder).unwrap();
-    fs::copy(std::env::current_exe().unwrap(), folder.join("walker")).unwrap();
-    for (file, text, mode) in [
-        (folder.join("mark"), stage::MARK, 0o755),
-        (folder.join("unasked"), stage::MARK, 0o755),
-        (stage.join("etc/jit-sudo/policy.d/faults.toml"), stage::POLICY, 0o644),
-    ] {
-        fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    for name in COMMANDS.into_iter().chain(["walker"]) {
+        fs::copy(&own, folder.join(name)).unwrap();
     }
-    for folder in [folder, stage.join("run")] {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let policy = stage.join("etc/jit-sudo/policy.d/faults.toml");
+    fs::write(&policy, stage::POLICY).unwrap();
+    for (path, mode) in [(policy, 0o644), (folder, 0o755), (stage.join("run"), 0o755)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     let inside: Vec<&str> = [INSIDE].into_iter().chain(words.iter().map(String::as_str)).collect();
     let status = sandbox::enter(&stage, &inside).status().expect("sh starts");

@@ -1,10 +1,10 @@
 //! strace(1) as the fault: it attaches to threads of running programs, makes their n-th call fail without being
 //! executed, or kills the process on entry, before the call has any effect (strace(1), "Tampering").
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Nothing: it is only noted.
+    None,
     /// It fails with this error and has no effect.
     Error(&'static str),
     /// Its process is killed before it has an effect: after all that came before it.
@@ -21,17 +23,18 @@ pub(crate) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::None => "nothing",
             Self::Error(name) => name,
             Self::Kill => "SIGKILL",
         })
     }
 }
 
-/// Which call of a thread. (strace counts each kind of call by itself, so this names one kind.)
+/// Which call of a thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
-    /// Name of the system call.
-    pub(crate) call: &'a str,
+    /// Names of system calls. With a fault one alone, for strace counts each kind by itself.
+    pub(crate) calls: &'a [&'a str],
     /// Calls on these files alone; none: on all.
     pub(crate) files: &'a [&'a str],
     /// Children are traced as well.
@@ -64,6 +67,7 @@ impl Tracer {
             if attached == threads.len() {
                 return Self { strace };
             }
+            assert!(!line.contains("attach: "), "strace: {line}");
         }
         panic!("strace did not attach to {threads:?}: {said}");
     }
@@ -71,7 +75,8 @@ impl Tracer {
     /// The words before a program's own so that it is traced from its start, and is still the process that was started.
     pub(crate) fn words(target: Target<'_>) -> Vec<String> {
         let own = ["strace", "--quiet=attach", "--daemonize=grandchild"].map(str::to_owned);
-        [own.to_vec(), arguments(target)].concat()
+        let quick = target.children.then(|| "--seccomp-bpf".to_owned()); // it stops at those calls alone
+        own.into_iter().chain(quick).chain(arguments(target)).collect()
     }
 
     /// Detaches.
@@ -83,10 +88,16 @@ impl Tracer {
     }
 }
 
+/// Names of all the calls that were noted. To be asked once strace has ended.
+pub(crate) fn names() -> BTreeSet<String> {
+    let log = take_log();
+    let lines = log.lines().map(split);
+    lines.filter_map(|(_, line)| Some(line.split_once('(')?.0.to_owned())).collect()
+}
+
 /// The call that the fault has met; none if there were fewer calls. To be asked once strace has ended.
 pub(crate) fn hit() -> Option<String> {
-    let log = fs::read_to_string(LOG).unwrap_or_default();
-    let _ = fs::remove_file(LOG);
+    let log = take_log();
     let lines: Vec<(&str, &str)> = log.lines().map(split).collect();
     if let Some((_, line)) = lines.iter().find(|(_, line)| line.contains("(INJECTED)")) {
         return Some((*line).to_owned());
@@ -99,6 +110,12 @@ pub(crate) fn hit() -> Option<String> {
     })
 }
 
+fn take_log() -> String {
+    let log = fs::read_to_string(LOG).unwrap_or_default();
+    let _ = fs::remove_file(LOG);
+    log
+}
+
 /// The thread's number, if strace tells it, and the rest.
 fn split(line: &str) -> (&str, &str) {
     match line.split_once(' ') {
@@ -108,19 +125,19 @@ fn split(line: &str) -> (&str, &str) {
 }
 
 fn arguments(target: Target<'_>) -> Vec<String> {
-    let Target { call, number, .. } = target;
-    let fault = match target.fault {
-        Fault::Error(name) => format!("error={name}"),
-        Fault::Kill => "signal=KILL".to_owned(),
-    };
     let _ = fs::remove_file(LOG);
+    let calls = target.calls.join(",");
     let mut words: Vec<String> =
         vec!["--decode-fds=path".into(), "--string-limit=40".into(), format!("--output={LOG}")];
     words.push("--signal=none".into());
-    words.push(format!("--trace={call}"));
-    words.push(format!("--inject={call}:{fault}:when={number}"));
+    words.push(format!("--trace={calls}"));
+    let number = target.number;
+    match target.fault {
+        Fault::None => {}
+        Fault::Error(name) => words.push(format!("--inject={calls}:error={name}:when={number}")),
+        Fault::Kill => words.push(format!("--inject={calls}:signal=KILL:when={number}")),
+    }
     words.extend(target.files.iter().map(|file| format!("--trace-path={file}")));
     words.extend(target.children.then(|| "--follow-forks".to_owned()));
-    assert!(Path::new(LOG).parent().is_some_and(Path::exists), "inside of the sandbox");
     words
 }

@@ -1,10 +1,13 @@
 //! Who is walked, over which calls, with which faults.
 
+use std::fmt;
 use std::time::{Duration, Instant};
+
+use jit_tests::Outcome;
 
 use crate::ledger::Ledger;
 use crate::stage::{Stage, agent_log};
-use crate::tracer::{Fault, Target, Tracer, hit};
+use crate::tracer::{Fault, Target, Tracer, hit, names};
 
 const FILES: &[&str] = &[
     "write",
@@ -55,128 +58,115 @@ struct Walk {
     faults: &'static [Fault],
 }
 
-const STORE: &[&str] = &["/var/lib/jit-sudo/state.redb"];
-const LOG: &[&str] = &["/var/log/jit-sudo/audit.jsonl"];
+impl Walk {
+    fn children(&self) -> bool {
+        matches!(self.who, Who::Command | Who::Starting)
+    }
+}
 
-/// A thread's word to the event loop (a write to an eventfd) cannot fail, so those walks look at files alone; but
-/// before it the agent can be killed.
+/// All that the agent writes. A thread's word to the event loop (a write to an eventfd) is none of them: it cannot fail.
+/// But before it the agent can be killed.
+const WRITTEN: &[&str] = &[
+    "/var/lib/jit-sudo",
+    "/var/lib/jit-sudo/state.redb",
+    "/var/lib/jit-sudo/state.new",
+    "/var/lib/jit-sudo/.last-good.json.new",
+    "/var/lib/jit-sudo-login",
+    "/var/lib/jit-sudo-login/.gated.new",
+    "/var/log/jit-sudo",
+    "/var/log/jit-sudo/audit.jsonl",
+];
+const ANY: &[&str] = &[];
+
+const STORE: Who = Who::Agent("store");
+const AUDIT: Who = Who::Agent("audit");
+const LOOP: Who = Who::Agent("jit-agentd");
+const ALL: &[&[&str]] = &[FILES, SENDS, OTHERS];
+
+#[rustfmt::skip]
 const WALKS: &[Walk] = &[
-    Walk {
-        name: "store-errors",
-        who: Who::Agent("store"),
-        calls: &[FILES],
-        files: STORE,
-        faults: &[EIO, ENOSPC],
-    },
-    Walk {
-        name: "store-kills",
-        who: Who::Agent("store"),
-        calls: &[FILES, SENDS, OTHERS],
-        files: &[],
-        faults: &[Fault::Kill],
-    },
-    Walk {
-        name: "audit-errors",
-        who: Who::Agent("audit"),
-        calls: &[FILES],
-        files: LOG,
-        faults: &[EIO, ENOSPC],
-    },
-    Walk { name: "audit-sends", who: Who::Agent("audit"), calls: &[SENDS], files: &[], faults: &[EIO] },
-    Walk {
-        name: "audit-kills",
-        who: Who::Agent("audit"),
-        calls: &[FILES, SENDS, OTHERS],
-        files: &[],
-        faults: &[Fault::Kill],
-    },
-    Walk { name: "agent-sends", who: Who::Agent("jit-agentd"), calls: &[SENDS], files: &[], faults: &[EIO] },
-    Walk {
-        name: "agent-kills",
-        who: Who::Agent("jit-agentd"),
-        calls: &[FILES, SENDS, OTHERS],
-        files: &[],
-        faults: &[Fault::Kill],
-    },
-    Walk {
-        name: "spawner",
-        who: Who::Spawner,
-        calls: &[FILES, SENDS, OTHERS],
-        files: &[],
-        faults: &[EIO, Fault::Kill],
-    },
-    Walk {
-        name: "monitor",
-        who: Who::Monitor,
-        calls: &[FILES, SENDS, OTHERS],
-        files: &[],
-        faults: &[EIO, Fault::Kill],
-    },
-    Walk { name: "command", who: Who::Command, calls: &[BECOMING], files: &[], faults: &[EIO, Fault::Kill] },
-    Walk { name: "helper", who: Who::Helper, calls: &[SENDS], files: &[], faults: &[Fault::Kill] },
-    Walk {
-        name: "start",
-        who: Who::Starting,
-        calls: &[FILES, SENDS, OTHERS],
-        files: &[],
-        faults: &[EIO, ENOSPC, Fault::Kill],
-    },
+    Walk { name: "store-errors", who: STORE, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "store-kills", who: STORE, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "audit-errors", who: AUDIT, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "audit-sends", who: AUDIT, calls: &[SENDS], files: ANY, faults: &[EIO] },
+    Walk { name: "audit-kills", who: AUDIT, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "loop-sends", who: LOOP, calls: &[SENDS], files: ANY, faults: &[EIO] },
+    Walk { name: "loop-kills", who: LOOP, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "spawner", who: Who::Spawner, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "monitor", who: Who::Monitor, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "command", who: Who::Command, calls: &[BECOMING], files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "helper", who: Who::Helper, calls: &[SENDS], files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "start-errors", who: Who::Starting, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "start-kills", who: Who::Starting, calls: ALL, files: ANY, faults: &[Fault::Kill] },
 ];
 
 /// Walks those that are named, or all; true if everything held.
 pub(crate) fn all(words: &[String]) -> bool {
     let verbose = words.iter().any(|word| word == "verbose");
-    let mut play = Play { stage: Stage::new(), ledger: Ledger::open(), wrong: Vec::new(), verbose };
     let names: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "verbose").collect();
+    let mut play = Play { stage: Stage::new(), ledger: Ledger::open(), wrong: 0, verbose };
     let mut points = 0;
     for walk in WALKS.iter().filter(|walk| names.is_empty() || names.contains(&walk.name)) {
         for fault in walk.faults {
             let started = Instant::now();
             let walked = play.walk(walk, *fault);
-            println!(
-                "{:<14} {fault:<8} {walked:>4} points {:>6.1} s",
-                walk.name,
-                started.elapsed().as_secs_f64()
-            );
-            assert!(walked > 0, "nothing was walked");
-            points += walked;
-            if play.wrong.len() > ENOUGH {
-                break;
+            let took = started.elapsed().as_secs_f64();
+            println!("{:<12} {:<8} {walked:>4} points {took:>6.1} s", walk.name, fault.to_string());
+            if walked == 0 {
+                play.tell(format!("{}: nothing was walked", walk.name));
             }
+            points += walked;
         }
     }
     // A session whose agent and monitor both died counts as lost half a minute after the next agent's start.
-    println!("{points} points were walked; waiting for the ends of all sessions");
+    println!("{points} points were walked; now the ends of all sessions are awaited");
     std::thread::sleep(Duration::from_secs(32));
-    let at_the_end = play.ledger.check_end();
-    play.wrong.extend(at_the_end);
+    play.ledger.check_end().into_iter().for_each(|wrong| play.tell(wrong));
     if agent_log().contains("panicked") {
-        play.wrong.push(format!("the agent panicked: {}", agent_log()));
+        play.tell(format!("the agent panicked: {}", agent_log()));
     }
-    println!("{}", play.wrong.join("\n"));
-    println!("{points} points, {} violations", play.wrong.len());
-    play.wrong.is_empty()
+    println!("{points} points, {} violations", play.wrong);
+    points > 0 && play.wrong == 0
 }
 
 struct Play {
     stage: Stage,
     ledger: Ledger,
-    wrong: Vec<String>,
+    /// Violations so far.
+    wrong: usize,
     /// Each point is told.
     verbose: bool,
 }
 
 impl Play {
+    fn tell(&mut self, wrong: impl fmt::Display) {
+        println!("\x1b[31m{wrong}\x1b[0m");
+        self.wrong += 1;
+        assert!(self.wrong < ENOUGH, "that is enough");
+    }
+
     /// One elevation for each call, until there is none that the fault could meet; how many it met.
     fn walk(&mut self, walk: &Walk, fault: Fault) -> usize {
-        walk.calls.iter().copied().flatten().map(|call| self.walk_call(walk, call, fault)).sum()
+        // Some need not be tried: those that no elevation makes.
+        let all: Vec<&str> = walk.calls.iter().copied().flatten().copied().collect();
+        let target = Target {
+            calls: &all,
+            files: walk.files,
+            children: walk.children(),
+            number: 0,
+            fault: Fault::None,
+        };
+        let name = self.stage.next_name();
+        self.under(walk.who, target, &name);
+        let made = names();
+        let calls = all.into_iter().filter(|call| made.contains(*call));
+        calls.map(|call| self.walk_call(walk, call, fault)).sum()
     }
 
     fn walk_call(&mut self, walk: &Walk, call: &str, fault: Fault) -> usize {
         for number in 1..MOST {
-            let meets = |play: &mut Self| play.wrong.len() <= ENOUGH && play.point(walk, call, fault, number);
             // Whether two commits become one is up to chance: the last ones are tried once more.
-            if !meets(self) && (number == 1 || !meets(self)) {
+            if !self.point(walk, call, fault, number) && !self.point(walk, call, fault, number) {
                 return number - 1;
             }
         }
@@ -186,28 +176,10 @@ impl Play {
     /// False: there was no such call.
     fn point(&mut self, walk: &Walk, call: &str, fault: Fault, number: usize) -> bool {
         let name = self.stage.next_name();
-        let children = matches!(walk.who, Who::Command | Who::Starting);
-        let target = Target { call, files: walk.files, children, number, fault };
-        let mut settled = Ok(());
-        let outcome = match walk.who {
-            Who::Helper => self.stage.elevate_under(&Tracer::words(target), &name),
-            Who::Starting => {
-                self.stage.restart_agent(&Tracer::words(target));
-                self.stage.kill_agent();
-                settled = self.stage.settle();
-                self.stage.elevate(&name)
-            }
-            _ => {
-                let tracer = Tracer::attach(&self.threads(walk.who), target);
-                let outcome = self.stage.elevate(&name);
-                self.stage.await_quiet();
-                tracer.finish();
-                outcome
-            }
-        };
-        settled = settled.and(self.stage.settle()); // a tracer, too, has ended then
+        let started = Instant::now();
+        let target = Target { calls: &[call], files: walk.files, children: walk.children(), number, fault };
+        let (outcome, mut wrong) = self.under(walk.who, target, &name);
         let hit = hit();
-        let mut wrong: Vec<String> = settled.err().into_iter().collect();
         wrong.extend(self.ledger.check(&name, &outcome));
         // And everything goes on.
         let next = self.stage.next_name();
@@ -215,16 +187,40 @@ impl Play {
         if !after.is_ok() {
             wrong.push(format!("the next elevation failed: {after}"));
         }
+        wrong.extend(self.stage.settle().err());
         wrong.extend(self.ledger.check(&next, &after));
         let call = hit.as_deref().unwrap_or("no call");
         if self.verbose {
-            println!("{} {fault} #{number} {name} {:?} at {call}", walk.name, outcome.code());
+            let took = started.elapsed().as_millis();
+            println!("{} {fault} #{number} {name} {took} ms {:?} at {call}", walk.name, outcome.code());
         }
         for wrong in wrong {
-            self.wrong
-                .push(format!("{} {fault} #{number} ({name}) at {call}: {wrong}\n    {outcome}", walk.name));
+            self.tell(format!("{} {fault} #{number} ({name}) at {call}: {wrong}\n  {outcome}", walk.name));
         }
         hit.is_some()
+    }
+
+    /// One elevation while somebody is traced, and all that follows from it; and what is not well again.
+    fn under(&mut self, who: Who, target: Target<'_>, name: &str) -> (Outcome, Vec<String>) {
+        let mut wrong = Vec::new();
+        let outcome = match who {
+            Who::Helper => self.stage.elevate_under(&Tracer::words(target), name),
+            Who::Starting => {
+                self.stage.restart_agent(&Tracer::words(target));
+                self.stage.kill_agent();
+                wrong.extend(self.stage.settle().err());
+                self.stage.elevate(name)
+            }
+            _ => {
+                let tracer = Tracer::attach(&self.threads(who), target);
+                let outcome = self.stage.elevate(name);
+                self.stage.await_quiet();
+                tracer.finish();
+                outcome
+            }
+        };
+        wrong.extend(self.stage.settle().err()); // a tracer, too, has ended then
+        (outcome, wrong)
     }
 
     fn threads(&self, who: Who) -> Vec<u32> {
