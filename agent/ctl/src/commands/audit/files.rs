@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use jit_audit::file;
 
@@ -10,6 +12,9 @@ use crate::failure::Failure;
 
 /// Where the agent writes.
 pub(super) const FOLDER: &str = "/var/log/jit-sudo";
+/// A line without an end may be one that the agent is writing: how often, and how long, its end is waited for.
+const PATIENCE: usize = 100;
+const MOMENT: Duration = Duration::from_millis(10);
 /// How often the files are looked for anew, should the agent rotate them meanwhile.
 const TRIES: usize = 10;
 
@@ -41,7 +46,17 @@ impl Files {
         let mut lengths = Vec::new();
         for (path, file) in self.0 {
             let (mut reader, mut line, mut count) = (BufReader::new(file), Vec::new(), 0);
-            while reader.read_until(b'\n', &mut line).map_err(|error| unreadable(&path, &error))? > 0 {
+            let mut read = |line: &mut Vec<u8>| {
+                reader.read_until(b'\n', line).map_err(|error| unreadable(&path, &error))
+            };
+            while read(&mut line)? > 0 {
+                for _ in 0..PATIENCE {
+                    if line.ends_with(b"\n") {
+                        break;
+                    }
+                    thread::sleep(MOMENT);
+                    read(&mut line)?;
+                }
                 each(line.strip_suffix(b"\n").unwrap_or(&line));
                 line.clear();
                 count += 1;

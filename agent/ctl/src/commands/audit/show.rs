@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use clap::Args;
 use jiff::Timestamp;
-use jit_audit::{Event, Exit, Line, Record};
+use jit_audit::chain::sha256;
+use jit_audit::{Event, Exit, Gap, Line, Record};
 use jit_protocol::Bytes;
 use serde::Serialize;
 
@@ -52,16 +53,24 @@ impl Show {
     pub(super) fn run(&self, output: &mut Output) -> Result<(), Failure> {
         let mut lines: VecDeque<Line> = VecDeque::new();
         let mut unreadable = 0_usize;
-        Files::open(&self.files)?.for_each_line(|line| match serde_json::from_slice::<Line>(line) {
-            Ok(line) if self.wants(&line.record) => {
-                lines.push_back(line);
-                if self.last.is_some_and(|last| lines.len() > last) {
-                    lines.pop_front();
+        let mut torn: Option<Gap> = None;
+        Files::open(&self.files)?.for_each_line(|text| {
+            let line = serde_json::from_slice::<Line>(text).ok();
+            // What a crash tore is no record, and the record after it says so.
+            let is_told = line.as_ref().is_some_and(|line| line.record.gap == torn);
+            unreadable += usize::from(torn.take().is_some() && !is_told);
+            match line {
+                Some(line) if self.wants(&line.record) => {
+                    lines.push_back(line);
+                    if self.last.is_some_and(|last| lines.len() > last) {
+                        lines.pop_front();
+                    }
                 }
+                Some(_) => {}
+                None => torn = Some(Gap { bytes: text.len() as u64, sha256: sha256(text) }),
             }
-            Ok(_) => {}
-            Err(_) => unreadable += 1,
         })?;
+        unreadable += usize::from(torn.is_some());
         if self.json {
             let shown: Vec<Shown<'_>> = lines.iter().map(|line| Shown { id: line.seq, line }).collect();
             output.json(&shown)?;

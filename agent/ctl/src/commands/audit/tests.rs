@@ -1,9 +1,11 @@
 //! Show and verify over logs that the test writes, sealed as the agent seals them.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
-use jit_audit::{Event, Exit, Head, Record, Target, Text, User, file, seal};
+use jit_audit::chain::sha256;
+use jit_audit::{Event, Exit, Gap, Head, Record, Target, Text, User, file, seal};
 use tempfile::TempDir;
 
 use super::files::Files;
@@ -129,6 +131,22 @@ fn a_line_that_is_no_record_is_not_passed_over_in_silence() {
     assert_eq!(captured.text().lines().count(), 5, "the others are shown");
 }
 
+// "a torn last line is closed by a record that says so"
+#[test]
+fn a_torn_line_is_passed_over_if_the_record_after_it_tells_of_it() {
+    let torn = b"{\"seq\":5,\"ti";
+    let show = |bytes: u64| {
+        let mut log = Log::new();
+        log.add(Event::AuditGap, "2026-01-01T04:00:00Z", |record| {
+            record.gap = Some(Gap { bytes, sha256: sha256(torn) });
+        });
+        log.lines.insert(4, format!("{}\n", String::from_utf8_lossy(torn)));
+        Show { files: vec![log.file()], ..Show::default() }.run(&mut Captured::default().output())
+    };
+    show(torn.len() as u64).unwrap();
+    assert!(matches!(show(3), Err(Failure::Refused { what, .. }) if what == "1 line is no record"));
+}
+
 #[test]
 fn a_sound_log_says_how_much_was_verified() {
     let log = Log::new();
@@ -200,6 +218,22 @@ fn all_files_of_the_log_are_one_chain() {
         log.lines.concat().replace('\n', "").as_bytes(),
         "in this order, and nothing else"
     );
+}
+
+// The agent may be in the middle of a line when it is read.
+#[test]
+fn a_line_that_is_just_being_written_is_no_finding() {
+    let log = Log::new();
+    let path = log.file();
+    let (start, rest) = (log.lines.concat(), log.lines[3].split_at(40).1.to_owned());
+    fs::write(&path, &start[..start.len() - rest.len()]).unwrap();
+    let files = Files::open(std::slice::from_ref(&path)).unwrap();
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        fs::OpenOptions::new().append(true).open(path).unwrap().write_all(rest.as_bytes()).unwrap();
+    });
+    verify(files, Some(1), Ok(log.head.clone()), &mut Captured::default().output()).unwrap();
+    writer.join().unwrap();
 }
 
 #[test]
