@@ -111,7 +111,7 @@ impl Agent {
         for grant in &revoked {
             let mut record = self.grant_record(Event::GrantRevoked, grant);
             record.result = Some(why.to_owned());
-            result = result.and(self.audit.append(record).await);
+            result = result.and(self.audit.append_or_note(record).await);
         }
         result.map(|()| revoked)
     }

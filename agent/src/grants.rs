@@ -110,6 +110,15 @@ pub struct Taken {
     pub is_new: bool,
 }
 
+/// Why a use is not durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsettled {
+    /// The grant ended meanwhile.
+    Ended,
+    /// The store could not be written; why.
+    NotStored(String),
+}
+
 /// Most grants of one user: a rule without duties would let its user fill the memory.
 const MOST: usize = 16_384;
 
@@ -196,15 +205,15 @@ impl Grants {
     ///
     /// # Errors
     /// Why it is not, or that the grant ended meanwhile: nothing may run. The use was not taken, nor the grant issued.
-    pub async fn settle(&self, taken: &Taken, now: Moment, with: Vec<Change>) -> Result<(), String> {
+    pub async fn settle(&self, taken: &Taken, now: Moment, with: Vec<Change>) -> Result<(), Unsettled> {
         let result = match self.submit(taken, now, with) {
-            Ok(pending) => pending.await,
+            Ok(pending) => pending.await.map_err(Unsettled::NotStored),
             Err(why) => Err(why),
         };
         let mut held = self.lock();
         match (result, held.get_mut(&taken.grant.id)) {
             (Ok(()), Some(_)) => Ok(()),
-            (Ok(()), None) => Err(ENDED.to_owned()),
+            (Ok(()), None) => Err(Unsettled::Ended),
             (Err(why), _) => {
                 self.undo(&mut held, taken);
                 Err(why)
@@ -219,13 +228,13 @@ impl Grants {
         taken: &Taken,
         now: Moment,
         mut with: Vec<Change>,
-    ) -> Result<impl Future<Output = Result<(), String>> + use<>, String> {
+    ) -> Result<impl Future<Output = Result<(), String>> + use<>, Unsettled> {
         let held = self.lock();
-        let one = held.get(&taken.grant.id).ok_or(ENDED)?;
+        let one = held.get(&taken.grant.id).ok_or(Unsettled::Ended)?;
         if now.is_past(one.grant.expires) {
-            return Err(ENDED.to_owned());
+            return Err(Unsettled::Ended);
         }
-        with.push(one.put(now).map_err(|error| error.to_string())?);
+        with.push(one.put(now).map_err(|error| Unsettled::NotStored(error.to_string()))?);
         Ok(self.store.submit(with))
     }
 
@@ -313,8 +322,6 @@ impl Grants {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-const ENDED: &str = "the grant has ended";
 
 fn issue_into(held: &mut HashMap<String, Held>, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
     let mut grant = issue()?;

@@ -61,6 +61,12 @@ impl Refusal {
         Self::new(what, ROOM).because(format!("the store could not be written: {}", why.into()))
     }
 
+    /// What was revoked has ended all the same; it might come back with a restart.
+    pub fn unrecorded_end(why: impl Into<String>) -> Self {
+        let what = "what was to be revoked has ended, but that could not be stored or recorded: a restart may undo it";
+        Self::new(what, "ask an administrator to look at `jitctl status`: is a disk full?").because(why)
+    }
+
     /// Something of ours failed: the request is refused, the agent lives.
     pub fn failure(why: impl Into<String>) -> Self {
         Self::new(

@@ -108,9 +108,7 @@ impl Server {
         let loaded = agent.policy.current();
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);
-        if agent.audit.append(started.clone()).await.is_err() {
-            agent.audit.note(started); // once it can be written; until then commands are refused, and `status` says so
-        }
+        let _ = agent.audit.append_or_note(started).await; // until it is written commands are refused; shows in `status`
         // The policy may be another one than that which the grants were issued by. Each use is decided anyway: if accounts
         // cannot be looked up now, nobody has to wait for it.
         let again = Arc::clone(&agent);

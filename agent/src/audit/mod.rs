@@ -67,8 +67,8 @@ pub struct Witness {
 impl Audit {
     /// Opens the log, or makes it, looks at its end and starts the thread that writes.
     ///
-    /// Also what its last records told of. What a crash left there, or an end that is not the one that was kept, is told by an `audit.gap` record; if that
-    /// can't be written now ([`Audit::state`]), then before the next record.
+    /// Also what its last records told of. What a crash left there, or an end that is not the one that was kept, is told
+    /// by an `audit.gap` record; if that can't be written now ([`Audit::state`]), then before the next record.
     ///
     /// # Errors
     /// If the log is not a file of `owner` alone in a folder that only `owner` can write, or can't be opened or read.
@@ -116,6 +116,19 @@ impl Audit {
             sent?;
             answer.await.map_err(|_| ended())?
         }
+    }
+
+    /// As [`Self::append`], for what has happened, whether there is a record of it or not: if it can't be written now, it
+    /// is with the next one that can.
+    ///
+    /// # Errors
+    /// Why it is not in the log yet.
+    pub async fn append_or_note(&self, record: Record) -> Result<(), String> {
+        let result = self.append(record.clone()).await;
+        if result.is_err() {
+            self.note(record);
+        }
+        result
     }
 
     /// Writes records, all or none, in this order and with one write; durable when this returns.

@@ -149,8 +149,9 @@ async fn a_log_that_cannot_be_written_refuses_and_recovers_without_loss() {
     let text = fs::read_to_string(&host.log).unwrap();
     assert!(text.contains("session.ended"), "nobody waited for it: it is written later");
     assert!(!text.contains("session.started"), "it was refused");
+    assert!(text.contains("audit.gap") && text.contains("could not be written for a while"), "{text}");
     let report = host.verify(&audit.head());
-    assert_eq!((report.findings, report.records), (vec![], 3));
+    assert_eq!((report.findings, report.records), (vec![], 4));
     let alarms = messages(&journal).into_iter().filter(|message| message.contains("PRIORITY=2\n")).count();
     assert_eq!(alarms, 1, "said once, not for each record");
 }

@@ -47,6 +47,8 @@ pub(super) struct Writer {
     sinks: Sinks,
     status: Arc<Mutex<Status>>,
     stamp: Stamp,
+    /// Why the last write failed: the next one that succeeds says so.
+    failed: Option<String>,
     /// Records that nobody waited for and that could not be written.
     backlog: Vec<Record>,
     /// How many more there were.
@@ -63,14 +65,24 @@ impl Writer {
         status: Arc<Mutex<Status>>,
         stamp: Stamp,
     ) -> Self {
-        Self { log, settings, sinks, status, stamp, backlog: Vec::new(), lost: 0, since_head: 0 }
+        Self {
+            log,
+            settings,
+            sinks,
+            status,
+            stamp,
+            failed: None,
+            backlog: Vec::new(),
+            lost: 0,
+            since_head: 0,
+        }
     }
 
     /// Until the last handle is gone.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         loop {
             // There may be room again: nobody has to ask for a command first.
-            let first = if lock(&self.status).failure.is_some() {
+            let first = if self.failed.is_some() {
                 jobs.recv_timeout(AGAIN)
             } else {
                 jobs.recv().map_err(mpsc::RecvTimeoutError::from)
@@ -95,7 +107,7 @@ impl Writer {
             }
             self.write(batch);
         }
-        if !self.backlog.is_empty() || self.lost > 0 {
+        if self.failed.is_some() {
             self.write(Vec::new());
         }
         if self.since_head > 0 {
@@ -131,17 +143,19 @@ impl Writer {
 
     /// Writes all or none.
     pub(super) fn write(&mut self, batch: Vec<Asked>) {
-        let mut records = self.backlog.clone();
-        if self.lost > 0 {
+        let mut records = Vec::with_capacity(batch.len());
+        if let Some(why) = &self.failed {
             let mut gap = self.stamp.record(Event::AuditGap);
-            gap.count = Some(self.lost);
-            gap.result = Some("records are lost, for the log could not be written".to_owned());
+            gap.count = Some(self.lost).filter(|lost| *lost > 0);
+            let lost = if self.lost > 0 { "; records are lost" } else { "" };
+            gap.result = Some(format!("the log could not be written for a while: {why}{lost}"));
             records.push(gap);
         }
+        records.extend(self.backlog.iter().cloned());
         records.extend(batch.iter().flat_map(|asked| asked.records.iter().cloned()));
         match self.log.append(&records) {
             Ok(written) => {
-                (self.backlog, self.lost) = (Vec::new(), 0);
+                (self.failed, self.backlog, self.lost) = (None, Vec::new(), 0);
                 let mut status = lock(&self.status);
                 (status.head, status.failure) = (self.log.head().clone(), None);
                 drop(status);
@@ -152,7 +166,9 @@ impl Writer {
                 self.tell_all(&written);
             }
             Err(error) => {
-                let why = format!("the audit log could not be written: {}", plain(&error));
+                let words = plain(&error);
+                let why = format!("the audit log could not be written: {words}");
+                self.failed = Some(words);
                 let known = lock(&self.status).failure.replace(why.clone()).is_some();
                 if !known {
                     self.tell(&Entry::of_failure(&why));

@@ -339,7 +339,7 @@ async fn a_revoked_grant_does_not_come_back() {
     assert_eq!((revoked.len(), result), (1, Ok(())));
     assert_eq!(
         grants.settle(&taken, now, Vec::new()).await,
-        Err(ENDED.to_owned()),
+        Err(Unsettled::Ended),
         "a use that was taken before"
     );
     assert!(grants.find(&purpose(), now).is_none());
@@ -357,7 +357,7 @@ async fn a_grant_that_is_revoked_while_its_use_is_stored_serves_no_more() {
         removed
     };
     let (settled, removed) = tokio::join!(grants.settle(&taken, START, Vec::new()), revoke);
-    assert_eq!((settled, removed), (Err(ENDED.to_owned()), 1));
+    assert_eq!((settled, removed), (Err(Unsettled::Ended), 1));
 }
 
 #[tokio::test]

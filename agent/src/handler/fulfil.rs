@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::reason;
 use crate::agent::Agent;
 use crate::clock::{Moment, earlier, rfc3339};
-use crate::grants::{Grant, Taken};
+use crate::grants::{Grant, Taken, Unsettled};
 use crate::identifier;
 use crate::live::Session;
 use crate::refusal::Refusal;
@@ -117,7 +117,10 @@ pub async fn fulfil(
         agent.live.remove(&session.id);
         // A commit that failed may be on the disk all the same.
         agent.store.note(Change::remove(Table::Sessions, &session.id));
-        return Err(Refusal::failure(why).into());
+        return Err(match why {
+            Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again").into(),
+            Unsettled::NotStored(why) => Refusal::unstored(why).into(),
+        });
     }
     if let Err(stopped) = accept_and_record(agent, link, case, &taken).await {
         agent.live.remove(&session.id);
@@ -149,7 +152,7 @@ pub async fn await_duties(
                 Some(FromMonitor::AuthenticationFailed { user, attempt }) if authenticating => {
                     let mut record = case.record(agent, Event::AuthenticationFailed);
                     record.result = Some(format!("wrong password of {user}, attempt {attempt}"));
-                    agent.audit.append(record).await.map_err(Refusal::failure)?;
+                    agent.audit.append(record).await.map_err(Refusal::unrecorded)?;
                 }
                 Some(FromMonitor::Fulfilled { authenticated, reason }) => {
                     if authenticated != authenticating {
@@ -157,7 +160,7 @@ pub async fn await_duties(
                     }
                     if authenticated {
                         let record = case.record(agent, Event::AuthenticationSucceeded);
-                        agent.audit.append(record).await.map_err(Refusal::failure)?;
+                        agent.audit.append(record).await.map_err(Refusal::unrecorded)?;
                     }
                     return Ok(Fulfilled { authenticated, reason });
                 }
@@ -272,7 +275,7 @@ async fn accept_and_record(
     await_acceptance(agent, link, case).await?;
     case.know_grant(&taken.grant.id);
     let recorded = record_intent(agent, case, &taken.grant, taken.is_new).await;
-    recorded.map_err(|why| Refusal::failure(format!("the audit log: {why}")).into())
+    recorded.map_err(|why| Refusal::unrecorded(why).into())
 }
 
 /// `grant.issued` or `grant.used`, then `session.started`: durable, or nothing runs.

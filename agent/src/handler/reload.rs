@@ -45,18 +45,22 @@ pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
         Err(mistakes) => {
             let mut record = agent.record(Event::PolicyRejected);
             record.result = Some(mistakes.clone());
-            let recorded = agent.audit.append(record).await;
+            let _ = agent.audit.append_or_note(record).await; // shows in `status`; the mistakes are what matters now
             decide_again(agent).await;
-            recorded.map_err(Refusal::failure)?;
             return Err(Refusal::new(
                 format!("the new policy is not accepted; the one before stays\n{}", mistakes.trim_end()),
                 "jitctl policy check",
             ));
         }
     };
-    let recorded = agent.audit.append(agent.record(Event::PolicyLoaded)).await;
+    let recorded = agent.audit.append_or_note(agent.record(Event::PolicyLoaded)).await;
     decide_again(agent).await;
-    recorded.map_err(Refusal::failure)?;
+    recorded.map_err(|why| {
+        Refusal::new(
+            format!("the new policy is in force, but there is no record of it yet: {why}"),
+            "jitctl status",
+        )
+    })?;
     Ok(format!("{} rules in force, digest {}", loaded.policy.rules().count(), loaded.policy.digest()))
 }
 

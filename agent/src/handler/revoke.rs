@@ -43,7 +43,7 @@ pub async fn revoke(agent: &Agent, peer: &Peer, what: Revoke) -> Result<Response
             (revoked, ended)
         }
     };
-    let revoked = revoked.map_err(Refusal::failure)?;
+    let revoked = revoked.map_err(Refusal::unrecorded_end)?;
     let said = |count: usize, what: &str, done: &str| match count {
         0 => None,
         1 => Some(format!("1 {what} {done}")),
