@@ -33,6 +33,8 @@ const ORDER: Duration = Duration::from_secs(5);
 pub struct Spawner {
     connected: ArcSwapOption<Connected>,
     arrived: Notify,
+    /// The one that is there takes no orders.
+    failed: Notify,
 }
 
 /// What a spawner's welcome brought.
@@ -82,11 +84,14 @@ impl Spawner {
         Ok(control)
     }
 
-    /// Keeps a spawner at hand for ever: the connection's end says that it is gone.
+    /// Keeps a spawner at hand for ever: the connection's end says that it is gone, or an order that cannot be sent.
     pub async fn keep(&self, path: &Path, mut control: Option<Seqpacket>) {
         loop {
             if let Some(control) = control.take() {
-                let _ = control.receive_own(&mut [0; 1]).await;
+                tokio::select! {
+                    _ = control.receive_own(&mut [0; 1]) => {}
+                    () = self.failed.notified() => {}
+                }
                 self.connected.store(None);
             }
             sleep(AGAIN).await;
@@ -111,8 +116,11 @@ impl Spawner {
                 Ok(Err(error)) => why = format!("the spawner: {error}"),
                 Err(_) => return Err("no monitor takes the order".to_owned()),
             }
-            // Nobody is at the other end any more, which `keep` may not know yet.
-            self.connected.compare_and_swap(&connected, None);
+            // Nobody is at the other end any more, which `keep` may not know yet; or they are to be called again.
+            if self.current().is_some_and(|now| Arc::ptr_eq(&now, &connected)) {
+                self.connected.store(None);
+                self.failed.notify_waiters();
+            }
         }
         Err(why)
     }
