@@ -88,8 +88,9 @@ impl Spawner {
     pub async fn keep(&self, path: &Path, mut control: Option<Seqpacket>) {
         loop {
             if let Some(control) = control.take() {
+                let mut nothing = [0; 1];
                 tokio::select! {
-                    _ = control.receive_own(&mut [0; 1]) => {}
+                    _ = control.receive_own(&mut nothing) => {}
                     () = self.failed.notified() => {}
                 }
                 self.connected.store(None);
