@@ -1,6 +1,6 @@
 //! The audit log tells all of it, and tells when it was changed.
 
-use crate::{NO_PASSWORD, eligible};
+use crate::{NO_PASSWORD, disk, eligible};
 use jit_tests::Guest;
 
 const LOG: &str = "/var/log/jit-sudo/audit.jsonl";
@@ -62,5 +62,56 @@ fn a_cut_tail_is_found() {
     let found = guest.sh("jitctl audit verify");
     guest.sh(&format!("cat /root/whole >{LOG}")).success();
     found.exits(1);
+    guest.sh("jitctl audit verify").success();
+}
+
+const ROTATED: &str = "ls /var/log/jit-sudo | grep '^audit-[0-9]*[.]jsonl$'";
+
+/// "`jitctl audit rotate` …; the chain goes on over files"
+#[test]
+fn the_chain_goes_on_over_files() {
+    disk::eligible("tara", "");
+    let guest = disk::guest();
+    let run = || guest.as_user("tara").run("jit-sudo -n true").success();
+    run();
+    guest.as_user("tara").run("jitctl audit rotate").exits(1).complains("this is for root");
+    let before = guest.audit(&[]).pop().unwrap();
+    guest.sh("jitctl audit rotate").success().shows("was rotated");
+    run();
+    let first = guest.audit(&[]).remove(0);
+    let hash = before.rsplit_once("\"hash\":").unwrap().1.trim_end_matches('}');
+    assert!(first.contains("audit.rotated") && first.contains(&format!("\"prev\":{hash}")), "{first}");
+    guest.sh("stat -c '%a %U' /var/log/jit-sudo/audit-*.jsonl | sort -u").success().prints("600 root");
+    let shown = guest.sh("jitctl audit show --user tara --event session.started --json").success().stdout;
+    let shown: Vec<serde_json::Value> = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown.len(), 2, "from both files");
+    guest.sh("jitctl audit verify").success().shows("sound");
+    // What is not there is missed, and what was changed is found where it is.
+    let name = guest.sh(&format!("{ROTATED} | head -n 1")).success().stdout;
+    let oldest = format!("/var/log/jit-sudo/{}", name.trim());
+    guest.sh(&format!("mv {oldest} /root/oldest.jsonl")).success();
+    let lost = guest.sh("jitctl audit verify");
+    guest.sh(&format!("cp /root/oldest.jsonl {oldest}; sed -i '2s/time/TIME/' {oldest}")).success();
+    let changed = guest.sh("jitctl audit verify");
+    guest.sh(&format!("mv /root/oldest.jsonl {oldest}")).success();
+    lost.exits(1).shows("before it are lost");
+    changed.exits(1).shows(&format!("{oldest}, line 2: changed"));
+    guest.sh("jitctl audit verify").success();
+}
+
+/// The agent does it by itself once a file is large enough, and keeps as many as it is told.
+#[test]
+fn a_large_log_is_rotated_and_only_so_many_files_are_kept() {
+    disk::eligible("tina", "");
+    let guest = disk::guest();
+    guest.write("/etc/jit-sudo/agent.toml", b"audit.rotate_size = \"64K\"\naudit.keep = 2\n");
+    guest.sh("systemctl restart jit-agentd.service").success();
+    let filled = guest.as_user("tina").run("for i in $(seq 120); do jit-sudo -n true || exit 1; done");
+    let rotated = guest.sh(ROTATED);
+    let verified = guest.sh("jitctl audit verify");
+    guest.sh("rm /etc/jit-sudo/agent.toml; systemctl restart jit-agentd.service").success();
+    filled.success();
+    assert_eq!(rotated.success().stdout.lines().count(), 2);
+    verified.success().shows("were removed");
     guest.sh("jitctl audit verify").success();
 }

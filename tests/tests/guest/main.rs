@@ -1,10 +1,17 @@
 //! Tests in a real Debian guest in which the package is installed: real systemd, PAM, users and terminals.
 //! The release is `JIT_GUEST`: trixie (default) or bookworm. All share one guest, one after the other, and keep out
 //! of each other's way: each test has users and policy files of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code fails by panicking"
+)]
 
 mod audit;
 mod authentication;
 mod callers;
+mod disk;
 mod elevation;
 mod expiry;
 mod harness;

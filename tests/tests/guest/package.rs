@@ -2,6 +2,8 @@
 
 use jit_tests::Guest;
 
+use crate::disk;
+
 /// Nothing in the package is setuid, setgid or has capabilities; helper and jitctl can't be read, so nobody can attach.
 #[test]
 fn no_file_of_the_package_has_privileges_of_its_own() {
@@ -32,7 +34,10 @@ fn folders_have_the_modes_of_the_contract() {
 #[test]
 fn its_units_are_enabled_and_active_and_none_failed() {
     let guest = Guest::shared();
-    for unit in ["jit-agentd.service", "jit-agentd.socket", "jit-agentd-pam.socket", "jit-spawner.service"] {
+    let timer = "jit-audit-rotate.timer";
+    for unit in
+        ["jit-agentd.service", "jit-agentd.socket", "jit-agentd-pam.socket", "jit-spawner.service", timer]
+    {
         guest
             .sh(&format!("systemctl is-active {unit} && systemctl is-enabled {unit}"))
             .success()
@@ -93,6 +98,32 @@ fn this_systemd_knows_every_option_of_the_units() {
     let units = "$(dpkg -L jit-sudo | grep systemd/system/)";
     let outcome = Guest::shared().sh(&format!("systemd-analyze verify --man=no {units}"));
     outcome.success().never_shows("jit-");
+}
+
+/// "`jitctl audit rotate` and a timer": once a day, if it is due.
+#[test]
+fn the_timer_rotates_a_log_that_is_due_and_no_other() {
+    let guest = disk::guest();
+    let rotated =
+        || guest.sh("ls /var/log/jit-sudo/audit-*.jsonl | wc -l").stdout.trim().parse::<usize>().unwrap();
+    let before = rotated();
+    guest.sh("systemctl start jit-audit-rotate.service").success();
+    guest.sh("journalctl --no-pager -u jit-audit-rotate.service").success().shows("not due");
+    assert_eq!(rotated(), before);
+    guest.write("/etc/jit-sudo/agent.toml", b"audit.rotate_age = \"2s\"\n");
+    guest.sh("systemctl restart jit-agentd.service; sleep 3").success();
+    let count = rotated(); // it may have done it by itself
+    guest.sh("systemctl start jit-audit-rotate.service").success();
+    let then = rotated();
+    guest.sh("rm /etc/jit-sudo/agent.toml; systemctl restart jit-agentd.service").success();
+    assert_eq!(then, count + 1);
+    guest.sh("jitctl audit verify").success();
+    guest.sh("systemctl list-timers --no-legend").success().shows("jit-audit-rotate.timer");
+    // It needs the agent's socket and nothing else.
+    let exposure =
+        guest.sh("systemd-analyze security --no-pager jit-audit-rotate.service | tail -n 1").success();
+    let level: f64 = exposure.stdout.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    assert!(level <= 2.0, "{exposure}");
 }
 
 /// Logins must not hang on a module that is gone; what the agent knew is gone with a purge.
