@@ -184,7 +184,8 @@ impl Store {
         async move { answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned())) }
     }
 
-    /// Makes a change that nobody waits for. If that fails, it is made with the next one that succeeds.
+    /// Makes a change that nobody waits for: with the next commit, or within a second. If that fails, it is made with the
+    /// next one that succeeds.
     pub fn note(&self, change: Change) {
         let _ = self.writer.send(Job { changes: vec![change], beyond: 0, done: None });
     }

@@ -94,6 +94,34 @@ fn after_a_failed_write_the_store_goes_on_once_the_disk_is_well() {
     assert!(output.status.success() && said.contains("limited: done"), "{output:?}");
 }
 
+// Each commit is an fsync: an elevation pays for the one that it waits for.
+#[tokio::test]
+async fn what_nobody_waits_for_goes_with_the_next_commit_or_is_durable_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let put = |id: &str| Change::put(Table::Grants, id, &id).unwrap();
+    let (store, _) = Store::open(&path, us()).unwrap();
+    let before = store.serial().get();
+    for id in ["a", "b", "c"] {
+        store.note(put(id));
+    }
+    store.note(Change::remove(Table::Grants, "b"));
+    store.commit(vec![put("d"), Change::remove(Table::Grants, "c")]).await.unwrap();
+    assert_eq!(store.serial().get(), before + 1, "one commit for all, in the order they were made");
+    store.note(put("e"));
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while store.serial().get() == before + 1 {
+        assert!(std::time::Instant::now() < end, "it is never written");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // As after a crash.
+    fs::copy(&path, folder.path().join("copy")).unwrap();
+    fs::set_permissions(folder.path().join("copy"), PermissionsExt::from_mode(0o600)).unwrap();
+    let contents = reopen(&folder.path().join("copy"));
+    let ids: Vec<&str> = contents.grants.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["a", "d", "e"]);
+}
+
 fn limit(length: Option<u64>) {
     setrlimit(Resource::Fsize, Rlimit { current: length, maximum: None }).unwrap();
 }

@@ -2,12 +2,13 @@
 //!
 //! A commit that fails may have reached the disk all the same. Whoever waits for it is told no, and takes back what was
 //! begun; so the database must not keep it. What has to be gone, and what nobody waits for, is therefore *owed*: it is
-//! part of the next commit, until one is durable.
+//! part of the next commit, until one is durable. A commit costs an fsync, so none is made for what nobody waits for
+//! alone, unless no other comes for a second.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::Database;
 
@@ -16,39 +17,43 @@ use super::{Failure, Job, Serial, Table};
 
 /// Most jobs in one commit.
 const BATCH: usize = 256;
-/// How long until something owed is tried again, if no other change comes before.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long something is owed until a commit is made, or tried again, for it alone.
+const OWED: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     place: Place,
     /// None after a failed write.
     database: Option<Database>,
     owed: BTreeMap<(Table, String), Option<Vec<u8>>>,
+    /// When a commit is made for what is owed.
+    due: Option<Instant>,
     serial: Serial,
     failure: Failure,
 }
 
 impl Writer {
     pub(super) fn new(place: Place, database: Database, serial: Serial, failure: Failure) -> Self {
-        Self { place, database: Some(database), owed: BTreeMap::new(), serial, failure }
+        Self { place, database: Some(database), owed: BTreeMap::new(), due: None, serial, failure }
     }
 
     /// Until the last handle is gone.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         loop {
-            let first = if self.owed.is_empty() {
-                jobs.recv().ok()
-            } else {
-                match jobs.recv_timeout(AGAIN) {
-                    Ok(job) => Some(job),
-                    Err(mpsc::RecvTimeoutError::Timeout) => Some(Job::default()),
-                    Err(mpsc::RecvTimeoutError::Disconnected) => None,
-                }
+            let first = match self.due {
+                None => jobs.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                Some(due) => jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
             };
-            let Some(first) = first else { break };
-            let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(BATCH - 1));
-            self.write(batch);
+            let batch: Vec<Job> = match first {
+                Ok(first) => [first].into_iter().chain(jobs.try_iter().take(BATCH - 1)).collect(),
+                Err(mpsc::RecvTimeoutError::Timeout) => Vec::new(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            };
+            let is_due = self.due.is_some_and(|due| due <= Instant::now());
+            if is_due || batch.iter().any(|job| job.done.is_some()) {
+                self.write(batch);
+            } else {
+                self.owe(&batch);
+            }
         }
         if !self.owed.is_empty() {
             self.write(Vec::new());
@@ -62,6 +67,7 @@ impl Writer {
             Ok(()) => self.owed.clear(),
             Err(_) => self.owe(&batch),
         }
+        self.due = (!self.owed.is_empty()).then(|| Instant::now() + OWED);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = result.clone().err();
         for done in batch.into_iter().filter_map(|job| job.done) {
             let _ = done.send(result.clone());
@@ -89,6 +95,9 @@ impl Writer {
             for change in job.changes.iter().filter(|change| job.done.is_none() || change.value.is_none()) {
                 self.owed.insert((change.table, change.key.clone()), change.value.clone());
             }
+        }
+        if self.due.is_none() && !self.owed.is_empty() {
+            self.due = Some(Instant::now() + OWED);
         }
     }
 }
