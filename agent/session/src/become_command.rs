@@ -185,7 +185,7 @@ impl<'a> Way<'a> {
         }
         setresgid(gid, gid, gid).map_err(number)?;
         setgroups(self.groups).map_err(number)?;
-        setresuid(uid, uid, uid).map_err(number)?;
+        self.switch_user()?;
         // What is not permitted can be neither effective nor ambient (capabilities(7)).
         let no_capabilities = || {
             rustix::thread::capabilities(None)
@@ -195,6 +195,16 @@ impl<'a> Way<'a> {
             && process::groups_are(&self.sorted_groups, &mut self.scratch)
             && (uid.is_root() || no_capabilities());
         if switched { Ok(()) } else { Err(denied) }
+    }
+
+    /// A change of the effective ids makes memory one that can be traced and dumped, where `fs.suid_dumpable` says so
+    /// (proc(5)); and this memory is the monitor's. The target user can signal and trace this process once all three of
+    /// its user ids are theirs: before that it is hidden again, and that last change does not touch the effective one.
+    fn switch_user(&self) -> Result<(), Errno> {
+        let (root, uid) = (Uid::from_raw(0), self.uid);
+        setresuid(root, uid, root).map_err(number)?;
+        nix::sys::prctl::set_dumpable(false).map_err(number)?;
+        setresuid(uid, uid, uid).map_err(number)
     }
 
     /// The folder that policy names, as the target user; for the caller's that could not be entered the target's home.

@@ -121,7 +121,7 @@ pub fn start(
         1
     })
     .map_err(|error| NotRun { step: Step::Fork, errno: error.raw_os_error().unwrap_or(0) })?;
-    // The child's change of user has made our memory, which it shared, one that could be dumped (proc(5), suid_dumpable).
+    // The child has hidden our memory, which it shared, after its change of user: unless it ended in between.
     let hidden = process::hide_memory();
     match (not_run.get(), hidden) {
         (None, Ok(())) => Ok(child),
