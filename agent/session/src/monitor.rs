@@ -340,7 +340,11 @@ fn place(
 /// Waits for the durable record of the intent: no record, no command.
 fn await_go(link: &mut Link) -> Result<Go, Refusal> {
     match link.wait(AGENT_TIME) {
-        Some(ToMonitor::Go(go)) => Ok(go),
+        // It may have come while PAM opened the session, and its revocation after it.
+        Some(ToMonitor::Go(go)) => match link.receive() {
+            Some(ToMonitor::Terminate { why }) => Err(Refusal::new(why, "").after_go()),
+            _ => Ok(go),
+        },
         Some(ToMonitor::Refuse { what, hint }) => Err(Refusal::new(what, &hint)),
         Some(ToMonitor::Terminate { why }) => Err(Refusal::new(why, "")),
         _ => Err(no_agent()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jit_audit::record::Event;
 use jit_protocol::link::{FromMonitor, ToMonitor};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use super::case::{Case, record_denial};
@@ -110,19 +110,19 @@ pub async fn fulfil(
     // Durable before anything runs: the use, the session, the intent.
     let row = Change::put(Table::Sessions, &session.id, &session)
         .map_err(|error| Refusal::failure(error.to_string()))?;
-    // It counts as live from here on, so that a revocation from now on finds it, and ends it right after Go.
-    let (end, ended) = unbounded_channel();
+    // It counts as live from here on, so that a revocation from now on finds it, and ends it.
+    let (end, mut ended) = unbounded_channel();
     agent.live.add(session.clone(), Some(end));
     if let Err(why) = agent.grants.settle(&taken, now, vec![row]).await {
         agent.live.remove(&session.id);
         // A commit that failed may be on the disk all the same.
         agent.store.note(Change::remove(Table::Sessions, &session.id));
         return Err(match why {
-            Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again").into(),
+            Unsettled::Ended => ended_meanwhile().into(),
             Unsettled::NotStored(why) => Refusal::unstored(why).into(),
         });
     }
-    if let Err(stopped) = accept_and_record(agent, link, case, &taken).await {
+    if let Err(stopped) = accept_and_record(agent, link, case, &taken, &mut ended).await {
         agent.live.remove(&session.id);
         agent.grants.give_back(&taken);
         agent.store.note(Change::remove(Table::Sessions, &session.id));
@@ -238,6 +238,10 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     Ok(())
 }
 
+fn ended_meanwhile() -> Refusal {
+    Refusal::new("the grant has ended meanwhile", "try again")
+}
+
 fn changed() -> Refusal {
     Refusal::new("policy has changed meanwhile", "try again")
 }
@@ -265,15 +269,23 @@ fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
     })
 }
 
-/// Once PAM accepts the account there is a record of the intent.
+/// Once PAM accepts the account there is a record of the intent; unless the grant or the session was ended while PAM took
+/// its time: nothing begins on what is said to be over. `ended` says why.
 async fn accept_and_record(
     agent: &Agent,
     link: &mut Link,
     case: &mut Case,
     taken: &Taken,
+    ended: &mut UnboundedReceiver<String>,
 ) -> Result<(), Stopped> {
     await_acceptance(agent, link, case).await?;
     case.know_grant(&taken.grant.id);
+    if let Ok(why) = ended.try_recv() {
+        return Err(Refusal::new(why, "").into());
+    }
+    if !agent.grants.holds(&taken.grant.id, agent.clock.now()) {
+        return Err(ended_meanwhile().into());
+    }
     let recorded = record_intent(agent, case, &taken.grant, taken.is_new).await;
     recorded.map_err(|why| Refusal::unrecorded(why).into())
 }

@@ -2,10 +2,10 @@
 
 use jit_protocol::frame::Kind;
 use jit_protocol::link::{FromMonitor, ToMonitor};
-use jit_protocol::request::{Elevate, Mode, Request};
+use jit_protocol::request::{Elevate, Mode, Request, Revoke};
 use jit_protocol::response::{GrantView, Response};
 
-use crate::stage::{Monitor, NOTHING, Stage, rule};
+use crate::stage::{Monitor, NOTHING, SOON, Stage, rule};
 use crate::wire::{command, id};
 
 const SECOND: u64 = 1_000_000_000;
@@ -259,4 +259,74 @@ fn what_the_new_policy_does_not_permit_does_not_run() {
     assert!(matches!(monitor.fulfil(), ToMonitor::Refuse { .. }));
     stage.await_event("request.denied");
     assert!(!stage.events().contains(&"session.started".to_owned()));
+}
+
+/// An order whose duties are fulfilled, and whose grant is durable, while PAM still looks at the account.
+fn before_acceptance(stage: &Stage) -> Monitor {
+    let monitor = order(stage, id());
+    monitor.say(&FromMonitor::Fulfilled { authenticated: false, reason: None });
+    let is_live = || match stage.connect().ask(Request::Sessions { all: false }) {
+        Response::Sessions(all) => all.len() == 1,
+        other => panic!("{other:?}"),
+    };
+    let end = std::time::Instant::now() + SOON;
+    while !is_live() {
+        assert!(std::time::Instant::now() < end, "the session is known");
+    }
+    order(stage, id()).run(0); // what it waited for is durable after that grant of its own
+    monitor
+}
+
+fn runs_nothing(stage: &Stage, monitor: &Monitor, why: &str) {
+    monitor.say(&FromMonitor::Accepted);
+    match monitor.hear() {
+        ToMonitor::Refuse { what, .. } => assert_eq!(what, why),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(stage.await_event("request.denied")["result"], why);
+    let started = stage.await_events("session.started", 1);
+    assert!(started.iter().all(|record| record["session"] != monitor.order.session.as_str()));
+    assert!(grants(stage).is_empty());
+}
+
+// Once it is said that a grant was revoked nothing begins on it.
+#[test]
+fn what_is_revoked_while_pam_looks_at_the_account_does_not_begin() {
+    for on_expiry in ["terminate", "finish"] {
+        let more = format!("require.authentication = \"none\"\ngrant.on_expiry = \"{on_expiry}\"");
+        let stage = Stage::with(&rule("id", &more));
+        let monitor = before_acceptance(&stage);
+        assert!(matches!(stage.connect().ask(Request::Revoke(Revoke::All)), Response::Done { .. }));
+        let by_root = if crate::stage::us() == 0 { " by root" } else { "" };
+        runs_nothing(&stage, &monitor, &format!("the grant was revoked{by_root}"));
+    }
+}
+
+// Rule 12: checked at each use. PAM may take its time, and a command that may finish has no deadline of its own.
+#[test]
+fn what_expires_while_pam_looks_at_the_account_does_not_begin() {
+    let more = "require.authentication = \"none\"\ngrant = { duration = \"1m\", on_expiry = \"finish\" }";
+    let stage = Stage::with(&rule("id", more));
+    let monitor = before_acceptance(&stage);
+    stage.clock.pass(60 * SECOND);
+    runs_nothing(&stage, &monitor, "the grant has ended meanwhile");
+}
+
+// As above, for a policy that is loaded meanwhile.
+#[test]
+fn what_policy_forbids_while_pam_looks_at_the_account_does_not_begin() {
+    crate::stage::needs_root(); // reload is root's
+    for on_expiry in ["terminate", "finish"] {
+        let more = format!("require.authentication = \"none\"\ngrant.on_expiry = \"{on_expiry}\"");
+        let stage = Stage::with(&rule("id", &more));
+        let monitor = before_acceptance(&stage);
+        stage.write_policy("50-test.toml", "schema = 1\n");
+        assert!(matches!(stage.connect().ask(Request::Reload { force: false }), Response::Done { .. }));
+        let why = if on_expiry == "finish" {
+            "the grant has ended meanwhile"
+        } else {
+            "policy no longer permits it"
+        };
+        runs_nothing(&stage, &monitor, why);
+    }
 }

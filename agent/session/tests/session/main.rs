@@ -13,6 +13,7 @@
 )]
 
 mod attacks;
+mod before_exec;
 mod crash;
 mod fuse;
 mod modules;
@@ -83,7 +84,13 @@ fn main() {
     let stage = Stage::new(with_cgroup);
     let mut failed = 0;
     let mut passed = 0;
-    for (name, test) in attacks::ATTACKS.iter().chain(modules::MODULES).chain(crash::CRASHES).chain(TESTS) {
+    for (name, test) in attacks::ATTACKS
+        .iter()
+        .chain(before_exec::BEFORE_EXEC)
+        .chain(modules::MODULES)
+        .chain(crash::CRASHES)
+        .chain(TESTS)
+    {
         if !is_wanted(&filter, name) {
             continue;
         }

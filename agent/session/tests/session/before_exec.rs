@@ -1,0 +1,125 @@
+//! Between Go and exec: what is over by then does not begin, and nobody gets at the monitor, in whose memory this happens.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use jit_protocol::link::{FromMonitor, ToMonitor};
+use jit_protocol::order::Cwd;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Test;
+use crate::fuse::{self, Fuse};
+use crate::stage::{self, Stage, order, shell, until};
+
+pub(crate) const BEFORE_EXEC: &[Test] = &[
+    ("a_command_held_before_exec_does_not_run_after_its_time", held_before_exec),
+    ("a_go_whose_time_is_up_already_runs_nothing", late_go),
+    ("a_command_held_before_exec_shows_its_user_nothing_of_the_monitor", held_untouchable),
+    ("a_revocation_that_comes_right_after_go_starts_nothing", revoked_at_go),
+];
+
+fn held_before_exec(stage: &Stage) {
+    let fuse = Fuse::new("#!/bin/sh\nmkdir \"$1\"\n");
+    let mark = stage.path("held-before-exec");
+    let mut session = stage.begin(&order(&[&fuse.path(), &mark]));
+    session.expect_accepted();
+    let own = i32::try_from(std::process::id()).unwrap();
+    fuse.hold(move |kind, pid| kind == fuse::LOOKUP && pid != own);
+    session.go(Some(Duration::from_millis(400)), Duration::from_millis(400), false);
+    until("it is held", || fuse.is_holding());
+    std::thread::sleep(Duration::from_millis(700));
+    fuse.release();
+    session.listen_to_the_end();
+    assert!(!Path::new(&mark).exists(), "it ran after its time");
+}
+
+fn late_go(stage: &Stage) {
+    let mark = stage.path("late-go");
+    for (boottime, realtime) in [(1, i64::MAX), (u64::MAX / 2, 1), (0, -1)] {
+        let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
+        session.expect_accepted();
+        session.go_until(boottime, realtime);
+        let run = session.finish();
+        assert!(run.refused().first_text().contains("time is up"), "{}", run.refused().first_text());
+        assert!(
+            run.messages.iter().any(|message| matches!(message, FromMonitor::Refused { after_go: true, .. }))
+        );
+        assert!(!Path::new(&mark).exists());
+    }
+}
+
+/// `fs.suid_dumpable` as it is here, then as it was.
+struct SuidDumpable(String);
+
+impl SuidDumpable {
+    const PATH: &str = "/proc/sys/fs/suid_dumpable";
+
+    fn set(value: &str) -> Self {
+        let before = fs::read_to_string(Self::PATH).unwrap();
+        fs::write(Self::PATH, value).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for SuidDumpable {
+    fn drop(&mut self) {
+        fs::write(Self::PATH, &self.0).unwrap();
+    }
+}
+
+// Between its switch of identity and exec the command is its user's, and its memory the monitor's: who could trace it
+// would be root. Whether a change of identity makes memory one that may be traced is a setting (proc(5)).
+fn held_untouchable(stage: &Stage) {
+    let fuse = Fuse::new("");
+    let mut wanted = order(&shell("true"));
+    wanted.target = stage::account("daemon", 1, 1, &[1]);
+    wanted.restrictions.cwd = Cwd::Path(fuse.path().as_str().into());
+    let mut session = stage.begin(&wanted);
+    session.expect_accepted();
+    let held = Arc::new(AtomicI32::new(0));
+    let (found, own) = (held.clone(), i32::try_from(std::process::id()).unwrap());
+    fuse.hold(move |kind, pid| {
+        let holds = kind == fuse::LOOKUP && pid != own;
+        if holds {
+            found.store(pid, Ordering::Relaxed);
+        }
+        holds
+    });
+    let _debugging = SuidDumpable::set("1");
+    session.go(None, Duration::from_millis(100), false);
+    until("it is held", || fuse.is_holding());
+    let script = "exec 2>&1; head -c 9 /proc/$1/maps && echo read; (: 3<>/proc/$1/mem) && echo wrote; \
+                  readlink /proc/$1/fd/0 && echo looked; kill -0 $1 && echo is its own";
+    let held = held.load(Ordering::Relaxed).to_string();
+    let output = Command::new("sh").args(["-c", script, "sh", &held]).uid(1).gid(1).output().unwrap();
+    fuse.release();
+    session.listen_to_the_end();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.ends_with("is its own\n"), "{said}");
+    assert!(!["read\n", "wrote\n", "looked\n"].iter().any(|word| said.contains(word)), "{said}");
+}
+
+fn revoked_at_go(stage: &Stage) {
+    let mark = stage.path("revoked-at-go");
+    let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
+    session.expect_accepted();
+    let monitors = stage.monitor_pids();
+    // One of another test may end at this moment.
+    let all = |signal| monitors.iter().for_each(|pid| _ = kill(Pid::from_raw(*pid), signal));
+    all(Signal::SIGSTOP);
+    session.go(None, Duration::from_secs(1), false);
+    session.say(&ToMonitor::Terminate { why: "the grant was revoked".into() });
+    all(Signal::SIGCONT);
+    let run = session.finish();
+    assert!(run.refused().first_text().contains("revoked"), "{:?}", run.frames);
+    assert!(
+        run.messages.iter().any(|message| matches!(message, FromMonitor::Refused { after_go: true, .. }))
+    );
+    assert!(!Path::new(&mark).exists());
+}
