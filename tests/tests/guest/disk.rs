@@ -214,12 +214,9 @@ fn while_stopped(script: &str) {
 
 /// The ids of the grants on which this user's commands ran, one for each command.
 fn grants_of(user: &str) -> Vec<String> {
-    let records = guest().audit(&["\"session.started\"", &format!("\"name\":\"{user}\"")]);
-    let id = |record: &String| {
-        let record: serde_json::Value = serde_json::from_str(record).unwrap();
-        record["grant"].as_str().unwrap().to_owned()
-    };
-    records.iter().map(id).collect()
+    let records = guest().sh(&format!("jitctl audit show --user {user} --event session.started --json"));
+    let records: Vec<serde_json::Value> = serde_json::from_str(&records.success().stdout).unwrap();
+    records.iter().map(|record| record["grant"].as_str().unwrap().to_owned()).collect()
 }
 
 /// "a store copied back from yesterday (its grants void, and said)"
@@ -254,5 +251,34 @@ fn nothing_in_a_store_that_was_copied_back_counts() {
     run("delia");
     let grants = grants_of("delia");
     assert_eq!(grants[grants.len() - 1], grants[grants.len() - 2], "the second use of the new one");
+    guest().sh("jitctl audit verify").success();
+}
+
+/// An ordinary crash is none of that, at whatever moment it comes: between store and log, or in the middle of a rotation.
+#[test]
+fn an_agent_that_is_killed_again_and_again_loses_no_record_and_voids_no_grant() {
+    eligible("delphine", "grant.scope = \"user\"");
+    let run = || guest().as_user("delphine").run("jit-sudo -n true").success();
+    run();
+    run(); // on a grant that others than its first command may use
+    let gaps = || {
+        let shown = guest().sh("jitctl audit show --event audit.gap --json").success().stdout;
+        let gaps: Vec<serde_json::Value> = serde_json::from_str(&shown).unwrap();
+        gaps.iter().map(|gap| gap["id"].as_u64().unwrap()).max()
+    };
+    let before = gaps();
+    let kills = "for moment in 0 1 2 3 4 5 6 8 10 12 14 16 20 24 28 32 40 50 60 80; do
+          (runuser --login delphine --command 'jit-sudo -n true'; jitctl audit rotate) >/dev/null 2>&1 &
+          (jitctl audit rotate; jitctl revoke --user nobody) >/dev/null 2>&1 &
+          python3 -c \"import time; time.sleep($moment / 1000)\"
+          systemctl kill --signal=KILL jit-agentd.service; wait
+        done";
+    guest().sh_with_input(kills, b"", Duration::from_mins(4)).success();
+    guest().until("jitctl grants --all >/dev/null", Duration::from_secs(20));
+    run();
+    let grants = grants_of("delphine");
+    assert!(grants.len() > 3 && grants.iter().all(|grant| *grant == grants[0]), "{grants:?}");
+    guest().sh("jitctl status").never_shows("older than").never_shows("fails");
+    assert!(gaps() <= before, "nothing was lost");
     guest().sh("jitctl audit verify").success();
 }
