@@ -47,8 +47,15 @@ pub async fn remember_sessions(agent: &Agent, held: &[(String, Vec<u8>)], told: 
             agent.store.note(Change::remove(Table::Sessions, id));
             continue;
         };
+        let known = (session.ended, session.expired);
         session.ended |= told.has(Event::SessionEnded, id) || told.has(Event::SessionRefused, id);
         session.expired |= told.has(Event::SessionExpired, id);
+        // A third agent may not find it among the last records any more.
+        if known != (session.ended, session.expired)
+            && let Ok(row) = Change::put(Table::Sessions, id, &session)
+        {
+            agent.store.note(row);
+        }
         if session.boot_id == agent.clock.boot_id() {
             agent.live.add(session, None);
         } else {

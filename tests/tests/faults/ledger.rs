@@ -33,8 +33,10 @@ pub(crate) struct Ledger {
     ends: HashMap<String, String>,
     /// The grant that nobody touches.
     bystander: String,
-    /// Grants that were found to be gone, so that each is told once.
-    gone: HashSet<String>,
+    /// Sessions of each grant.
+    users: HashMap<String, HashSet<String>>,
+    /// Grants that are gone although no record says so: since which mark.
+    gone: BTreeMap<String, String>,
 }
 
 impl Ledger {
@@ -53,7 +55,7 @@ impl Ledger {
         let mut wrong = Vec::new();
         self.read_log(&mut wrong);
         self.read_marks(&mut wrong);
-        self.check_grants(&mut wrong);
+        self.check_grants(name, &mut wrong);
         let ran = self.marks.contains_key(name);
         if outcome.is_ok() && !ran {
             wrong.push("the helper says that it ran, and it did not".to_owned());
@@ -69,13 +71,20 @@ impl Ledger {
         wrong
     }
 
-    /// What does not hold once all is over: each session that started has ended.
+    /// What does not hold once all is over: each session has ended, and a grant that is gone was used up. (A use that was
+    /// durable stays taken when the agent is killed before its session has begun; that session is recorded as lost.)
     pub(crate) fn check_end(&mut self) -> Vec<String> {
         let mut wrong = Vec::new();
         self.read_log(&mut wrong);
         let verified = run(shell("jitctl audit verify"), b"", Duration::from_secs(60));
         if !verified.is_ok() {
             wrong.push(format!("the audit log is not sound: {verified}"));
+        }
+        for (grant, name) in &self.gone {
+            let uses = self.users.get(grant).map_or(0, HashSet::len);
+            if uses != USES {
+                wrong.push(format!("since {name} grant {grant} is gone without a record after {uses} uses"));
+            }
         }
         for (session, events) in &self.sessions {
             let ends = events.iter().filter(|event| is_end(event)).count();
@@ -98,6 +107,7 @@ impl Ledger {
             let field = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
             let (event, session, grant) = (field("event"), field("session"), field("grant"));
             if event.starts_with("session.") {
+                self.users.entry(grant.clone()).or_default().insert(session.clone());
                 let events = self.sessions.entry(session.clone()).or_default();
                 if events.contains(&event) || (is_end(&event) && events.iter().any(|event| is_end(event))) {
                     wrong.push(format!("{event} of session {session} is there again, after {events:?}"));
@@ -106,9 +116,10 @@ impl Ledger {
             }
             if event == "session.started" {
                 let name = record["command"][1].as_str().unwrap_or_default().to_owned();
-                self.starts.entry(name).or_default().push(session);
+                self.starts.entry(name).or_default().push(session.clone());
             }
-            if event.starts_with("grant.") {
+            // A revocation tells of the sessions it ends as well.
+            if event.starts_with("grant.") && (event != "grant.revoked" || session.is_empty()) {
                 let events = self.grants.entry(grant.clone()).or_default();
                 if events.contains(&event) && event != "grant.used" {
                     wrong.push(format!("{event} of grant {grant} is there again, after {events:?}"));
@@ -139,7 +150,7 @@ impl Ledger {
         }
     }
 
-    fn check_grants(&mut self, wrong: &mut Vec<String>) {
+    fn check_grants(&mut self, name: &str, wrong: &mut Vec<String>) {
         let Some(Value::Array(listed)) = jitctl(&["grants", "--all"]) else {
             return wrong.push("the grants cannot be listed".to_owned());
         };
@@ -161,8 +172,8 @@ impl Ledger {
             let is_void = events
                 .iter()
                 .any(|event| ["grant.revoked", "grant.expired", "grant.exhausted"].contains(&event.as_str()));
-            if !is_void && !is_listed(id) && self.gone.insert(id.clone()) {
-                wrong.push(format!("grant {id} is gone, and the log knows only {events:?}"));
+            if !is_void && !is_listed(id) {
+                self.gone.entry(id.clone()).or_insert_with(|| name.to_owned());
             }
         }
     }

@@ -162,7 +162,6 @@ impl Stage {
     /// What does not work, or is left; it is ended by force then.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
-        let mut without_spawner: Option<Instant> = None;
         loop {
             if self.agent.try_wait().unwrap().is_some() {
                 self.agent = start_agent(&[]);
@@ -170,13 +169,7 @@ impl Stage {
             let parts = parts().unwrap_or_default();
             let works = |id: &str| parts.iter().any(|part| part["id"] == id && part["state"] == "works");
             let left = left_over(self.agent.id());
-            if works("agent") && !works("spawner") {
-                // Without systemd the agent starts a spawner only when it is started.
-                if without_spawner.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
-                    without_spawner = None;
-                    self.kill_agent();
-                }
-            } else if works("agent") && left.is_empty() {
+            if works("agent") && works("spawner") && left.is_empty() {
                 return Ok(());
             }
             if Instant::now() > end {
@@ -266,15 +259,16 @@ fn processes() -> Vec<Process> {
     .collect()
 }
 
-/// All but process 1, this program, the agent, one spawner and its two idle monitors.
+/// All but process 1, this program, the agent, one spawner with its keeper, and its two idle monitors.
 fn left_over(agent: u32) -> Vec<String> {
     let own = std::process::id();
     let all = processes();
     let spawners = || all.iter().filter(|it| it.name == "jit-spawner");
     let spawner = spawners().find(|it| spawners().all(|other| other.pid != it.parent)).map_or(0, |it| it.pid);
+    let keeper = all.iter().find(|it| it.name == "jit-keeper").map_or(0, |it| it.pid);
     let monitors = spawners().filter(|it| it.parent == spawner).count();
     let expected = |it: &&Process| {
-        [1, own, agent, spawner].contains(&it.pid)
+        [1, own, agent, keeper, spawner].contains(&it.pid)
             || (it.name == "jit-spawner" && it.parent == spawner && it.state == "S")
     };
     let mut left: Vec<String> = all.iter().filter(|it| !expected(it)).map(|it| format!("{it:?}")).collect();

@@ -75,8 +75,7 @@ impl Tracer {
     /// The words before a program's own so that it is traced from its start, and is still the process that was started.
     pub(crate) fn words(target: Target<'_>) -> Vec<String> {
         let own = ["strace", "--quiet=attach", "--daemonize=grandchild"].map(str::to_owned);
-        let quick = target.children.then(|| "--seccomp-bpf".to_owned()); // it stops at those calls alone
-        own.into_iter().chain(quick).chain(arguments(target)).collect()
+        own.into_iter().chain(arguments(target)).collect()
     }
 
     /// Detaches.
