@@ -189,7 +189,7 @@ fn without_the_log_that_the_store_knows_no_grant_counts() {
     let grant = run(&stage);
     stage.connect().elevate(id());
     stage.monitor().run(0);
-    std::thread::sleep(std::time::Duration::from_millis(800)); // until the store knows the log's end
+    std::thread::sleep(std::time::Duration::from_millis(1500)); // until the store knows the log's end
     stage.crash();
     fs::remove_file(&stage.paths.audit).unwrap();
     stage.start();
