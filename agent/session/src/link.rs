@@ -22,12 +22,15 @@ pub struct Link {
     running: Option<FromMonitor>,
     expired: bool,
     ended: Option<ExitStatus>,
+    /// Where the agent's words are received: looked for so often that it is made once.
+    buffer: Vec<u8>,
 }
 
 impl Link {
     /// The link that came with an order.
     pub fn new(socket: OwnedFd, session: String) -> Self {
-        Self { channel: Some(Channel::from(socket)), session, running: None, expired: false, ended: None }
+        let channel = Some(Channel::from(socket));
+        Self { channel, session, running: None, expired: false, ended: None, buffer: Vec::new() }
     }
 
     /// Tells the agent. That the time is up is told once.
@@ -74,9 +77,9 @@ impl Link {
     /// The agent's next word, if there is one. Its going away closes the link.
     pub fn receive(&mut self) -> Option<ToMonitor> {
         let channel = self.channel.as_ref()?;
-        let mut buffer = vec![0; MAX_MESSAGE + 1];
-        match channel.receive(&mut buffer, false) {
-            Ok(received) => serde_json::from_slice(buffer.get(..received.length)?).ok(),
+        self.buffer.resize(MAX_MESSAGE + 1, 0);
+        match channel.receive(&mut self.buffer, false) {
+            Ok(received) => serde_json::from_slice(self.buffer.get(..received.length)?).ok(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(_) => {
                 self.channel = None;
