@@ -92,7 +92,8 @@ fn build_programs() -> Done<Programs> {
     Ok(Programs { dynamic: jit_tests::image::target().join("release"), fixed: build_static("jit-sudo")? })
 }
 
-/// Builds a package's programs so that they need no library at run time; returns the folder they are in.
+/// Builds a package's programs so that they need no library at run time; returns the folder they are in. With musl, where
+/// Rust has it or rustup can get it: such a program starts faster, and takes less memory, than with glibc made static.
 ///
 /// # Errors
 /// What could not be built.
@@ -100,11 +101,14 @@ pub(crate) fn build_static(package: &str) -> Done<PathBuf> {
     // `--target` keeps build scripts out of that.
     let machine = std::env::consts::ARCH;
     let musl = format!("{machine}-unknown-linux-musl");
-    let installed = read(command(&["rustc", "--print", "target-libdir", "--target", &musl]));
-    let triple = match installed {
-        Ok(path) if Path::new(&path).is_dir() => musl,
-        _ => format!("{machine}-unknown-linux-gnu"),
+    let is_there = || {
+        let folder = read(command(&["rustc", "--print", "target-libdir", "--target", &musl]));
+        folder.is_ok_and(|path| Path::new(&path).is_dir())
     };
+    if !is_there() {
+        let _ = run(command(&["timeout", "120", "rustup", "target", "add", &musl]));
+    }
+    let triple = if is_there() { musl } else { format!("{machine}-unknown-linux-gnu") };
     let mut build = cargo(&["build", "--release", "--locked", "--package", package, "--target", &triple]);
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
     build.env(variable, CRT_STATIC);
