@@ -3,6 +3,9 @@
 //! The spawner checks its peer first: uid 0, not inside a session, and under systemd inside the agent's unit. From
 //! then on the agent sends orders (`order.rs`) on the work socket, where idle monitors wait; the connection itself
 //! stays open, and its end tells each side that the other is gone.
+//!
+//! Monitors whose spawner went away dial the same socket. They are known by their cgroup, and speak first: reports, which
+//! are a matter of the spawner's program alone (`agent/session/src/report.rs`).
 
 use serde::{Deserialize, Serialize};
 

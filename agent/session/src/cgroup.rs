@@ -39,12 +39,10 @@ impl Subtree {
         let supervisor = folder.join("supervisor");
         fs::create_dir_all(&supervisor)?;
         fs::write(supervisor.join("cgroup.procs"), "0")?;
-        let subtree = Self { folder, name };
-        subtree.remove_empty();
         if !supervisor.join("cgroup.kill").exists() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "this kernel has no cgroup.kill"));
         }
-        Ok(subtree)
+        Ok(Self { folder, name })
     }
 
     /// As `/proc/PID/cgroup` shows it on the `0::` line.
@@ -116,7 +114,7 @@ impl Subtree {
     }
 
     /// Removes what an earlier spawner left, where nothing lives in it any more.
-    fn remove_empty(&self) {
+    pub fn remove_empty(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("s-") {
                 remove_below(&entry.path());

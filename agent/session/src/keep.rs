@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -11,9 +10,11 @@ use std::time::Duration;
 pub const WORD: &str = "--keep";
 /// As the units have it (`RestartSec=`).
 const AGAIN: Duration = Duration::from_millis(200);
+/// How a spawner exits that wants to be started anew (`EX_TEMPFAIL` in sysexits.h).
+pub const AGAIN_STATUS: u8 = 75;
 
-/// Starts the spawner, and again whenever a signal has killed it. How it ended, if it did so by itself: that is no
-/// reason to start it again.
+/// Starts the spawner, and again whenever a signal has killed it, or it says that it wants that. How it ended
+/// otherwise: by itself, which is no reason to start it again.
 ///
 /// # Errors
 /// If it can't be started.
@@ -24,9 +25,9 @@ pub fn keep() -> io::Result<ExitCode> {
     let _ = fs::write("/proc/self/comm", "jit-keeper");
     loop {
         let status = Command::new(&program).status()?;
-        match status.code() {
-            Some(code) => return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
-            None => say(&format!("it was killed by signal {}: again", status.signal().unwrap_or(0))),
+        match status.code().map(|code| u8::try_from(code).unwrap_or(1)) {
+            Some(code) if code != AGAIN_STATUS => return Ok(ExitCode::from(code)),
+            _ => say(&format!("{status}: it is started again")),
         }
         std::thread::sleep(AGAIN);
     }

@@ -21,6 +21,7 @@ pub mod command;
 pub mod conversation;
 pub mod environment;
 pub mod execution;
+pub mod handover;
 pub mod helper;
 pub mod incoming;
 pub mod keep;

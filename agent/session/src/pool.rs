@@ -1,7 +1,8 @@
 //! Monitors, as their parent sees them: a few idle ones ready, and nothing left of those that died or hang.
 
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use jit_protocol::order::{DESCRIPTORS, MAX_ORDER, Order};
@@ -11,6 +12,7 @@ use jit_sys::{process, signals};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
@@ -21,7 +23,7 @@ use crate::report::Report;
 use crate::timer::boottime;
 use crate::tree;
 use crate::watch::Watch;
-use crate::watched::Watched;
+use crate::watched::{self, Watched};
 
 /// How many idle monitors wait for orders.
 const IDLE: usize = 2;
@@ -41,7 +43,60 @@ pub struct Pool {
     next: u64,
 }
 
+/// A pool, as the next program in this process is told of it. Descriptors by their numbers, cgroups by their paths.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    monitors: Vec<watched::State>,
+    dying: Vec<String>,
+    unclaimed: Vec<String>,
+    claim_until: u64,
+    next: u64,
+}
+
+impl State {
+    /// Its descriptors.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.monitors.iter().flat_map(watched::State::descriptors)
+    }
+}
+
 impl Pool {
+    /// For the next program in this process.
+    pub fn state(&self) -> State {
+        let paths = |cgroups: &[Cgroup]| cgroups.iter().map(|cgroup| cgroup.path().to_owned()).collect();
+        State {
+            monitors: self.monitors.iter().map(Watched::state).collect(),
+            dying: paths(&self.dying),
+            unclaimed: paths(&self.unclaimed),
+            claim_until: self.claim_until,
+            next: self.next,
+        }
+    }
+
+    /// All that is open for it.
+    pub fn all_descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.monitors.iter().flat_map(Watched::descriptors)
+    }
+
+    /// The pool of the program before. Its idle monitors are let go: they are that program.
+    pub fn of(
+        state: State,
+        inherited: &mut HashMap<RawFd, OwnedFd>,
+        subtree: Option<Rc<Subtree>>,
+        work: Rc<Channel>,
+    ) -> Self {
+        let State { monitors, dying, unclaimed, claim_until, next } = state;
+        let below = subtree.as_deref();
+        let monitors = monitors.into_iter().filter_map(|it| Watched::of(it, inherited, below)).collect();
+        let [dying, unclaimed] = [dying, unclaimed].map(|paths| {
+            let open = |path: &String| below.and_then(|subtree| subtree.open(path).ok());
+            paths.iter().filter_map(open).collect()
+        });
+        let pool = Self { subtree, work, monitors, dying, unclaimed, claim_until, next };
+        pool.renew();
+        pool
+    }
+
     /// An empty pool whose monitors take orders from `work`.
     pub fn new(subtree: Option<Rc<Subtree>>, work: Rc<Channel>) -> Self {
         let unclaimed = subtree.as_ref().map(|subtree| subtree.sessions()).unwrap_or_default();
@@ -108,7 +163,7 @@ impl Pool {
 
     /// Lets the idle monitors go: what they have mapped is out of date. One that takes an order at this moment keeps
     /// it: it looks for this word only while it waits.
-    pub fn renew(&mut self) {
+    pub fn renew(&self) {
         for monitor in self.monitors.iter().filter(|monitor| monitor.is_idle()) {
             monitor.send_away();
         }
@@ -192,7 +247,7 @@ fn next_assignment(work: &Channel, spawner: &Channel) -> Option<Assignment> {
 }
 
 /// The order's text is in a sealed memfd of the agent's.
-fn read_assignment(descriptors: Vec<std::os::fd::OwnedFd>) -> Option<Assignment> {
+fn read_assignment(descriptors: Vec<OwnedFd>) -> Option<Assignment> {
     use std::io::{Read, Seek};
     let [connection, link, order]: [_; DESCRIPTORS] = descriptors.try_into().ok()?;
     let mut text = Vec::new();
@@ -208,7 +263,7 @@ fn read_assignment(descriptors: Vec<std::os::fd::OwnedFd>) -> Option<Assignment>
 ///
 /// # Errors
 /// Those of `pidfd_open(2)`.
-pub fn process_of(pid: i32) -> io::Result<std::os::fd::OwnedFd> {
+pub fn process_of(pid: i32) -> io::Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }

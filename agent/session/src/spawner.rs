@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jit_protocol::VERSION;
@@ -13,7 +13,7 @@ use jit_protocol::spawner::Welcome;
 use jit_sys::clone::Child;
 use jit_sys::limits::Limits;
 use jit_sys::pam::Transaction;
-use jit_sys::{process, signals};
+use jit_sys::{passed, process, signals};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -28,6 +28,7 @@ use rustix::net::{
 
 use crate::cgroup::Subtree;
 use crate::channel::Channel;
+use crate::handover::{self, State};
 use crate::pool::{Pool, process_of, start_pam};
 use crate::timer::Timer;
 
@@ -45,6 +46,8 @@ const PAM_FOLDERS: [&str; 8] = [
 
 /// What the spawner holds.
 pub struct Spawner {
+    /// Where it was started from: after an upgrade another program is there.
+    program: PathBuf,
     in_unit: bool,
     listener: OwnedFd,
     root: OwnedFd,
@@ -52,6 +55,8 @@ pub struct Spawner {
     missing: Vec<String>,
     /// The agent's end of the work socket, kept for the next agent too.
     work: Channel,
+    /// The end on which idle monitors wait.
+    monitors_end: Rc<Channel>,
     pool: Pool,
     /// Keeps libpam's modules mapped for the monitors forked from here.
     warm: Option<Transaction>,
@@ -67,34 +72,57 @@ impl Spawner {
     /// # Errors
     /// If the socket, the timers or the root folder cannot be had. A missing cgroup v2 is no error.
     pub fn prepare(in_unit: bool) -> io::Result<Self> {
-        process::hide_memory()?;
-        Limits::raise_descriptors()?; // three for each monitor
-        signals::reset_dispositions(&[Signal::SIGPIPE as i32])?;
-        signals::block_all()?;
-        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-        std::env::set_current_dir("/")?;
-        let mut missing = Vec::new();
-        let subtree = match Subtree::prepare(in_unit) {
-            Ok(subtree) => Some(Rc::new(subtree)),
-            Err(error) => {
-                process::adopt_orphans()?;
-                missing.push(format!("cgroup: {error}: a session's processes are found by descent instead"));
-                None
-            }
-        };
-        let (agents_end, monitors_end) = Channel::pair()?;
+        prepare_process()?;
+        let (subtree, missing) = prepare_cgroups(in_unit)?;
+        if let Some(subtree) = &subtree {
+            subtree.remove_empty();
+        }
+        let (work, monitors_end) = Channel::pair()?;
+        let monitors_end = Rc::new(monitors_end);
+        let pool = Pool::new(subtree.clone(), monitors_end.clone());
+        Self::new(in_unit, listen_privately()?, subtree, missing, work, monitors_end, pool)
+    }
+
+    /// Goes on where the program before was in this process: with its sessions, and with what is on its way to them.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], and if what it left, in a memory file with this number, cannot be read or is not there.
+    pub fn take_over(memory: RawFd) -> io::Result<Self> {
+        let state = State::read(memory)?;
+        let mut inherited = passed::inherit(&[state.descriptors(), vec![memory]].concat())?;
+        let State { in_unit, listener, work: [work, monitors_end], pool } = state;
+        let mut take = |number| inherited.remove(&number).ok_or(io::ErrorKind::NotFound);
+        let (listener, work) = (take(listener)?, Channel::from(take(work)?));
+        let monitors_end = Rc::new(Channel::from(take(monitors_end)?));
+        prepare_process()?;
+        let (subtree, missing) = prepare_cgroups(in_unit)?;
+        let pool = Pool::of(pool, &mut inherited, subtree.clone(), monitors_end.clone());
+        Self::new(in_unit, listener, subtree, missing, work, monitors_end, pool)
+    }
+
+    fn new(
+        in_unit: bool,
+        listener: OwnedFd,
+        subtree: Option<Rc<Subtree>>,
+        missing: Vec<String>,
+        work: Channel,
+        monitors_end: Rc<Channel>,
+        pool: Pool,
+    ) -> io::Result<Self> {
         let mut wanted = SigSet::empty();
-        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
+        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
             wanted.add(signal);
         }
         Ok(Self {
+            program: std::env::current_exe()?,
             in_unit,
-            listener: listen_privately()?,
+            listener,
             root: openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?,
-            pool: Pool::new(subtree.clone(), Rc::new(monitors_end)),
             subtree,
             missing,
-            work: agents_end,
+            work,
+            monitors_end,
+            pool,
             warm: start_pam().ok(),
             agent: None,
             signals: SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
@@ -124,13 +152,26 @@ impl Spawner {
                 self.pool.renew();
             }
             while let Ok(Some(signal)) = self.signals.read_signal() {
-                let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
-                if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
-                    self.pool.renew();
-                    return Ok(());
+                match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
+                    Some(Signal::SIGTERM | Signal::SIGINT) => {
+                        self.pool.renew();
+                        return Ok(());
+                    }
+                    Some(Signal::SIGHUP) => note(&format!("it stays as it is: {}", self.hand_over())),
+                    _ => {}
                 }
             }
         }
+    }
+
+    /// Becomes the program that is now where this one was started from. Returns only to tell why not: nothing has
+    /// changed then. The agent calls again, for it may be another program that it finds.
+    fn hand_over(&self) -> io::Error {
+        let own = [self.listener.as_fd(), self.work.as_fd(), self.monitors_end.as_fd()];
+        let [listener, work @ ..] = own.map(|descriptor| descriptor.as_raw_fd());
+        let state = State { in_unit: self.in_unit, listener, work, pool: self.pool.state() };
+        let descriptors: Vec<_> = own.into_iter().chain(self.pool.all_descriptors()).collect();
+        handover::exec(&self.program, &state, &descriptors)
     }
 
     fn wait(&self) -> io::Result<()> {
@@ -213,6 +254,28 @@ impl Spawner {
             any |= !events.is_empty();
         }
         any
+    }
+}
+
+/// This process, whatever it was started from.
+fn prepare_process() -> io::Result<()> {
+    process::hide_memory()?;
+    Limits::raise_descriptors()?; // three for each monitor
+    signals::reset_dispositions(&[Signal::SIGPIPE as i32])?;
+    signals::block_all()?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    std::env::set_current_dir("/")
+}
+
+/// Where sessions get cgroups, and what is missing for that.
+fn prepare_cgroups(in_unit: bool) -> io::Result<(Option<Rc<Subtree>>, Vec<String>)> {
+    match Subtree::prepare(in_unit) {
+        Ok(subtree) => Ok((Some(Rc::new(subtree)), Vec::new())),
+        Err(error) => {
+            process::adopt_orphans()?;
+            let what = format!("cgroup: {error}: a session's processes are found by descent instead");
+            Ok((None, vec![what]))
+        }
     }
 }
 

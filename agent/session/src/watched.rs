@@ -1,14 +1,16 @@
 //! A monitor, as its parent sees it: what it reports, whether it hangs, and that it has ended.
 
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use jit_sys::clone::Child;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
@@ -27,7 +29,55 @@ pub struct Watched {
     stuck_at: Option<u64>,
 }
 
+/// A monitor, as the next program in this process is told of it. Descriptors by their numbers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    pid: i32,
+    pidfd: RawFd,
+    report: Option<RawFd>,
+    cgroup: Option<String>,
+    busy: bool,
+    stuck_at: Option<u64>,
+}
+
+impl State {
+    /// Its descriptors.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> + use<> {
+        [Some(self.pidfd), self.report].into_iter().flatten()
+    }
+}
+
 impl Watched {
+    /// For the next program in this process.
+    pub fn state(&self) -> State {
+        State {
+            pid: self.child.pid.as_raw(),
+            pidfd: self.child.pidfd.as_raw_fd(),
+            report: self.report.as_ref().map(|report| report.as_fd().as_raw_fd()),
+            cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()),
+            busy: self.busy,
+            stuck_at: self.stuck_at,
+        }
+    }
+
+    /// Its descriptors.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [Some(self.child.pidfd.as_fd()), self.report.as_ref().map(AsFd::as_fd)].into_iter().flatten()
+    }
+
+    /// As the program before watched it; none if its descriptors are not there.
+    pub fn of(
+        state: State,
+        inherited: &mut HashMap<RawFd, OwnedFd>,
+        subtree: Option<&Subtree>,
+    ) -> Option<Self> {
+        let State { pid, pidfd, report, cgroup, busy, stuck_at } = state;
+        let child = Child { pid: Pid::from_raw(pid), pidfd: inherited.remove(&pidfd)? };
+        let report = report.and_then(|number| inherited.remove(&number)).map(Channel::from);
+        let cgroup = cgroup.and_then(|path| subtree?.open(&path).ok());
+        Some(Self { child, report, cgroup, busy, stuck_at })
+    }
+
     /// Our own child, with the cgroup that was made for it.
     pub fn forked(child: Child, report: Channel, cgroup: Option<Cgroup>) -> Self {
         Self { child, report: Some(report), cgroup, busy: false, stuck_at: None }
@@ -110,10 +160,8 @@ impl Watched {
     pub fn has_ended(&self) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let ended = poll(&mut [PollFd::new(&self.child.pidfd, PollFlags::IN)], Some(&now)) == Ok(1);
-        if ended {
-            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-            let _ = waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags); // another's child is not ours to wait for
-        }
-        ended
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        // Another's child is not ours to wait for. Our own, if somebody traces it, is buried once they have let it go.
+        ended && !matches!(waitid(Id::PIDFd(self.child.pidfd.as_fd()), flags), Ok(WaitStatus::StillAlive))
     }
 }

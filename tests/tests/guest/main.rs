@@ -11,6 +11,7 @@
 mod audit;
 mod authentication;
 mod callers;
+mod crash;
 mod disk;
 mod elevation;
 mod expiry;
@@ -20,6 +21,7 @@ mod package;
 mod places;
 mod policy_files;
 mod reboot;
+mod upgrade;
 
 use jit_tests::Guest;
 use jit_tests::guest::Policy;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use jit_protocol::link::{ExitStatus, FromMonitor};
+use jit_protocol::frame::{Frame, Kind};
+use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -18,6 +19,9 @@ pub(crate) const CRASHES: &[crate::Test] = &[
     ("what_no_monitor_calls_for_is_ended", unclaimed),
     ("a_nested_session_is_taken_over_too", nested),
     ("a_spawner_that_is_asked_to_end_leaves_its_sessions_alone", asked_to_end),
+    ("a_new_program_goes_on_with_the_sessions_of_the_old_one", new_program),
+    ("a_program_that_cannot_be_executed_changes_nothing", no_program),
+    ("a_program_that_ends_at_once_loses_no_session", wrong_program),
 ];
 
 /// What hides from whoever looks for children, and its session.
@@ -75,9 +79,9 @@ fn refused_before(stage: &Stage) {
     let mut wanted = order(&shell(&format!("touch {path}")));
     wanted.ask_reason = true; // the person is asked, and takes their time
     let mut session = stage.begin(&wanted);
-    session.await_frame(jit_protocol::frame::Kind::Prompt);
+    session.await_frame(Kind::Prompt);
     restart(stage);
-    session.send(&jit_protocol::frame::Frame::with(jit_protocol::frame::Kind::Answer, 0, "because", ""));
+    session.send(&Frame::with(Kind::Answer, 0, "because", ""));
     let run = session.finish();
     let refused = run.refused().first_text();
     assert!(refused.contains("the spawner went away"), "{refused}");
@@ -145,7 +149,7 @@ fn unclaimed(stage: &Stage) {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(stage::count_processes(&other), 3, "a session whose monitor has called goes on");
-    goes_on.say(&jit_protocol::link::ToMonitor::Terminate { why: "the test is over".into() });
+    goes_on.say(&ToMonitor::Terminate { why: "the test is over".into() });
     goes_on.finish();
     assert_eq!(stage::count_processes(&other), 0);
 }
@@ -171,7 +175,7 @@ fn nested(stage: &Stage) {
     signal(monitor, Signal::SIGKILL);
     stage::until("the inner one is gone", || stage::count_processes(&inner_mark) == 0);
     assert_eq!(stage::count_processes(&outer_mark), 3, "the outer one is not");
-    outer.say(&jit_protocol::link::ToMonitor::Terminate { why: "the test is over".into() });
+    outer.say(&ToMonitor::Terminate { why: "the test is over".into() });
     outer.finish();
 }
 
@@ -184,6 +188,83 @@ fn asked_to_end(stage: &Stage) {
         let stat = std::fs::read_to_string(format!("/proc/{before}/stat")).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
     });
+    restart(stage);
+    assert_eq!(stage::count_processes(&mark), 3);
+    assert!(session.finish().messages.contains(&FromMonitor::Expired));
+    assert_eq!(stage::count_processes(&mark), 0);
+}
+
+/// Tells the spawner that there is another program.
+fn reload(stage: &Stage) {
+    signal(stage.spawner_pid(), Signal::SIGHUP);
+}
+
+fn is_executed(stage: &Stage) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let inode = |path: &str| std::fs::metadata(path).map(|it| it.ino()).unwrap_or_default();
+    inode(&format!("/proc/{}/exe", stage.spawner_pid())) == inode(stage.program().to_str().unwrap())
+}
+
+// "Upgrades never restart the spawner: it re-execs itself in place with its sessions alive."
+fn new_program(stage: &Stage) {
+    let (left, expires) = (mark(8), mark(9));
+    let (_session, monitor) = begin(stage, &left, None);
+    let (mut ends_on_time, _) = begin(stage, &expires, Some(Duration::from_secs(3)));
+    let mut asked = order(&shell("exit 6"));
+    asked.ask_reason = true;
+    let mut before_it_runs = stage.begin(&asked);
+    before_it_runs.await_frame(Kind::Prompt);
+    stage::until("two wait", || stage.monitors() >= 5);
+    let old = stage.monitor_pids();
+
+    // Twice: what was taken over can be handed over again.
+    for _ in 0..2 {
+        let pid = stage.spawner_pid();
+        stage.replace_program(env!("CARGO_BIN_EXE_jit-spawner"), 0o755);
+        assert!(!is_executed(stage));
+        reload(stage);
+        stage::until("the new one runs", || is_executed(stage));
+        assert_eq!(stage.spawner_pid(), pid);
+        // On the same work socket, by a new monitor.
+        assert_eq!(stage.run(&order(&shell("exit 3"))).ended(), ExitStatus::Status(3));
+    }
+    let idle_of_old = || stage.monitor_pids().iter().filter(|pid| old.contains(pid)).count();
+    stage::until("only those with sessions are left of the old program", || idle_of_old() == 3);
+    before_it_runs.send(&Frame::with(Kind::Answer, 0, "because", ""));
+    before_it_runs.go_when_asked();
+    assert_eq!(before_it_runs.finish().ended(), ExitStatus::Status(6), "who was asked before is served");
+    signal(monitor, Signal::SIGKILL);
+    let killed = std::time::Instant::now();
+    stage::until("what it left is gone", || stage::count_processes(&left) == 0);
+    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+    assert!(ends_on_time.finish().messages.contains(&FromMonitor::Expired));
+    assert_eq!(stage::count_processes(&expires), 0);
+}
+
+fn no_program(stage: &Stage) {
+    let mark = mark(10);
+    let (_session, monitor) = begin(stage, &mark, None);
+    for (with, mode) in [("/etc/passwd", 0o755), (env!("CARGO_BIN_EXE_jit-spawner"), 0o644)] {
+        stage.replace_program(with, mode);
+        reload(stage);
+        assert_eq!(stage.run(&order(&shell("exit 4"))).ended(), ExitStatus::Status(4));
+        assert!(!is_executed(stage));
+    }
+    // Nothing was left open for programs that others start.
+    let run = stage.run(&order(&["/bin/ls", "/proc/self/fd"]));
+    assert_eq!(run.stdout, "0\n1\n2\n3\n", "3 is ls's own");
+    signal(monitor, Signal::SIGKILL);
+    stage::until("what it left is gone", || stage::count_processes(&mark) == 0);
+    stage.replace_program(env!("CARGO_BIN_EXE_jit-spawner"), 0o755);
+}
+
+fn wrong_program(stage: &Stage) {
+    let mark = mark(11);
+    let (mut session, _) = begin(stage, &mark, Some(Duration::from_secs(3)));
+    stage.replace_program("/bin/false", 0o755);
+    reload(stage);
+    stage::until("it has ended", || stage.monitors() == 0);
+    stage.replace_program(env!("CARGO_BIN_EXE_jit-spawner"), 0o755);
     restart(stage);
     assert_eq!(stage::count_processes(&mark), 3);
     assert!(session.finish().messages.contains(&FromMonitor::Expired));

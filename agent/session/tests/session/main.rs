@@ -16,6 +16,7 @@ mod attacks;
 mod before_exec;
 mod crash;
 mod fuse;
+mod home;
 mod modules;
 mod processes;
 mod stage;

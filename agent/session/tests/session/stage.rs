@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::home::Home;
 pub(crate) use crate::processes::{as_user, count_processes, occurrences_in_memory, parent_of};
 use jit_protocol::Bytes;
 use jit_protocol::frame::{Frame, Kind, MAX_FRAME};
@@ -30,6 +31,7 @@ pub(crate) struct Stage {
     spawner: RefCell<Spawner>,
     cgroup: Option<String>,
     folder: tempfile::TempDir,
+    _home: Option<Home>,
 }
 
 /// The program, and the agent's two connections to it.
@@ -39,21 +41,27 @@ struct Spawner {
     _control: Channel,
 }
 
+/// As the agent; none if nobody answers, or one that is going away: its children have its socket for a moment.
+fn call() -> Option<(Channel, Channel, Welcome)> {
+    let control = Channel::connect(Path::new(SPAWNER_SOCKET)).ok()?;
+    let mut buffer = [0; 4096];
+    let received = control.receive(&mut buffer, true).ok()?;
+    let welcome = serde_json::from_slice(&buffer[..received.length]).unwrap();
+    let [_root, work]: [OwnedFd; 2] = received.descriptors.try_into().unwrap();
+    Some((control, Channel::from(work), welcome))
+}
+
 impl Spawner {
     /// Starts one; also what it can do on this host.
-    fn start() -> (Self, Welcome) {
-        let child = Command::new(env!("CARGO_BIN_EXE_jit-spawner"))
-            .env_remove("NOTIFY_SOCKET")
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        until("the spawner listens", || Channel::connect(Path::new(SPAWNER_SOCKET)).is_ok());
-        let control = Channel::connect(Path::new(SPAWNER_SOCKET)).unwrap();
-        let mut buffer = [0; 4096];
-        let received = control.receive(&mut buffer, true).unwrap();
-        let welcome = serde_json::from_slice(&buffer[..received.length]).unwrap();
-        let [_root, work]: [OwnedFd; 2] = received.descriptors.try_into().unwrap();
-        (Self { child, work: Channel::from(work), _control: control }, welcome)
+    fn start(program: &Path) -> (Self, Welcome) {
+        let child = Command::new(program).env_remove("NOTIFY_SOCKET").stdin(Stdio::null()).spawn().unwrap();
+        let mut called = None;
+        until("the spawner answers", || {
+            called = call();
+            called.is_some()
+        });
+        let (control, work, welcome) = called.unwrap();
+        (Self { child, work, _control: control }, welcome)
     }
 }
 
@@ -69,22 +77,23 @@ impl Stage {
             ["auth", "account", "session"].map(|kind| format!("{kind} required pam_permit.so\n")).concat();
         fs::write("/etc/pam.d/jit-sudo", &permit).unwrap();
         fs::write("/etc/pam.d/other", permit).unwrap();
-        if !with_cgroup {
-            let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-            let v2 = mounts.lines().filter(|line| line.contains(" - cgroup2 "));
-            for mount in v2.filter_map(|line| line.split(' ').nth(4)) {
-                nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH).unwrap();
-            }
-        }
+        let home = if with_cgroup {
+            Some(Home::enter())
+        } else {
+            crate::home::unmount();
+            None
+        };
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         std::env::set_current_dir("/").unwrap();
-        let (spawner, welcome) = Spawner::start();
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = folder.path().join("jit-spawner");
+        fs::copy(env!("CARGO_BIN_EXE_jit-spawner"), &program).unwrap();
+        let (spawner, welcome) = Spawner::start(&program);
         assert_eq!(welcome.cgroup.is_some(), with_cgroup, "{:?}", welcome.missing);
         assert_eq!(welcome.missing.is_empty(), with_cgroup);
         let cgroup = welcome.cgroup;
-        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        Self { spawner: RefCell::new(spawner), cgroup, folder }
+        Self { spawner: RefCell::new(spawner), cgroup, folder, _home: home }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -210,7 +219,20 @@ impl Stage {
 
     /// Starts another one after that.
     pub(crate) fn start_spawner(&self) {
-        *self.spawner.borrow_mut() = Spawner::start().0;
+        *self.spawner.borrow_mut() = Spawner::start(&self.program()).0;
+    }
+
+    /// Where the spawner was started from.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.folder.path().join("jit-spawner")
+    }
+
+    /// Puts another program there, as dpkg does.
+    pub(crate) fn replace_program(&self, with: &str, mode: u32) {
+        let new = self.folder.path().join("jit-spawner.new");
+        fs::copy(with, &new).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
+        fs::rename(new, self.program()).unwrap();
     }
 
     pub(crate) fn monitor_pids(&self) -> Vec<i32> {
