@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! main          into the sandbox; then every walk
-//! walks         who is walked, over which calls, with which faults; one point of it
+//! walks         who is walked, over which calls, with which faults
+//! play          one point after the other
+//! disks         what fails for as long as it likes; and what is durable before what
 //! tracer        strace(1) makes one call of a running program fail, or kills the program before it
 //! stage         the real agent, spawner, PAM and helper; the command that leaves a mark
 //! ledger        what must hold after each point, and at the end of all
@@ -23,7 +25,9 @@
     reason = "a test program"
 )]
 
+mod disks;
 mod ledger;
+mod play;
 mod stage;
 mod tracer;
 mod walks;
@@ -43,7 +47,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let own = std::env::current_exe().unwrap();
     if own == Path::new(INSIDE) {
-        exit(i32::from(!walks::all(&words)));
+        exit(i32::from(!play::all(&words)));
     }
     if COMMANDS.iter().any(|name| own == Path::new(INSIDE).with_file_name(name)) {
         return stage::leave_mark(&words);

@@ -110,6 +110,16 @@ impl Stage {
         run(command, b"", Duration::from_secs(20))
     }
 
+    /// One without, on a terminal.
+    pub(crate) fn elevate_on_terminal(&self, name: &str) -> Outcome {
+        let mut command = as_user("alice");
+        let line = format!("jit-sudo -n /run/faults/unasked {name}");
+        command.args(["script", "--quiet", "--return", "--command", &line, "/dev/null"]);
+        let mut outcome = run(command, b"", Duration::from_secs(20));
+        outcome.stderr.push_str(&outcome.stdout); // on a terminal it is one
+        outcome
+    }
+
     /// Waits until the session has ended, or nothing more will come; at most a second.
     pub(crate) fn await_quiet(&mut self) {
         let end = Instant::now() + Duration::from_secs(1);
@@ -189,11 +199,19 @@ impl Stage {
             let _ = kill_process(pid, Signal::KILL);
         }
         let _ = self.agent.wait();
-        self.agent = start_agent(&[]);
+        self.restart_agent(&[]);
     }
 }
 
-/// What the agent has said on stderr.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("agent and spawner said: {}\nand there is: {:#?}", agent_log(), processes());
+        }
+    }
+}
+
+/// What agent and spawner have said on stderr.
 pub(crate) fn agent_log() -> String {
     fs::read_to_string(AGENT_LOG).unwrap_or_default()
 }

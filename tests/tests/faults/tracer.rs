@@ -1,7 +1,7 @@
 //! strace(1) as the fault: it attaches to threads of running programs, makes their n-th call fail without being
 //! executed, or kills the process on entry, before the call has any effect (strace(1), "Tampering").
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -39,8 +39,8 @@ pub(crate) struct Target<'a> {
     pub(crate) files: &'a [&'a str],
     /// Children are traced as well.
     pub(crate) children: bool,
-    /// The n-th of them in each thread, from 1.
-    pub(crate) number: usize,
+    /// The n-th of them in each thread, from 1; none: each of them.
+    pub(crate) number: Option<usize>,
     pub(crate) fault: Fault,
 }
 
@@ -52,8 +52,8 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    /// Attaches to threads; returns once all are traced.
-    pub(crate) fn attach(threads: &[u32], target: Target<'_>) -> Self {
+    /// Attaches to threads; returns once all are traced. None: one of them has ended meanwhile.
+    pub(crate) fn attach(threads: &[u32], target: Target<'_>) -> Option<Self> {
         let mut command = Command::new("strace");
         command.args(arguments(target));
         command.args(threads.iter().map(|thread| format!("--attach={thread}")));
@@ -65,9 +65,12 @@ impl Tracer {
             attached += usize::from(line.contains(" attached"));
             said.push_str(&line);
             if attached == threads.len() {
-                return Self { strace };
+                return Some(Self { strace });
             }
-            assert!(!line.contains("attach: "), "strace: {line}");
+            if line.contains("attach: ") {
+                Self { strace }.finish();
+                return None;
+            }
         }
         panic!("strace did not attach to {threads:?}: {said}");
     }
@@ -87,11 +90,21 @@ impl Tracer {
     }
 }
 
-/// Names of all the calls that were noted. To be asked once strace has ended.
-pub(crate) fn names() -> BTreeSet<String> {
+/// All calls that were noted, in the order of their ends, as strace writes them. To be asked once strace has ended.
+pub(crate) fn calls() -> Vec<String> {
     let log = take_log();
-    let lines = log.lines().map(split);
-    lines.filter_map(|(_, line)| Some(line.split_once('(')?.0.to_owned())).collect()
+    let mut begun: HashMap<&str, &str> = HashMap::new();
+    let mut calls = Vec::new();
+    for (thread, line) in log.lines().map(split) {
+        if let Some(start) = line.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread, start);
+        } else if let Some((_, end)) = line.split_once(" resumed>") {
+            calls.push(begun.remove(thread).unwrap_or_default().to_owned() + end);
+        } else {
+            calls.push(line.to_owned());
+        }
+    }
+    calls
 }
 
 /// The call that the fault has met; none if there were fewer calls. To be asked once strace has ended.
@@ -127,14 +140,14 @@ fn arguments(target: Target<'_>) -> Vec<String> {
     let _ = fs::remove_file(LOG);
     let calls = target.calls.join(",");
     let mut words: Vec<String> =
-        vec!["--decode-fds=path".into(), "--string-limit=40".into(), format!("--output={LOG}")];
+        vec!["--decode-fds=path".into(), "--string-limit=80".into(), format!("--output={LOG}")];
     words.push("--signal=none".into());
     words.push(format!("--trace={calls}"));
-    let number = target.number;
+    let when = target.number.map(|number| format!(":when={number}")).unwrap_or_default();
     match target.fault {
         Fault::None => {}
-        Fault::Error(name) => words.push(format!("--inject={calls}:error={name}:when={number}")),
-        Fault::Kill => words.push(format!("--inject={calls}:signal=KILL:when={number}")),
+        Fault::Error(name) => words.push(format!("--inject={calls}:error={name}{when}")),
+        Fault::Kill => words.push(format!("--inject={calls}:signal=KILL{when}")),
     }
     words.extend(target.files.iter().map(|file| format!("--trace-path={file}")));
     words.extend(target.children.then(|| "--follow-forks".to_owned()));

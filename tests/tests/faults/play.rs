@@ -1,0 +1,159 @@
+//! Walking: one elevation for each point, and the ledger after each.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use jit_tests::Outcome;
+use jit_tests::process::run;
+
+use crate::disks;
+use crate::ledger::Ledger;
+use crate::stage::{Stage, agent_log, shell};
+use crate::tracer::{Fault, Target, Tracer, calls, hit};
+use crate::walks::{WALKS, Walk, Who};
+
+/// More calls than any walk has.
+const MOST: usize = 400;
+/// How many violations are worth reading.
+const ENOUGH: usize = 40;
+
+/// Walks those that are named, or all; true if everything held.
+pub(crate) fn all(words: &[String]) -> bool {
+    let verbose = words.iter().any(|word| word == "verbose");
+    let names: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "verbose").collect();
+    let mut play = Play { stage: Stage::new(), ledger: Ledger::open(), wrong: 0, verbose };
+    let mut points = 0;
+    for walk in WALKS.iter().filter(|walk| names.is_empty() || names.contains(&walk.name)) {
+        for fault in walk.faults {
+            let started = Instant::now();
+            let walked = play.walk(walk, *fault);
+            let took = started.elapsed().as_secs_f64();
+            println!("{:<12} {:<8} {walked:>4} points {took:>6.1} s", walk.name, fault.to_string());
+            if walked == 0 {
+                play.tell(format!("{}: nothing was walked", walk.name));
+            }
+            points += walked;
+        }
+    }
+    if names.is_empty() || names.contains(&"disks") {
+        points += disks::all(&mut play);
+    }
+    // A session whose agent and monitor both died counts as lost half a minute after the next agent's start.
+    println!("{points} points were walked; now the ends of all sessions are awaited");
+    std::thread::sleep(Duration::from_secs(32));
+    play.ledger.check_end().into_iter().for_each(|wrong| play.tell(wrong));
+    if agent_log().contains("panicked") {
+        play.tell(format!("the agent panicked: {}", agent_log()));
+    }
+    println!("{points} points, {} violations", play.wrong);
+    points > 0 && play.wrong == 0
+}
+
+pub(crate) struct Play {
+    pub(crate) stage: Stage,
+    pub(crate) ledger: Ledger,
+    /// Violations so far.
+    wrong: usize,
+    /// Each point is told.
+    verbose: bool,
+}
+
+impl Play {
+    pub(crate) fn tell(&mut self, wrong: impl fmt::Display) {
+        println!("\x1b[31m{wrong}\x1b[0m");
+        self.wrong += 1;
+        assert!(self.wrong < ENOUGH, "that is enough");
+    }
+
+    /// One elevation for each call, until there is none that the fault could meet; how many it met.
+    fn walk(&mut self, walk: &Walk, fault: Fault) -> usize {
+        // Some need not be tried: those that no elevation makes.
+        let all: Vec<&str> = walk.calls.iter().copied().flatten().copied().collect();
+        let children = walk.who.has_children();
+        let target = Target { calls: &all, files: walk.files, children, number: None, fault: Fault::None };
+        let name = self.stage.next_name();
+        self.under(walk.who, target, &name);
+        let made: BTreeSet<String> =
+            calls().iter().filter_map(|call| Some(call.split_once('(')?.0.to_owned())).collect();
+        let made = all.into_iter().filter(|call| made.contains(*call));
+        made.map(|call| self.walk_call(walk, call, fault)).sum()
+    }
+
+    fn walk_call(&mut self, walk: &Walk, call: &str, fault: Fault) -> usize {
+        // An agent that starts decides again on each grant: fewer are sooner done.
+        run(shell("jitctl revoke --user alice"), b"", Duration::from_secs(10));
+        for number in 1..MOST {
+            // Whether two commits become one is up to chance: the last ones are tried once more.
+            if !self.point(walk, call, fault, number) && !self.point(walk, call, fault, number) {
+                return number - 1;
+            }
+        }
+        panic!("{} never ends with {call}", walk.name);
+    }
+
+    /// False: there was no such call.
+    fn point(&mut self, walk: &Walk, call: &str, fault: Fault, number: usize) -> bool {
+        let name = self.stage.next_name();
+        let started = Instant::now();
+        let children = walk.who.has_children();
+        let target = Target { calls: &[call], files: walk.files, children, number: Some(number), fault };
+        let (outcome, mut wrong) = self.under(walk.who, target, &name);
+        let hit = hit();
+        wrong.extend(self.ledger.check(&name, &outcome));
+        // And everything goes on.
+        let next = self.stage.next_name();
+        let after = self.stage.elevate(&next);
+        if !after.is_ok() {
+            wrong.push(format!("the next elevation failed: {after}"));
+        }
+        wrong.extend(self.stage.settle().err());
+        wrong.extend(self.ledger.check(&next, &after));
+        let call = hit.as_deref().unwrap_or("no call");
+        if self.verbose {
+            let took = started.elapsed().as_millis();
+            println!("{} {fault} #{number} {name} {took} ms {:?} at {call}", walk.name, outcome.code());
+        }
+        for wrong in wrong {
+            self.tell(format!("{} {fault} #{number} ({name}) at {call}: {wrong}\n  {outcome}", walk.name));
+        }
+        hit.is_some()
+    }
+
+    /// One elevation while somebody is traced, and all that follows from it; and what is not well again.
+    fn under(&mut self, who: Who, target: Target<'_>, name: &str) -> (Outcome, Vec<String>) {
+        let mut wrong = Vec::new();
+        let outcome = match who {
+            Who::Helper => self.stage.elevate_under(&Tracer::words(target), name),
+            Who::Starting => {
+                self.stage.restart_agent(&Tracer::words(target));
+                self.stage.kill_agent();
+                wrong.extend(self.stage.settle().err());
+                self.stage.elevate(name)
+            }
+            _ => {
+                let mut tries = (0..10).map(|_| Tracer::attach(&self.threads(who), target));
+                let tracer = tries.find_map(|tracer| tracer).expect("there is somebody to trace");
+                let outcome = match who {
+                    Who::MonitorOfTerminal => self.stage.elevate_on_terminal(name),
+                    _ => self.stage.elevate(name),
+                };
+                self.stage.await_quiet();
+                tracer.finish();
+                outcome
+            }
+        };
+        wrong.extend(self.stage.settle().err()); // a tracer, too, has ended then
+        (outcome, wrong)
+    }
+
+    pub(crate) fn threads(&self, who: Who) -> Vec<u32> {
+        let (spawner, monitors) = self.stage.spawner_and_monitors();
+        match who {
+            Who::Agent(name) => self.stage.agent_threads(name),
+            Who::Spawner => vec![spawner],
+            Who::Monitor | Who::MonitorOfTerminal | Who::Command => monitors,
+            Who::Helper | Who::Starting => Vec::new(),
+        }
+    }
+}
