@@ -32,6 +32,7 @@ pub(crate) const ATTACKS: &[Test] = &[
     ("what_a_terminal_session_left_behind_lives_until_its_time", leftover_of_terminal),
     ("a_command_of_another_user_cannot_signal_trace_or_read_the_monitor", monitor_untouchable),
     ("a_command_of_another_user_cannot_leave_its_cgroup", cgroup_kept),
+    ("a_command_of_root_is_neither_agent_nor_monitor_to_the_spawner", caller_in_session),
     ("a_nested_session_ends_with_the_one_around_it", nested),
     ("a_deeply_nested_session_of_a_dead_monitor_is_ended", deeply_nested),
     ("a_nested_session_is_placed_nowhere_else", nested_elsewhere),
@@ -282,6 +283,33 @@ fn cgroup_kept(stage: &Stage) {
     let run = session.finish();
     assert_eq!(run.stdout, "");
     assert_eq!(stage::count_processes(&mark), 0);
+}
+
+// What a monitor may say of itself decides which cgroup is killed with it; and the agent is given the way to all of them.
+fn caller_in_session(stage: &Stage) {
+    if !stage.has_cgroup() {
+        return; // where a session has none, nobody can tell: docs/threat-model.md
+    }
+    let program = "import os,socket,struct\n\
+                   s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
+                   s.connect('/run/jit-sudo/private/spawner.sock')\n\
+                   for r in (b'\\x01'+b'\\xff'*8,b'\\x03'+os.environb[b'CLAIMED'],b'\\x02'+struct.pack('<Q',0)):\n try: s.send(r)\n except OSError: pass\n\
+                   try: print(len(s.recv(4096)))\n\
+                   except OSError: print('cut')\n";
+    let mark = format!("{}.70", std::process::id());
+    let mut other = stage.begin(&order(&shell(&format!("exec sleep {mark}"))));
+    other.expect_accepted();
+    other.go(None, Duration::from_millis(100), false);
+    other.await_running();
+    until("it runs", || stage::count_processes(&mark) == 1);
+    let FromMonitor::Running { cgroup, .. } = other.messages().last().unwrap().clone() else { panic!() };
+    let mut wanted = order(&["/usr/bin/python3", "-c", program]);
+    wanted.environment.push(("CLAIMED".into(), cgroup.as_str().into()));
+    let run = stage.run(&wanted);
+    assert!(["0\n", "cut\n"].contains(&run.stdout.as_str()), "{} {}", run.stdout, run.stderr);
+    assert_eq!(stage::count_processes(&mark), 1, "nothing that it claimed was killed");
+    other.say(&ToMonitor::Terminate { why: "the test is over".into() });
+    other.finish();
 }
 
 /// A session inside the cgroup at `parent`; its order.

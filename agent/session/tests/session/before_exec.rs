@@ -8,19 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use jit_protocol::link::{FromMonitor, ToMonitor};
+use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
 use jit_protocol::order::Cwd;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::Test;
 use crate::fuse::{self, Fuse};
-use crate::stage::{self, Stage, order, shell, until};
+use crate::stage::{self, Session, Stage, order, shell, until};
 
 pub(crate) const BEFORE_EXEC: &[Test] = &[
     ("a_command_held_before_exec_does_not_run_after_its_time", held_before_exec),
     ("a_go_whose_time_is_up_already_runs_nothing", late_go),
     ("a_command_held_before_exec_shows_its_user_nothing_of_the_monitor", held_untouchable),
+    ("a_command_that_its_user_stops_before_exec_lives_no_longer_than_its_time", stopped_before_exec),
     ("a_revocation_that_comes_right_after_go_starts_nothing", revoked_at_go),
 ];
 
@@ -73,10 +74,8 @@ impl Drop for SuidDumpable {
     }
 }
 
-// Between its switch of identity and exec the command is its user's, and its memory the monitor's: who could trace it
-// would be root. Whether a change of identity makes memory one that may be traced is a setting (proc(5)).
-fn held_untouchable(stage: &Stage) {
-    let fuse = Fuse::new("");
+/// A command of another user, held between its switch of identity and exec; and its process.
+fn held(stage: &Stage, fuse: &Fuse, time: Option<Duration>) -> (Session, i32) {
     let mut wanted = order(&shell("true"));
     wanted.target = stage::account("daemon", 1, 1, &[1]);
     wanted.restrictions.cwd = Cwd::Path(fuse.path().as_str().into());
@@ -91,18 +90,41 @@ fn held_untouchable(stage: &Stage) {
         }
         holds
     });
-    let _debugging = SuidDumpable::set("1");
-    session.go(None, Duration::from_millis(100), false);
+    session.go(time, Duration::from_millis(100), false);
     until("it is held", || fuse.is_holding());
+    (session, held.load(Ordering::Relaxed))
+}
+
+// Its memory is the monitor's: who could trace it would be root. Whether a change of identity makes memory one that may
+// be traced is a setting (proc(5)).
+fn held_untouchable(stage: &Stage) {
+    let fuse = Fuse::new("");
+    let _debugging = SuidDumpable::set("1");
+    let (mut session, held) = held(stage, &fuse, None);
     let script = "exec 2>&1; head -c 9 /proc/$1/maps && echo read; (: 3<>/proc/$1/mem) && echo wrote; \
                   readlink /proc/$1/fd/0 && echo looked; kill -0 $1 && echo is its own";
-    let held = held.load(Ordering::Relaxed).to_string();
-    let output = Command::new("sh").args(["-c", script, "sh", &held]).uid(1).gid(1).output().unwrap();
+    let output =
+        Command::new("sh").args(["-c", script, "sh", &held.to_string()]).uid(1).gid(1).output().unwrap();
     fuse.release();
     session.listen_to_the_end();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.ends_with("is its own\n"), "{said}");
     assert!(!["read\n", "wrote\n", "looked\n"].iter().any(|word| said.contains(word)), "{said}");
+}
+
+// The monitor stands still until the command has executed: nobody but the spawner can end this.
+fn stopped_before_exec(stage: &Stage) {
+    let fuse = Fuse::new("");
+    let (mut session, held) = held(stage, &fuse, Some(Duration::from_millis(500)));
+    let monitor = stage::parent_of(held);
+    stage::as_user(1, || kill(Pid::from_raw(held), Signal::SIGSTOP).unwrap());
+    fuse.release();
+    let lives = |pid: i32| Path::new(&format!("/proc/{pid}")).exists();
+    until("both are gone", || !lives(held) && !lives(monitor));
+    assert!(
+        !session.listen_to_the_end().iter().any(|message| matches!(message, FromMonitor::Running { .. }))
+    );
+    assert_eq!(stage.run(&order(&shell("exit 3"))).ended(), ExitStatus::Status(3), "others are served");
 }
 
 fn revoked_at_go(stage: &Stage) {
