@@ -13,7 +13,7 @@ use crate::peer::Peer;
 use crate::process::Process;
 use crate::refusal::Refusal;
 
-/// Most bytes of each: command, folder, result of what was not permitted.
+/// Most bytes of each: command and folder, but where they are whole; result of what was not permitted.
 const MOST: usize = 2048;
 
 /// What the audit log is told of one request, as far as it is known.
@@ -41,11 +41,12 @@ impl Case {
         Self(record)
     }
 
-    /// A record of an event now. What was not permitted is cut: who may nothing must not fill the disk.
+    /// A record of an event now. The command is whole where its session starts, and cut elsewhere: who may nothing must
+    /// not fill the disk, and who may run one thing not write the past out of a log of which so much is kept.
     pub fn record(&self, agent: &Agent, event: Event) -> Record {
         let now = agent.audit.record(event);
         let mut record = Record { time: now.time, event, ..self.0.clone() };
-        if matches!(event, Event::RequestDenied | Event::AuthenticationFailed) {
+        if event != Event::SessionStarted {
             record.command = cut(record.command);
             record.cwd = record.cwd.map(|cwd| cut_word(&cwd, MOST));
         }

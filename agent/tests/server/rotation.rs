@@ -9,7 +9,7 @@ use jit_protocol::request::Request;
 use jit_protocol::response::{Response, State};
 
 use crate::stage::{Stage, needs_root, rule};
-use crate::wire::id;
+use crate::wire::{command, id};
 
 const NO_DUTY: &str = "require.authentication = \"none\"";
 
@@ -123,4 +123,26 @@ fn a_log_that_cannot_be_rotated_is_written_on() {
     let Response::Status(status) = stage.connect().ask(Request::Status) else { panic!() };
     assert_eq!(status.parts.iter().find(|part| part.id == "audit").unwrap().state, State::Works);
     assert_eq!(verify(&stage).findings, []);
+}
+
+// Who may run one thing must not write the past out of the log with its arguments (`audit.keep`).
+#[test]
+fn a_command_is_in_the_log_whole_once() {
+    let stage = Stage::with(&rule("id", "require.authentication = \"none\""));
+    let long = "x".repeat(100_000);
+    stage.connect().elevate(command(&["id", &long]));
+    stage.monitor().run(1);
+    stage.await_event("session.ended");
+    let lengths: Vec<_> = stage
+        .audit()
+        .into_iter()
+        .filter(|record| record["command"].is_array())
+        .map(|record| (record["event"].as_str().unwrap().to_owned(), record["command"].to_string().len()))
+        .collect();
+    let is_whole = |event: &str| event == "session.started";
+    assert!(lengths.iter().any(|(event, _)| is_whole(event)), "{lengths:?}");
+    for (event, length) in &lengths {
+        assert_eq!(*length > long.len(), is_whole(event), "{lengths:?}");
+        assert!(is_whole(event) || *length < 4096, "{lengths:?}");
+    }
 }
