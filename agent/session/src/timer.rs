@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use jit_protocol::link::Deadline;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
@@ -74,6 +73,7 @@ pub struct DeadlineTimer {
     pub boottime: Timer,
     /// The wall clock.
     pub realtime: Timer,
+    deadline: Option<Deadline>,
 }
 
 impl DeadlineTimer {
@@ -82,17 +82,21 @@ impl DeadlineTimer {
     /// # Errors
     /// Those of `timerfd_create(2)`.
     pub fn new(deadline: Option<Deadline>) -> io::Result<Self> {
-        let timers = Self { boottime: Timer::boottime()?, realtime: Timer::new(TimerfdClockId::Realtime)? };
+        let (boottime, realtime) = (Timer::boottime()?, Timer::new(TimerfdClockId::Realtime)?);
+        let timers = Self { boottime, realtime, deadline };
         timers.boottime.set(deadline.map(|deadline| deadline.boottime_ns))?;
         timers.realtime.set(deadline.map(|deadline| u64::try_from(deadline.realtime_ns).unwrap_or(0)))?;
         Ok(timers)
     }
 
-    /// Whether the moment has come.
+    /// Whether the moment has come, by the clocks: no limit of the command's (it may have no descriptor to poll) has a
+    /// say in that.
     pub fn has_passed(&self) -> bool {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut fds = [&self.boottime, &self.realtime].map(|timer| PollFd::new(timer, PollFlags::IN));
-        !matches!(poll(&mut fds, Some(&now)), Ok(0))
+        let wall = clock_gettime(ClockId::Realtime);
+        let wall_ns = wall.tv_sec.saturating_mul(1_000_000_000).saturating_add(wall.tv_nsec);
+        let is_past =
+            |deadline: Deadline| boottime() >= deadline.boottime_ns || wall_ns >= deadline.realtime_ns;
+        self.deadline.is_some_and(is_past)
     }
 
     /// Never fires again.
@@ -107,6 +111,8 @@ impl DeadlineTimer {
 
 #[cfg(test)]
 mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
     use super::*;
 
     fn fires(timer: &Timer, milliseconds: i64) -> bool {
@@ -123,11 +129,12 @@ mod tests {
         let soon = Deadline { boottime_ns: boottime() + far, realtime_ns: 5 };
         let by_realtime = DeadlineTimer::new(Some(soon)).unwrap();
         assert!(!fires(&by_realtime.boottime, 1) && fires(&by_realtime.realtime, 100));
+        assert!(by_boottime.has_passed() && by_realtime.has_passed());
     }
 
     #[test]
     fn no_deadline_never_fires() {
         let never = DeadlineTimer::new(None).unwrap();
-        assert!(!fires(&never.boottime, 1) && !fires(&never.realtime, 1));
+        assert!(!fires(&never.boottime, 1) && !fires(&never.realtime, 1) && !never.has_passed());
     }
 }
