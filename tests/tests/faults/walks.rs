@@ -77,20 +77,21 @@ pub(crate) const AUDIT: Who = Who::Agent("audit");
 pub(crate) const LOOP: Who = Who::Agent("jit-agentd");
 const ALL: &[&[&str]] = &[FILES, SENDS, OTHERS];
 
+/// First those that end the agent: a session that its monitor and two agents have lost ends half a minute later.
 #[rustfmt::skip]
 pub(crate) const WALKS: &[Walk] = &[
-    Walk { name: "store-errors", who: STORE, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "start-kills", who: Who::Starting, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "start-errors", who: Who::Starting, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
     Walk { name: "store-kills", who: STORE, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "audit-kills", who: AUDIT, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "loop-kills", who: LOOP, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "store-errors", who: STORE, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
     Walk { name: "audit-errors", who: AUDIT, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
     Walk { name: "audit-sends", who: AUDIT, calls: &[SENDS], files: ANY, faults: &[EIO] },
-    Walk { name: "audit-kills", who: AUDIT, calls: ALL, files: ANY, faults: &[Fault::Kill] },
     Walk { name: "loop-sends", who: LOOP, calls: &[SENDS], files: ANY, faults: &[EIO] },
-    Walk { name: "loop-kills", who: LOOP, calls: ALL, files: ANY, faults: &[Fault::Kill] },
     Walk { name: "spawner", who: Who::Spawner, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
     Walk { name: "monitor", who: Who::Monitor, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
     Walk { name: "terminal", who: Who::MonitorOfTerminal, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
     Walk { name: "command", who: Who::Command, calls: &[BECOMING], files: ANY, faults: &[EIO, Fault::Kill] },
     Walk { name: "helper", who: Who::Helper, calls: &[SENDS], files: ANY, faults: &[Fault::Kill] },
-    Walk { name: "start-errors", who: Who::Starting, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
-    Walk { name: "start-kills", who: Who::Starting, calls: ALL, files: ANY, faults: &[Fault::Kill] },
 ];
