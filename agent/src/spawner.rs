@@ -6,13 +6,17 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use jit_protocol::VERSION;
 use jit_protocol::order::{MAX_ORDER, Order};
 use jit_protocol::spawner::{DESCRIPTORS, MAX_WELCOME, Welcome};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, socket_with,
+};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -140,19 +144,13 @@ fn sealed(order: &Order) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Starts a spawner if none listens: where there is no service manager that would. Called before the sandbox and
+/// Starts a spawner if none answers: where there is no service manager that would. Called before the sandbox and
 /// before the event loop, for it forks.
 ///
 /// # Errors
-/// If it cannot be started, or does not listen within five seconds.
+/// If it cannot be started, or does not answer within five seconds.
 pub fn start_if_missing(socket: &Path) -> io::Result<()> {
-    let listens = || {
-        std::os::unix::net::UnixStream::connect(socket).is_err_and(|error| {
-            // A sequenced-packet socket that listens refuses a stream by its type.
-            error.raw_os_error() == Some(nix::errno::Errno::EPROTOTYPE as i32)
-        })
-    };
-    if listens() {
+    if answers(socket) {
         return Ok(());
     }
     let program =
@@ -164,8 +162,9 @@ pub fn start_if_missing(socket: &Path) -> io::Result<()> {
     let mut child = command
         .spawn()
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
-    for _ in 0..500 {
-        if listens() {
+    let end = Instant::now() + WELCOME;
+    while Instant::now() < end {
+        if answers(socket) {
             return Ok(());
         }
         if let Some(status) = child.try_wait()? {
@@ -173,5 +172,51 @@ pub fn start_if_missing(socket: &Path) -> io::Result<()> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "jit-spawner does not listen"))
+    Err(io::Error::new(io::ErrorKind::TimedOut, "jit-spawner does not answer"))
+}
+
+/// Whether a spawner welcomes us. That somebody listens is not enough: what is left of a spawner that was just killed may
+/// hold its socket for a moment.
+fn answers(path: &Path) -> bool {
+    let call = || -> io::Result<bool> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        let timeout = Timespec { tv_sec: WELCOME.as_secs().cast_signed(), tv_nsec: 0 };
+        poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&timeout))?;
+        let (length, _) = recv(&socket, &mut [0; 1], RecvFlags::DONTWAIT)?;
+        Ok(length > 0)
+    };
+    call().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{SendFlags, bind, listen, send};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_nobody_answers_is_no_spawner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spawner.sock");
+        assert!(!answers(&path), "there is none");
+        let listener =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        assert!(!answers(&path), "nobody listens");
+        listen(&listener, 8).unwrap();
+        let welcome = |text: Option<&'static [u8]>| {
+            let listener = listener.try_clone().unwrap();
+            let spawner = std::thread::spawn(move || {
+                let agent = rustix::net::accept(&listener).unwrap();
+                text.map(|text| send(&agent, text, SendFlags::empty()).unwrap());
+            });
+            let answered = answers(&path);
+            spawner.join().unwrap();
+            answered
+        };
+        assert!(!welcome(None), "it hangs up");
+        assert!(welcome(Some(b"{}")));
+    }
 }

@@ -6,7 +6,7 @@ mod host;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use host::{Host, on_each};
+use host::{Host, SPAWNER_WORKS, on_each};
 use jit_tests::Outcome;
 
 use crate::{NO_PASSWORD, PASSWORD};
@@ -205,7 +205,7 @@ fn sessions_outlive_their_spawner_and_the_next_one_takes_them_over() {
         host.kill(&before);
         host.until_back(&killed);
         assert_ne!(host.spawner(), before);
-        host.sh("jitctl status --json | tr -d ' \\n' | grep -q '\"spawner\",\"state\":\"works\"'").success();
+        host.sh(SPAWNER_WORKS).success();
         for number in [73041, 73042, 73043] {
             host.sh(&format!("pgrep -f '^sleep {number}'")).success();
         }

@@ -11,6 +11,8 @@ use crate::{PASSWORD, rule};
 
 /// Without systemd somebody starts the agent again when it ends: this is what a supervisor of daemons does.
 const SUPERVISOR: &str = "while :; do /usr/libexec/jit-sudo/jit-agentd --foreground; sleep 0.2; done";
+pub(super) const SPAWNER_WORKS: &str =
+    "jitctl status --json | tr -d ' \\n' | grep -q '\"spawner\",\"state\":\"works\"'";
 const UNITS: &str = "jit-agentd.socket jit-agentd-pam.socket jit-agentd.service jit-spawner.service";
 
 /// A guest in which the programs run in one of these ways. Dropped, it is as it was.
@@ -69,8 +71,7 @@ impl Host {
         );
         let supervisor = guest.sh(&start).success().stdout.trim().to_owned();
         let host = Self { guest, kind, supervisor: Some(supervisor) };
-        host.until("jitctl status --json | grep -q '\"spawner\"'", 10);
-        host.sh("jitctl status --json | tr -d ' \\n' | grep -q '\"spawner\",\"state\":\"works\"'").success();
+        host.until(SPAWNER_WORKS, 10);
         host
     }
 
@@ -184,6 +185,9 @@ impl Drop for Host {
         if let Some(supervisor) = &self.supervisor {
             let all = "pkill -9 -x jit-agentd; pkill -9 -x jit-keeper; pkill -9 -x jit-spawner; true";
             let _ = self.guest.sh(&format!("kill -9 {supervisor}; {all}"));
+        } else {
+            // Other tests want to know how often they were started again.
+            let _ = self.guest.sh("systemctl reset-failed jit-agentd.service jit-spawner.service");
         }
     }
 }
