@@ -58,7 +58,9 @@ fn a_disk_that_fails_is_told_and_service_resumes(
     if state(part) != "works" {
         wrong.push(format!("the status of {part} is still {}", state(part)));
     }
-    wrong.into_iter().for_each(|wrong| play.tell(format!("{part} {fault}: {wrong}")));
+    for wrong in wrong {
+        play.tell(format!("{part} {fault}: {wrong}"));
+    }
 }
 
 fn state(part: &str) -> String {

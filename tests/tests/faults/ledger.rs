@@ -76,7 +76,7 @@ impl Ledger {
     pub(crate) fn check_end(&mut self) -> Vec<String> {
         let mut wrong = Vec::new();
         self.read_log(&mut wrong);
-        let verified = run(shell("jitctl audit verify"), b"", Duration::from_secs(60));
+        let verified = run(shell("jitctl audit verify"), b"", Duration::from_mins(1));
         if !verified.is_ok() {
             wrong.push(format!("the audit log is not sound: {verified}"));
         }

@@ -20,6 +20,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::unused_self,
     clippy::exit,
     missing_docs,
     reason = "a test program"

@@ -95,8 +95,9 @@ impl Play {
         for number in 1..MOST {
             // Whether two commits become one is up to chance: the last ones are tried once more. A start is always the same.
             let once_more = walk.who != Who::Starting;
-            if !self.point(walk, call, fault, number) && !(once_more && self.point(walk, call, fault, number))
-            {
+            let mut is_met = self.point(walk, call, fault, number);
+            is_met |= !is_met && once_more && self.point(walk, call, fault, number);
+            if !is_met {
                 return number - 1;
             }
         }

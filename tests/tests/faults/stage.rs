@@ -81,7 +81,10 @@ impl Stage {
     pub(crate) fn new() -> Self {
         fs::create_dir_all("/run/systemd/journal").unwrap();
         let journal = UnixDatagram::bind(JOURNAL).unwrap();
-        std::thread::spawn(move || while journal.recv(&mut [0; 65_536]).is_ok() {});
+        std::thread::spawn(move || {
+            let mut message = vec![0; 65_536];
+            while journal.recv(&mut message).is_ok() {}
+        });
         // As real as PAM's default, but quick.
         let quick = "echo alice:demo | chpasswd --crypt-method SHA512 --sha-rounds 1000";
         run(shell(quick), b"", PATIENCE).success();

@@ -72,6 +72,7 @@ impl Tracer {
                 return None;
             }
         }
+        Self { strace }.finish();
         panic!("strace did not attach to {threads:?}: {said}");
     }
 
