@@ -121,16 +121,21 @@ impl Buffer {
         (self.start, self.end) = (0, 0);
     }
 
+    /// Reads until there is no more, or no room: a terminal hands out 4 KiB at a time, and each piece that goes on
+    /// alone wakes the other side once.
     fn fill(&mut self, from: &OwnedFd) -> Filled {
-        match read(from, self.bytes.as_mut_slice()) {
-            Ok(0) => Filled::End,
-            Ok(length) => {
-                (self.start, self.end) = (0, length);
-                Filled::Some
+        self.clear();
+        while let Some(room @ [_, ..]) = self.bytes.get_mut(self.end..) {
+            match read(from, room) {
+                Ok(length @ 1..) => self.end += length,
+                Err(Errno::INTR) => {}
+                // What an end follows is handed on first; the end is there next time, too.
+                _ if self.end > 0 => return Filled::Some,
+                Err(Errno::AGAIN) => return Filled::Nothing,
+                Ok(_) | Err(_) => return Filled::End,
             }
-            Err(Errno::AGAIN | Errno::INTR) => Filled::Nothing,
-            Err(_) => Filled::End,
         }
+        Filled::Some
     }
 
     fn drain(&mut self, to: &OwnedFd) -> Result<(), Errno> {

@@ -11,7 +11,7 @@ use rustix::termios::tcgetpgrp;
 use crate::terminal::{Pipeline, Settings, Terminal, is_foreground};
 
 /// Most bytes on their way in one direction.
-const ROOM: usize = 16 * 1024;
+const ROOM: usize = 64 * 1024;
 /// Most bytes that are shown of a command that stopped, before we stop as well: it may have filled the stream.
 const FLUSHED: usize = 1024 * 1024;
 
@@ -165,6 +165,10 @@ impl<'a> Screen<'a> {
         }
         if self.output.may_read() && events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             self.receive();
+            // Most of the time the terminal takes it at once.
+            if self.output.may_write() {
+                self.show();
+            }
         }
     }
 
