@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jit_tests::Outcome;
 use jit_tests::process::run;
+use serde_json::Value;
 
 use crate::disks;
 use crate::ledger::Ledger;
@@ -48,6 +49,14 @@ pub(crate) fn all(words: &[String]) -> bool {
     points > 0 && play.wrong == 0
 }
 
+/// Of the two that a grant is good for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    First,
+    Second,
+    Any,
+}
+
 pub(crate) struct Play {
     pub(crate) stage: Stage,
     pub(crate) ledger: Ledger,
@@ -85,23 +94,45 @@ impl Play {
         self.under(walk.who, target, &name);
         let made: BTreeSet<String> =
             calls().iter().filter_map(|call| Some(call.split_once('(')?.0.to_owned())).collect();
-        let made = all.into_iter().filter(|call| made.contains(*call));
-        made.map(|call| self.walk_call(walk, call, fault)).sum()
+        let made: Vec<&str> = all.into_iter().filter(|call| made.contains(*call)).collect();
+        // What the agent writes for a grant that it issues is not what it writes for one that it has issued.
+        let uses: &[Use] =
+            if matches!(walk.who, Who::Agent(_)) { &[Use::First, Use::Second] } else { &[Use::Any] };
+        let each = uses.iter().flat_map(|uses| made.iter().map(move |call| (*uses, *call)));
+        each.map(|(uses, call)| self.walk_call(walk, call, fault, uses)).sum()
     }
 
-    fn walk_call(&mut self, walk: &Walk, call: &str, fault: Fault) -> usize {
+    fn walk_call(&mut self, walk: &Walk, call: &str, fault: Fault, uses: Use) -> usize {
         // An agent that starts decides again on each grant: fewer are sooner done.
         run(shell("jitctl revoke --user alice"), b"", Duration::from_secs(10));
         for number in 1..MOST {
             // Whether two commits become one is up to chance: the last ones are tried once more. A start is always the same.
             let once_more = walk.who != Who::Starting;
-            let mut is_met = self.point(walk, call, fault, number);
-            is_met |= !is_met && once_more && self.point(walk, call, fault, number);
+            let mut meets = || {
+                self.prepare(uses);
+                self.point(walk, call, fault, number)
+            };
+            let is_met = meets() || (once_more && meets());
             if !is_met {
                 return number - 1;
             }
         }
         panic!("{} never ends with {call}", walk.name);
+    }
+
+    /// So that the next elevation is this use of its grant.
+    fn prepare(&mut self, wanted: Use) {
+        let is_open = |grant: &Value| grant["rule"] == "walked" && grant["uses_left"] != 0;
+        let grants = jitctl(&["grants", "--all"]).unwrap_or_default();
+        let is_next =
+            if grants.as_array().into_iter().flatten().any(is_open) { Use::Second } else { Use::First };
+        if wanted != Use::Any && wanted != is_next {
+            let name = self.stage.next_name();
+            let outcome = self.stage.elevate(&name);
+            let settled = self.stage.settle().err();
+            let wrong = self.ledger.check(&name, &outcome);
+            wrong.into_iter().chain(settled).for_each(|wrong| self.tell(wrong));
+        }
     }
 
     /// False: there was no such call.

@@ -18,6 +18,8 @@ pub(crate) const FILES: &[&str] = &[
 pub(crate) const SENDS: &[&str] = &["sendto", "sendmsg", "sendmmsg"];
 /// What makes processes and cgroups, and removes them.
 const OTHERS: &[&str] = &["clone", "clone3", "vfork", "mkdir", "mkdirat", "rmdir", "unlinkat"];
+/// Where a process that does not send waits.
+const WAITS: &[&str] = &["recvmsg", "poll", "ppoll", "read"];
 /// What only a process between fork and exec does.
 const BECOMING: &[&str] = &["setpgid", "dup2", "dup3", "setresuid", "setresgid", "close_range", "execve"];
 
@@ -93,5 +95,5 @@ pub(crate) const WALKS: &[Walk] = &[
     Walk { name: "monitor", who: Who::Monitor, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
     Walk { name: "terminal", who: Who::MonitorOfTerminal, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
     Walk { name: "command", who: Who::Command, calls: &[BECOMING], files: ANY, faults: &[EIO, Fault::Kill] },
-    Walk { name: "helper", who: Who::Helper, calls: &[SENDS], files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "helper", who: Who::Helper, calls: &[SENDS, WAITS], files: ANY, faults: &[Fault::Kill] },
 ];
