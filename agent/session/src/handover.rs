@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -21,6 +21,8 @@ pub const WORD: &str = "--take-over";
 /// What the spawner leaves. Descriptors by their numbers.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
+    /// Where the program is that an upgrade replaces. Asked of the kernel after a second one it would be a deleted file.
+    pub program: PathBuf,
     /// Under systemd.
     pub in_unit: bool,
     /// Where the agent calls.

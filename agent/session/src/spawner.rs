@@ -80,7 +80,8 @@ impl Spawner {
         let (work, monitors_end) = Channel::pair()?;
         let monitors_end = Rc::new(monitors_end);
         let pool = Pool::new(subtree.clone(), monitors_end.clone());
-        Self::new(in_unit, listen_privately()?, subtree, missing, work, monitors_end, pool)
+        let program = std::env::current_exe()?;
+        Self::new(program, in_unit, listen_privately()?, subtree, missing, work, monitors_end, pool)
     }
 
     /// Goes on where the program before was in this process: with its sessions, and with what is on its way to them.
@@ -90,17 +91,22 @@ impl Spawner {
     pub fn take_over(memory: RawFd) -> io::Result<Self> {
         let state = State::read(memory)?;
         let mut inherited = passed::inherit(&[state.descriptors(), vec![memory]].concat())?;
-        let State { in_unit, listener, work: [work, monitors_end], pool } = state;
+        let State { program, in_unit, listener, work: [work, monitors_end], pool } = state;
         let mut take = |number| inherited.remove(&number).ok_or(io::ErrorKind::NotFound);
         let (listener, work) = (take(listener)?, Channel::from(take(work)?));
         let monitors_end = Rc::new(Channel::from(take(monitors_end)?));
         prepare_process()?;
         let (subtree, missing) = prepare_cgroups(in_unit)?;
         let pool = Pool::of(pool, &mut inherited, subtree.clone(), monitors_end.clone());
-        Self::new(in_unit, listener, subtree, missing, work, monitors_end, pool)
+        Self::new(program, in_unit, listener, subtree, missing, work, monitors_end, pool)
     }
 
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what a spawner is made of; a struct of them would be this one"
+    )]
     fn new(
+        program: PathBuf,
         in_unit: bool,
         listener: OwnedFd,
         subtree: Option<Rc<Subtree>>,
@@ -114,7 +120,7 @@ impl Spawner {
             wanted.add(signal);
         }
         Ok(Self {
-            program: std::env::current_exe()?,
+            program,
             in_unit,
             listener,
             root: openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?,
@@ -157,7 +163,9 @@ impl Spawner {
                         self.pool.renew();
                         return Ok(());
                     }
-                    Some(Signal::SIGHUP) => note(&format!("it stays as it is: {}", self.hand_over())),
+                    Some(Signal::SIGHUP) => {
+                        note(&format!("it stays as it is: {}: {}", self.program.display(), self.hand_over()));
+                    }
                     _ => {}
                 }
             }
@@ -169,7 +177,13 @@ impl Spawner {
     fn hand_over(&self) -> io::Error {
         let own = [self.listener.as_fd(), self.work.as_fd(), self.monitors_end.as_fd()];
         let [listener, work @ ..] = own.map(|descriptor| descriptor.as_raw_fd());
-        let state = State { in_unit: self.in_unit, listener, work, pool: self.pool.state() };
+        let state = State {
+            program: self.program.clone(),
+            in_unit: self.in_unit,
+            listener,
+            work,
+            pool: self.pool.state(),
+        };
         let descriptors: Vec<_> = own.into_iter().chain(self.pool.all_descriptors()).collect();
         handover::exec(&self.program, &state, &descriptors)
     }
