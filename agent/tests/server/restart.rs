@@ -121,6 +121,14 @@ fn what_one_agent_has_recorded_the_next_one_does_not_record_again() {
     let status = ExitStatus::Signal(15);
     say(&wire, &FromMonitor::Ended { status, leftover: true });
     stage.await_event("session.ended");
+    // So long ago that it is not among the last records of the log.
+    let length = || std::fs::metadata(&stage.paths.audit).unwrap().len();
+    let far = length() + 70_000;
+    while length() < far {
+        stage.connect().elevate(id());
+        stage.monitor().run(0);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(600)); // the store keeps the log's end twice a second
     settle(&stage);
     let mut wires = vec![wire]; // the monitor is there when its agent goes
     for _ in 0..2 {
