@@ -11,6 +11,7 @@
 mod audit;
 mod authentication;
 mod callers;
+mod canary;
 mod crash;
 mod disk;
 mod elevation;
