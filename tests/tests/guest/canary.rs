@@ -131,7 +131,7 @@ fn a_crash_leaves_no_core() {
 fn break_code(pid: u32) {
     let illegal: &[u8] = if cfg!(target_arch = "aarch64") { &[0; 4] } else { &[0x0f, 0x0b] };
     let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
-    let next = call.split_whitespace().last().and_then(|word| word.strip_prefix("0x")).expect("it waits");
+    let next = call.split_whitespace().last().and_then(|word| word.strip_prefix("0x")).unwrap();
     let memory = File::options().write(true).open(format!("/proc/{pid}/mem")).unwrap();
     memory.write_all_at(illegal, u64::from_str_radix(next, 16).unwrap()).unwrap();
 }
