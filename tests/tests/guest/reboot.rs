@@ -22,7 +22,9 @@ fn count(guest: &Guest, having: &[&str]) -> usize {
 fn a_grant_outlives_restarts_and_boots_and_is_never_longer_for_it() {
     let mut guest = Guest::boot(Guest::shared().release());
     guest.add_user("rosa", Some(PASSWORD), &[]);
-    let keys = "require.authentication = \"none\"\ngrant.scope = \"user\"\ngrant.duration = \"1m\"";
+    // The rule itself would let it live for an hour: only the grant knows that it has less.
+    let keys = "require.authentication = \"none\"\ngrant.scope = \"user\"\n\
+                grant.duration = \"1m\"\ngrant.max_duration = \"1h\"";
     guest.write("/etc/jit-sudo/policy.d/rosa.toml", rule("rosa", "rosa", keys).as_bytes());
     guest.sh("jitctl reload").success();
     let boot_id = |guest: &Guest| guest.read("/proc/sys/kernel/random/boot_id");
