@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! jit-spawner ── keeps libpam mapped and a few idle monitors forked; kills what a dead or stuck monitor leaves
+//!   │    spawner.rs       its life; pool.rs the monitors, watched.rs one of them, as their parent sees them
+//!   │    handover.rs      becomes the program of an upgrade in place; keep.rs starts it again without systemd
 //!   └─ monitor (one per elevated command, used once)
 //!        monitor.rs       the way of one session, top to bottom: read this first
 //!        peer.rs          the connection's peer lives in our namespaces; what it had is read from the kernel
@@ -10,6 +12,7 @@
 //!        command.rs       the command's process, made; become_command.rs what it does between clone3 and exec
 //!        execution.rs     from Go to the last process
 //!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes
+//!        link.rs, watch.rs  the agent and the spawner, and the next ones when they are started anew
 //! ```
 //!
 //! Nothing here decides: the agent's typed orders and the helper's fixed-layout frames are all that is parsed.
