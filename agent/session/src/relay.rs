@@ -9,8 +9,6 @@ use rustix::io::{Errno, read, write};
 
 /// Bytes kept for each direction.
 const ROOM: usize = 64 * 1024;
-/// How often output is copied in a row, before anything else gets its turn: a terminal gives 4 KiB at most each time.
-const IN_A_ROW: usize = 16;
 
 /// Our end of the command's terminal, and the stream to the helper.
 #[derive(Debug)]
@@ -63,21 +61,15 @@ impl Relay {
     /// Copies what can be copied now; true if the command's side had something.
     pub fn pump(&mut self) -> bool {
         let mut moved = !self.to_helper.is_empty();
-        for _ in 0..IN_A_ROW {
-            let mut filled = Filled::Nothing;
-            if !self.command_closed && self.to_helper.is_empty() {
-                // EIO: the last holder of the command's side is gone, and what it wrote has been read.
-                filled = self.to_helper.fill(&self.master);
-                self.command_closed = filled == Filled::End;
-                moved |= filled == Filled::Some;
-            }
-            if self.to_helper.drain(&self.stream).is_err() {
-                self.helper_closed = true;
-                self.to_helper.clear();
-            }
-            if filled != Filled::Some || self.helper_closed {
-                break;
-            }
+        if !self.command_closed && self.to_helper.is_empty() {
+            // EIO: the last holder of the command's side is gone, and what it wrote has been read.
+            let filled = self.to_helper.fill(&self.master);
+            self.command_closed = filled == Filled::End;
+            moved |= filled == Filled::Some;
+        }
+        if self.to_helper.drain(&self.stream).is_err() {
+            self.helper_closed = true;
+            self.to_helper.clear();
         }
         if !self.helper_closed && self.to_command.is_empty() {
             self.helper_closed = self.to_command.fill(&self.stream) == Filled::End;

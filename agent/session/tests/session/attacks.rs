@@ -287,7 +287,7 @@ fn cgroup_kept(stage: &Stage) {
 
 // What a monitor may say of itself decides which cgroup is killed with it; and the agent is given the way to all of them.
 fn caller_in_session(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return; // where a session has none, nobody can tell: docs/threat-model.md
     }
     let program = "import os,socket,struct\n\
@@ -321,7 +321,7 @@ fn nested_order(parent: &str, id: usize, script: &str) -> Order {
 }
 
 fn nested(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return;
     }
     let mark = format!("{}.67", std::process::id());
@@ -346,7 +346,7 @@ fn cgroup_of(session: &mut Session) -> String {
 }
 
 fn deeply_nested(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return;
     }
     let mark = format!("{}.68", std::process::id());
@@ -369,7 +369,7 @@ fn deeply_nested(stage: &Stage) {
 }
 
 fn nested_elsewhere(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return;
     }
     for parent in ["..", "../..", "/", "/sys/fs/cgroup", "s-0/..", "no-such", ".", ""] {

@@ -99,7 +99,7 @@ fn idle_ones_go(stage: &Stage) {
 }
 
 fn taken_over(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return; // where it has none, nobody can find what it leaves: docs/operations.md
     }
     let mark = mark(2);
@@ -116,7 +116,7 @@ fn taken_over(stage: &Stage) {
 }
 
 fn stuck(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return;
     }
     let mark = mark(3);
@@ -133,7 +133,7 @@ fn stuck(stage: &Stage) {
 }
 
 fn unclaimed(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return;
     }
     let mark = mark(4);
@@ -155,7 +155,7 @@ fn unclaimed(stage: &Stage) {
 }
 
 fn nested(stage: &Stage) {
-    if !stage.has_cgroup() {
+    if stage.lacks_cgroup() {
         return;
     }
     let outer_mark = mark(5);

@@ -97,6 +97,10 @@ fn main() {
         }
         let start = Instant::now();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&stage)));
+        if stage.was_not_run() {
+            println!("test {name} ... not run: nothing to prove without cgroup v2");
+            continue;
+        }
         let how = if result.is_ok() { "ok" } else { "FAILED" };
         println!("test {name} ... {how} ({} ms)", start.elapsed().as_millis());
         if result.is_ok() { passed += 1 } else { failed += 1 }

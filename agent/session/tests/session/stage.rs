@@ -1,7 +1,7 @@
 //! The stage: a mount namespace with its own /run/jit-sudo and PAM service, the spawner on it, and the two parts that
 //! the test plays.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{Read, Seek, Write};
 use std::mem::take;
@@ -30,6 +30,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 pub(crate) struct Stage {
     spawner: RefCell<Spawner>,
     cgroup: Option<String>,
+    /// A test asked for a cgroup that there is none of.
+    lacked: Cell<bool>,
     folder: tempfile::TempDir,
     _home: Option<Home>,
 }
@@ -93,7 +95,7 @@ impl Stage {
         assert_eq!(welcome.cgroup.is_some(), with_cgroup, "{:?}", welcome.missing);
         assert_eq!(welcome.missing.is_empty(), with_cgroup);
         let cgroup = welcome.cgroup;
-        Self { spawner: RefCell::new(spawner), cgroup, folder, _home: home }
+        Self { spawner: RefCell::new(spawner), cgroup, lacked: Cell::new(false), folder, _home: home }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -240,8 +242,15 @@ impl Stage {
         fs::read_to_string(children).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
-    pub(crate) fn has_cgroup(&self) -> bool {
-        self.cgroup.is_some()
+    /// For a test of what needs a cgroup, which has nothing to prove without: it counts as not run.
+    pub(crate) fn lacks_cgroup(&self) -> bool {
+        self.lacked.set(self.cgroup.is_none());
+        self.cgroup.is_none()
+    }
+
+    /// Whether the last test had nothing to prove.
+    pub(crate) fn was_not_run(&self) -> bool {
+        self.lacked.take()
     }
 
     /// Where this path of a session's cgroup is.
