@@ -57,16 +57,15 @@ impl Conversation {
         let end = Instant::now() + deadlines.request;
         let first = Instant::now() + deadlines.first_message.min(deadlines.request);
         let mut joiner = Joiner::default();
-        let mut buffer = vec![0; MAX_MESSAGE + 1];
         let mut until = first;
         loop {
             let late = |_| Refusal::protocol("no whole request before the deadline");
-            let received = timeout_at(until, self.socket.receive(&mut buffer)).await.map_err(late)?;
+            let received = timeout_at(until, self.socket.receive(MAX_MESSAGE + 1)).await.map_err(late)?;
             let received = received.map_err(|error| Refusal::protocol(format!("receiving: {error}")))?;
             if received.truncated {
                 return Err(Refusal::protocol("a message was too long or carried descriptors"));
             }
-            if received.length == 0 {
+            if received.message.is_empty() {
                 return Err(Refusal::protocol("the peer closed the connection"));
             }
             if received.sender != Some(self.peer.sender) {
@@ -76,8 +75,7 @@ impl Conversation {
                     format!("a message came from another process or user than the connection: {sender}");
                 return Err(Refusal::protocol(why));
             }
-            let message = buffer.get(..received.length).unwrap_or_default();
-            match joiner.push(message) {
+            match joiner.push(&received.message) {
                 Ok(Some(text)) => return Ok(text),
                 Ok(None) => until = end,
                 Err(bad) => return Err(Refusal::protocol(bad.to_string())),

@@ -31,4 +31,5 @@ pub mod settings;
 pub mod socket;
 pub mod spawner;
 pub mod store;
+pub mod tide;
 pub mod translate;

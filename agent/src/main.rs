@@ -40,6 +40,7 @@ fn serve() -> io::Result<()> {
     hidden?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     std::env::set_current_dir("/")?;
+    jit_sys::memory::keep_one_small_heap();
     let paths = Paths::system();
     // Only a service manager sets this; it has a unit for the spawner. Without one it is ours to start, now: nothing
     // is forked once requests are served.

@@ -9,6 +9,7 @@ use jit_audit::record::{Event, User};
 use jit_protocol::link::Deadline;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{interval, timeout};
 
@@ -34,6 +35,7 @@ use crate::settings::Settings;
 use crate::socket::Seqpacket;
 use crate::spawner::Spawner;
 use crate::store::{AUDIT_HEAD, Change, Store, Table};
+use crate::tide::Tide;
 
 /// Between two looks at what has expired.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -143,6 +145,7 @@ impl Server {
         );
         let mut sweep = interval(SWEEP);
         let mut kept = agent.audit.head();
+        let mut tide = Tide::default();
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let spawner = {
             let agent = Arc::clone(&agent);
@@ -159,7 +162,12 @@ impl Server {
             tokio::select! {
                 _ = term.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = sweep.tick() => pass_time(&agent, &mut kept),
+                _ = sweep.tick() => {
+                    pass_time(&agent, &mut kept);
+                    if tide.has_ebbed(Handle::current().metrics().num_alive_tasks()) {
+                        jit_sys::memory::give_back();
+                    }
+                }
                 // Not here: time must pass while files or directory servers are slow.
                 _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&agent)))),
             }

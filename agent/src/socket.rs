@@ -18,20 +18,21 @@ use tokio::io::unix::AsyncFd;
 /// Most descriptors in one message between our own parts.
 const MAX_DESCRIPTORS: usize = 4;
 
-/// A connected socket. Its operations wait on the event loop.
+/// A connected socket. Its operations wait on the event loop; who waits for a message takes no room for it before it is
+/// there, for hundreds may wait for as long as a person thinks.
 #[derive(Debug)]
 pub struct Seqpacket {
     socket: AsyncFd<OwnedFd>,
 }
 
 /// A message from a peer that is not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// Its length in bytes; 0: the other end is gone.
-    pub length: usize,
+    /// What it says; nothing: the other end is gone.
+    pub message: Vec<u8>,
     /// Who sent it, as the kernel says; only on sockets with `SO_PASSCRED`.
     pub sender: Option<Sender>,
-    /// It was longer than the buffer, or carried descriptors (which the kernel has dropped).
+    /// It was longer than it may be, or carried descriptors (which the kernel has dropped).
     pub truncated: bool,
 }
 
@@ -106,20 +107,22 @@ impl Seqpacket {
             .await
     }
 
-    /// Receives from a peer that is not believed: there is room for credentials and for no descriptor.
+    /// Receives at most so many bytes from a peer that is not believed: there is room for credentials and for no
+    /// descriptor.
     ///
     /// # Errors
     /// Those of recvmsg(2).
-    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
-        self.socket.async_io(Interest::READABLE, |socket| receive_credentials(socket.as_fd(), buffer)).await
+    pub async fn receive(&self, most: usize) -> io::Result<Received> {
+        self.socket.async_io(Interest::READABLE, |socket| receive_credentials(socket.as_fd(), most)).await
     }
 
-    /// Receives from one of our own parts: at most four descriptors. More of anything is an error.
+    /// Receives at most so many bytes from one of our own parts, and at most four descriptors. More of anything is an
+    /// error.
     ///
     /// # Errors
     /// `UnexpectedEof` if the other end is gone, `InvalidData` if the message does not fit; those of recvmsg(2).
-    pub async fn receive_own(&self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-        self.socket.async_io(Interest::READABLE, |socket| receive_descriptors(socket.as_fd(), buffer)).await
+    pub async fn receive_own(&self, most: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+        self.socket.async_io(Interest::READABLE, |socket| receive_descriptors(socket.as_fd(), most)).await
     }
 }
 
@@ -142,8 +145,9 @@ pub(crate) fn register(socket: OwnedFd, interest: Interest) -> io::Result<AsyncF
 }
 
 /// nix and not rustix: rustix reads the sender's process id as non-zero, which it need not be.
-fn receive_credentials(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut iov = [IoSliceMut::new(buffer)];
+fn receive_credentials(socket: BorrowedFd<'_>, most: usize) -> io::Result<Received> {
+    let mut buffer = vec![0; most];
+    let mut iov = [IoSliceMut::new(&mut buffer)];
     let mut space = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
     let message =
@@ -171,14 +175,17 @@ fn receive_credentials(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<
             }
         }
     }
-    Ok(Received { length: message.bytes, sender, truncated })
+    let length = message.bytes;
+    buffer.truncate(length);
+    Ok(Received { message: buffer, sender, truncated })
 }
 
-fn receive_descriptors(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+fn receive_descriptors(socket: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut buffer = vec![0; most];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
+    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut control, flags)?;
     // All descriptors are owned at once, so that none leaks whatever is decided about it.
     let descriptors: Vec<OwnedFd> = control
         .drain()
@@ -194,5 +201,6 @@ fn receive_descriptors(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<
     if received.bytes == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok((received.bytes, descriptors))
+    buffer.truncate(received.bytes);
+    Ok((buffer, descriptors))
 }

@@ -74,9 +74,8 @@ impl Spawner {
         if uid_of(&control)? != rustix::process::geteuid().as_raw() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the spawner's socket is another's"));
         }
-        let mut buffer = vec![0; MAX_WELCOME];
-        let (length, descriptors) = timeout(WELCOME, control.receive_own(&mut buffer)).await??;
-        let welcome: Welcome = serde_json::from_slice(buffer.get(..length).unwrap_or_default())?;
+        let (message, descriptors) = timeout(WELCOME, control.receive_own(MAX_WELCOME)).await??;
+        let welcome: Welcome = serde_json::from_slice(&message)?;
         let descriptors: Result<[OwnedFd; DESCRIPTORS], _> = descriptors.try_into();
         let ([root, work], VERSION) = (descriptors.map_err(|_| io::ErrorKind::InvalidData)?, welcome.version)
         else {
@@ -92,9 +91,8 @@ impl Spawner {
     pub async fn keep(&self, path: &Path, mut control: Option<Seqpacket>) {
         loop {
             if let Some(control) = control.take() {
-                let mut nothing = [0; 1];
                 tokio::select! {
-                    _ = control.receive_own(&mut nothing) => {}
+                    _ = control.receive_own(1) => {}
                     () = self.failed.notified() => {}
                 }
                 self.connected.store(None);

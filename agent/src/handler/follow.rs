@@ -29,9 +29,8 @@ impl Link {
 
     /// The monitor's next word; none if it is gone, or says what is none.
     pub async fn receive(&mut self) -> Option<FromMonitor> {
-        let mut buffer = vec![0; MAX_MESSAGE];
-        let (length, _) = self.0.as_ref()?.receive_own(&mut buffer).await.ok()?;
-        serde_json::from_slice(buffer.get(..length)?).ok()
+        let (message, _) = self.0.as_ref()?.receive_own(MAX_MESSAGE).await.ok()?;
+        serde_json::from_slice(&message).ok()
     }
 
     /// Says something. A monitor that is gone, or cannot be told, shows in what is received next; and to one that is

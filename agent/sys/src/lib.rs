@@ -5,6 +5,7 @@ pub mod account;
 pub mod clone;
 pub mod exec;
 pub mod limits;
+pub mod memory;
 pub mod pam;
 pub mod passed;
 pub mod path;
