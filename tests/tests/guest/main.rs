@@ -16,6 +16,7 @@ mod crash;
 mod disk;
 mod elevation;
 mod expiry;
+mod flood;
 mod harness;
 mod login;
 mod package;
