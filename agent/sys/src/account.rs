@@ -8,15 +8,14 @@
 use std::ffi::CString;
 use std::fmt;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
+mod aliases;
+
 /// The id that the kernel takes for "no change".
 pub const NO_CHANGE: u32 = u32::MAX;
-/// A file of accounts larger than this is not read for aliases: they are not known then.
-const MAX_PASSWD: u64 = 64 * 1024 * 1024;
 
 /// An account with all its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +135,7 @@ pub fn group_by_gid(gid: u32) -> Result<Option<GroupEntry>, LookupFailed> {
 /// # Errors
 /// [`LookupFailed`] if the file cannot be read.
 pub fn aliases(uid: u32, canonical: &str) -> Result<Vec<String>, LookupFailed> {
-    aliases_in(Path::new("/etc/passwd"), uid, canonical)
+    aliases::of(uid, canonical)
 }
 
 /// What follows `-u` or `-g`: a name, or `#` and an id.
@@ -189,29 +188,6 @@ fn with_groups(user: User) -> Result<Account, LookupFailed> {
 fn entry(group: Group) -> Option<GroupEntry> {
     let gid = group.gid.as_raw();
     (gid != NO_CHANGE).then_some(GroupEntry { name: group.name, gid })
-}
-
-fn aliases_in(file: &Path, uid: u32, canonical: &str) -> Result<Vec<String>, LookupFailed> {
-    let failed = |error: std::io::Error| LookupFailed {
-        what: format!("names of user #{uid}"),
-        why: error.to_string(),
-    };
-    match std::fs::metadata(file) {
-        // Not "no other names": a deny of one of them would be missed.
-        Ok(metadata) if metadata.len() > MAX_PASSWD => return Err(failed(Errno::EFBIG.into())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-        Ok(_) => {}
-    }
-    let text = String::from_utf8_lossy(&std::fs::read(file).map_err(failed)?).into_owned();
-    let name_of = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let same = fields.nth(1)?.parse::<u32>().ok()? == uid;
-        (same && name != canonical && !name.is_empty() && !name.starts_with(['+', '-', '#']))
-            .then(|| name.to_owned())
-    };
-    Ok(text.lines().filter_map(name_of).collect())
 }
 
 #[cfg(test)]
@@ -274,19 +250,5 @@ mod tests {
         assert_eq!(by_uid(NO_CHANGE).unwrap(), None);
         assert_eq!(group_by_name("no-such-group-here").unwrap(), None);
         assert_eq!(group_by_gid(NO_CHANGE).unwrap(), None);
-    }
-
-    #[test]
-    fn aliases_are_the_other_names_of_the_uid() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("passwd");
-        let text = "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:\n+nis::::::\nbad\n#x:x:0:0:::\n";
-        std::fs::write(&file, text).unwrap();
-        assert_eq!(aliases_in(&file, 0, "root").unwrap(), ["toor"]);
-        assert_eq!(aliases_in(&file, 1000, "alice").unwrap(), Vec::<String>::new());
-        assert_eq!(aliases_in(&folder.path().join("absent"), 0, "root").unwrap(), Vec::<String>::new());
-        assert!(aliases_in(Path::new("/proc/self"), 0, "root").is_err());
-        std::fs::File::options().write(true).open(&file).unwrap().set_len(MAX_PASSWD + 1).unwrap();
-        assert!(aliases_in(&file, 0, "root").is_err(), "too large is not the same as none");
     }
 }
