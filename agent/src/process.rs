@@ -46,6 +46,9 @@ impl Process {
     pub fn read(pid: i32) -> io::Result<Self> {
         let text = |file: &str| proc::read(format!("/proc/{pid}/{file}"));
         let stat = Stat::parse(&text("stat")?).ok_or_else(|| unexpected("stat"))?;
+        let loginuid = optional(text("loginuid"))?;
+        // The kernel gives a process both at once.
+        let audit_session = if loginuid.is_some() { optional(text("sessionid"))? } else { None };
         let (real_uid, effective_uid) = uids(&text("status")?).ok_or_else(|| unexpected("status"))?;
         Ok(Self {
             real_uid,
@@ -53,8 +56,8 @@ impl Process {
             tty: Tty::of_device(stat.tty),
             leader: (stat.session, start_of(stat.session)),
             parent: (stat.parent, start_of(stat.parent)),
-            loginuid: optional(text("loginuid"))?,
-            audit_session: optional(text("sessionid"))?,
+            loginuid,
+            audit_session,
             cgroup: unified_cgroup(&text("cgroup")?),
         })
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use jit_sys::proc::read_text;
+use jit_sys::proc::{self, read_text};
 use nix::unistd::Pid;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -152,7 +152,7 @@ impl Cgroup {
 
     /// Whether a process lives in it or below. One that is gone is not populated.
     pub fn is_populated(&self) -> bool {
-        read_text(self.folder.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
+        proc::read(self.folder.join("cgroup.events")).is_ok_and(|events| is_of_populated(&events))
     }
 
     /// For waiting: its exceptional condition (`POLLPRI`) tells a change of [`Self::is_populated`].
@@ -222,6 +222,11 @@ fn mount_point(mountinfo: &str) -> Option<PathBuf> {
 /// The v2 entry of a cgroup text (`0::PATH`, cgroups(7)).
 fn own_cgroup(text: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// Whether the text of `cgroup.events` tells of a process in the cgroup or below (cgroup-v2.rst).
+pub fn is_of_populated(events: &[u8]) -> bool {
+    events.split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use rustix::cmsg_space;
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg,
-    sendmsg, shutdown, socket_with, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
+    recvmsg, sendmsg, shutdown, socket_with, socketpair,
 };
 
 /// Most descriptors that one message of ours carries.
@@ -68,6 +68,12 @@ impl Channel {
         let iov = [IoSlice::new(message)];
         retry_on_intr(|| sendmsg(&self.0, &iov, &mut control, flags))?;
         Ok(())
+    }
+
+    /// Length of the message that would be received next; none if there is none.
+    pub fn next_length(&self) -> Option<usize> {
+        let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        retry_on_intr(|| recv(&self.0, &mut [0; 0], flags)).ok().map(|(_, length)| length)
     }
 
     /// From now on the other end reads that there will be nothing more; what it sends still comes.

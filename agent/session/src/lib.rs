@@ -36,6 +36,7 @@ pub mod pool;
 pub mod prompt;
 pub mod relay;
 pub mod report;
+pub mod service;
 pub mod spawner;
 pub mod supervise;
 pub mod timer;

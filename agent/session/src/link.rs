@@ -77,7 +77,9 @@ impl Link {
     /// The agent's next word, if there is one. Its going away closes the link.
     pub fn receive(&mut self) -> Option<ToMonitor> {
         let channel = self.channel.as_ref()?;
-        self.buffer.resize(MAX_MESSAGE + 1, 0);
+        // Room for the largest would be memory of which nearly all is never used.
+        let length = channel.next_length().unwrap_or(0).min(MAX_MESSAGE);
+        self.buffer.resize(length + 1, 0);
         match channel.receive(&mut self.buffer, false) {
             Ok(received) => serde_json::from_slice(self.buffer.get(..received.length)?).ok(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,

@@ -7,8 +7,7 @@ use std::rc::Rc;
 
 use jit_protocol::order::{DESCRIPTORS, MAX_ORDER, Order};
 use jit_sys::clone::{Child, fork_into};
-use jit_sys::pam::Transaction;
-use jit_sys::{process, signals};
+use jit_sys::{account, process, signals};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{PidfdFlags, pidfd_open};
@@ -20,6 +19,7 @@ use crate::conversation::WORK_TIME;
 use crate::monitor::{self, Assignment, Ready};
 use crate::peer::Place;
 use crate::report::Report;
+use crate::service::Service;
 use crate::timer::boottime;
 use crate::tree;
 use crate::watch::Watch;
@@ -35,6 +35,7 @@ const CALL: u64 = 10_000_000_000;
 pub struct Pool {
     subtree: Option<Rc<Subtree>>,
     work: Rc<Channel>,
+    service: Service,
     monitors: Vec<Watched>,
     dying: Vec<Cgroup>,
     /// Sessions of an earlier spawner, until their monitors have called or `CLOCK_BOOTTIME` is this, in nanoseconds.
@@ -92,7 +93,8 @@ impl Pool {
             let open = |path: &String| below.and_then(|subtree| subtree.open(path).ok());
             paths.iter().filter_map(open).collect()
         });
-        let pool = Self { subtree, work, monitors, dying, unclaimed, claim_until, next };
+        let service = Service::start();
+        let pool = Self { subtree, work, service, monitors, dying, unclaimed, claim_until, next };
         pool.renew();
         pool
     }
@@ -102,7 +104,16 @@ impl Pool {
         let unclaimed = subtree.as_ref().map(|subtree| subtree.sessions()).unwrap_or_default();
         let now = boottime();
         let claim_until = now.saturating_add(CALL);
-        Self { subtree, work, monitors: Vec::new(), dying: Vec::new(), unclaimed, claim_until, next: now }
+        Self {
+            subtree,
+            work,
+            service: Service::start(),
+            monitors: Vec::new(),
+            dying: Vec::new(),
+            unclaimed,
+            claim_until,
+            next: now,
+        }
     }
 
     /// Watches a monitor of an earlier spawner, which has called.
@@ -161,6 +172,12 @@ impl Pool {
         });
     }
 
+    /// For new files or modules of PAM.
+    pub fn renew_service(&mut self) {
+        self.service.renew();
+        self.renew();
+    }
+
     /// Lets the idle monitors go: what they have mapped is out of date. One that takes an order at this moment keeps
     /// it: it looks for this word only while it waits.
     pub fn renew(&self) {
@@ -180,13 +197,15 @@ impl Pool {
 
     fn fork(&mut self) -> io::Result<()> {
         let (ours, theirs) = Channel::pair()?;
+        self.service.refresh();
         self.next += 1;
         let name = format!("s-{:x}", self.next);
         let cgroup = self.subtree.as_ref().map(|subtree| subtree.create(&name)).transpose()?;
         let (work, subtree) = (self.work.clone(), self.subtree.clone());
+        let service = &mut self.service;
         let child = fork_into(None, || {
             let own = subtree.as_ref().and_then(|subtree| subtree.open(&name).ok());
-            idle(&work, own, subtree, theirs);
+            idle(service, &work, own, subtree, theirs);
             0
         })?;
         self.monitors.push(Watched::forked(child, ours, cgroup));
@@ -195,7 +214,13 @@ impl Pool {
 }
 
 /// In a new monitor: everything that can be done ahead, then one order, then the end.
-fn idle(work: &Channel, cgroup: Option<Cgroup>, subtree: Option<Rc<Subtree>>, spawner: Channel) {
+fn idle(
+    service: &mut Service,
+    work: &Channel,
+    cgroup: Option<Cgroup>,
+    subtree: Option<Rc<Subtree>>,
+    spawner: Channel,
+) {
     let keep: Vec<BorrowedFd<'_>> = [Some(work.as_fd()), Some(spawner.as_fd())]
         .into_iter()
         .flatten()
@@ -205,7 +230,9 @@ fn idle(work: &Channel, cgroup: Option<Cgroup>, subtree: Option<Rc<Subtree>>, sp
     if process::close_all_but(&keep).is_err() || rustix::process::setsid().is_err() {
         return;
     }
-    let (pam, own_place) = (start_pam(), Place::own());
+    let (pam, own_place) = (service.take(), Place::own());
+    // PAM's modules will ask for accounts: then the C library has read where they are. Not in the spawner: it may block.
+    let _ = account::uid_of("root");
     let Some(assignment) = next_assignment(work, &spawner) else { return };
     let spawner = Watch::new(spawner);
     spawner.tell(&Report::Taken(Some(WORK_TIME)));
@@ -213,18 +240,6 @@ fn idle(work: &Channel, cgroup: Option<Cgroup>, subtree: Option<Rc<Subtree>>, sp
         return;
     }
     monitor::run(Ready { pam, own_place, cgroup, subtree, spawner: Rc::new(spawner) }, assignment);
-}
-
-/// The helper's PAM service. A missing one is a refusal: libpam would take the service `other`.
-///
-/// # Errors
-/// For people: what is wrong with the service.
-pub fn start_pam() -> Result<Transaction, String> {
-    let folders = ["/etc/pam.d", "/usr/lib/pam.d"];
-    if !folders.iter().any(|folder| std::path::Path::new(folder).join("jit-sudo").is_file()) {
-        return Err("the PAM service jit-sudo is missing".to_owned());
-    }
-    Transaction::start(c"jit-sudo").map_err(|error| error.to_string())
 }
 
 /// Waits for one order; none if the spawner sends this process away, or is gone itself.
@@ -248,13 +263,12 @@ fn next_assignment(work: &Channel, spawner: &Channel) -> Option<Assignment> {
 
 /// The order's text is in a sealed memfd of the agent's.
 fn read_assignment(descriptors: Vec<OwnedFd>) -> Option<Assignment> {
-    use std::io::{Read, Seek};
+    use std::os::unix::fs::FileExt;
     let [connection, link, order]: [_; DESCRIPTORS] = descriptors.try_into().ok()?;
-    let mut text = Vec::new();
-    let limit = u64::try_from(MAX_ORDER).ok()?;
-    let mut file = std::fs::File::from(order);
-    file.rewind().ok()?;
-    file.take(limit).read_to_end(&mut text).ok()?;
+    let file = std::fs::File::from(order);
+    let length = usize::try_from(file.metadata().ok()?.len()).ok().filter(|length| *length <= MAX_ORDER)?;
+    let mut text = vec![0; length];
+    file.read_exact_at(&mut text, 0).ok()?;
     let order: Order = serde_json::from_slice(&text).ok()?;
     Some(Assignment { order, connection, link })
 }

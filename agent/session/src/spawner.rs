@@ -12,7 +12,6 @@ use jit_protocol::paths::{PRIVATE, SPAWNER_SOCKET};
 use jit_protocol::spawner::Welcome;
 use jit_sys::clone::Child;
 use jit_sys::limits::Limits;
-use jit_sys::pam::Transaction;
 use jit_sys::{passed, process, signals};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{SigSet, Signal};
@@ -29,7 +28,7 @@ use rustix::net::{
 use crate::cgroup::Subtree;
 use crate::channel::Channel;
 use crate::handover::{self, State};
-use crate::pool::{Pool, process_of, start_pam};
+use crate::pool::{Pool, process_of};
 use crate::timer::Timer;
 
 /// Files whose change makes a started PAM transaction and mapped modules stale.
@@ -58,8 +57,6 @@ pub struct Spawner {
     /// The end on which idle monitors wait.
     monitors_end: Rc<Channel>,
     pool: Pool,
-    /// Keeps libpam's modules mapped for the monitors forked from here.
-    warm: Option<Transaction>,
     agent: Option<Channel>,
     signals: SignalFd,
     changes: Option<Inotify>,
@@ -129,7 +126,6 @@ impl Spawner {
             work,
             monitors_end,
             pool,
-            warm: start_pam().ok(),
             agent: None,
             signals: SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
             changes: watch_pam(),
@@ -153,9 +149,7 @@ impl Spawner {
             self.answer();
             self.look_at_agent();
             if self.pam_has_changed() {
-                self.warm = None; // unmaps the modules
-                self.warm = start_pam().ok();
-                self.pool.renew();
+                self.pool.renew_service();
             }
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
@@ -335,10 +329,19 @@ fn watch_pam() -> Option<Inotify> {
         | AddWatchFlags::IN_DELETE
         | AddWatchFlags::IN_MOVED_FROM
         | AddWatchFlags::IN_MOVED_TO;
-    for folder in PAM_FOLDERS {
-        let _ = inotify.add_watch(folder, kinds | AddWatchFlags::IN_ONLYDIR);
+    let folders = PAM_FOLDERS.into_iter().map(PathBuf::from).chain(linked_folders());
+    for folder in folders {
+        let _ = inotify.add_watch(&folder, kinds | AddWatchFlags::IN_ONLYDIR);
     }
     Some(inotify)
+}
+
+/// Where the services really are that are links (authselect(8)).
+fn linked_folders() -> impl Iterator<Item = PathBuf> {
+    let services =
+        PAM_FOLDERS.into_iter().take(2).filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let links = services.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    links.filter_map(|link| Some(link.path().canonicalize().ok()?.parent()?.to_owned()))
 }
 
 /// A line on standard error, where the journal or whoever started this reads it.

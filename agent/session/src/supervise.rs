@@ -141,11 +141,12 @@ impl<'a> Supervisor<'a> {
                     continue;
                 }
             }
-            self.wait(status.is_some())?;
             self.handle_helper();
             self.handle_agent();
             self.handle_spawner();
             self.handle_time();
+            // Last, so that the command's end is seen first.
+            self.wait(status.is_some())?;
         }
     }
 

@@ -9,7 +9,7 @@ use jit_sys::proc::read_text;
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 
 /// Where a session's processes are found.
 #[derive(Debug)]
@@ -60,7 +60,13 @@ impl Tree {
     /// Whether no process is left.
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Cgroup(cgroup, _) => !cgroup.is_populated(),
+            Self::Cgroup(_, Some(events)) => {
+                let mut text = [0; 64];
+                // One that is gone cannot be read.
+                let length = events.read_at(&mut text, 0).unwrap_or(0);
+                !text.get(..length).is_some_and(cgroup::is_of_populated)
+            }
+            Self::Cgroup(cgroup, None) => !cgroup.is_populated(),
             Self::Descendants => descendants(nix::unistd::getpid()).is_empty(),
         }
     }
