@@ -102,12 +102,12 @@ impl Agent {
         which: impl Fn(&Grant) -> bool,
         sessions: impl Fn(&Session) -> bool,
     ) -> Result<Vec<Grant>, String> {
-        let (revoked, stored) = self.grants.revoke(which).await;
-        // All of them at once: whatever happens to the log, and however slow it is.
+        let (revoked, stored) = self.grants.revoke(which);
+        // All of them at once: whatever happens to store and log, and however slow they are.
         for grant in &revoked {
             self.live.end(why, |session| session.grant == grant.id && sessions(session));
         }
-        let mut result = stored;
+        let mut result = stored.await;
         for grant in &revoked {
             let mut record = self.grant_record(Event::GrantRevoked, grant);
             record.result = Some(why.to_owned());

@@ -253,19 +253,22 @@ impl Grants {
         }
     }
 
-    /// Gives back a use, settled or not: nothing ran. In the store a use that was settled stays taken.
-    pub fn give_back(&self, taken: &Taken) {
-        self.undo(&mut self.lock(), taken);
+    /// Gives back a use, settled or not: nothing ran. In the store a use that was settled stays taken. True if that ended
+    /// the grant, which had been issued for it.
+    pub fn give_back(&self, taken: &Taken) -> bool {
+        self.undo(&mut self.lock(), taken)
     }
 
-    fn undo(&self, held: &mut HashMap<String, Held>, taken: &Taken) {
+    fn undo(&self, held: &mut HashMap<String, Held>, taken: &Taken) -> bool {
         let id = &taken.grant.id;
         if taken.is_new {
-            held.remove(id);
             self.store.note(Change::remove(Table::Grants, id));
-        } else if let Some(one) = held.get_mut(id) {
+            return held.remove(id).is_some();
+        }
+        if let Some(one) = held.get_mut(id) {
             one.grant.uses_left = one.grant.uses_left.map(|left| left.saturating_add(1));
         }
+        false
     }
 
     /// Removes those that are over, and returns them. One without uses is kept until its end, for the sessions on it.
@@ -276,26 +279,28 @@ impl Grants {
     /// Removes some, in memory at once and in the store soon: one that comes back from the store after a crash is over
     /// by its own times, or is decided upon again at the start.
     pub fn remove(&self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
-        self.remove_and_tell(&which).0
+        self.revoke(which).0
     }
 
-    /// Removes some, durably: a revoked grant does not come back. Those that were removed, and why that is not
-    /// durable; in memory they are gone all the same.
-    pub async fn revoke(&self, which: impl Fn(&Grant) -> bool) -> (Vec<Grant>, Result<(), String>) {
-        let (removed, pending) = self.remove_and_tell(&which);
-        let result = if removed.is_empty() { Ok(()) } else { pending.await };
-        (removed, result)
-    }
-
-    fn remove_and_tell(
+    /// Removes some, in memory at once and then durably: a revoked grant does not come back. Those that were removed, and
+    /// what tells why that is not durable.
+    pub fn revoke<F: Fn(&Grant) -> bool>(
         &self,
-        which: &dyn Fn(&Grant) -> bool,
-    ) -> (Vec<Grant>, impl Future<Output = Result<(), String>> + use<>) {
+        which: F,
+    ) -> (Vec<Grant>, impl Future<Output = Result<(), String>> + use<F>) {
         let mut held = self.lock();
         let removed: Vec<Grant> =
             held.extract_if(|_, one| which(&one.grant)).map(|(_, one)| one.grant).collect();
-        let changes = removed.iter().map(|grant| Change::remove(Table::Grants, &grant.id)).collect();
-        (removed, self.store.submit(changes))
+        let changes: Vec<Change> =
+            removed.iter().map(|grant| Change::remove(Table::Grants, &grant.id)).collect();
+        let pending = (!changes.is_empty()).then(|| self.store.submit(changes));
+        let stored = async {
+            match pending {
+                Some(pending) => pending.await,
+                None => Ok(()),
+            }
+        };
+        (removed, stored)
     }
 
     /// Shortens a grant; it never gets longer. In memory: all are decided upon again at the start.

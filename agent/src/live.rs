@@ -49,6 +49,9 @@ pub struct Session {
     pub keys: Keys,
     /// Path of its cgroup below the spawner's subtree, once it runs.
     pub cgroup: Option<String>,
+    /// PAM has not accepted the account yet.
+    #[serde(skip)]
+    pub starting: bool,
     /// The command has ended; what it left behind lives on.
     pub leftover: bool,
     /// The log has how the command ended, or that it never ran.
@@ -60,6 +63,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is over once its grant is: nothing begins on a grant that has ended, however slow PAM is.
+    pub fn is_bound_to_its_grant(&self) -> bool {
+        self.ends_with_grant || self.starting
+    }
+
     /// For the command line.
     pub fn view(&self) -> SessionView {
         SessionView {

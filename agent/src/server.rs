@@ -244,7 +244,9 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
         // Monitors keep their own time. One that was told of a later end, before a reload shortened the grant, does not.
         let outlives = |end: Deadline| !now.is_past(end);
         agent.live.end("the grant has expired", |session| {
-            session.grant == grant.id && session.ends_with_grant && session.deadline.is_none_or(outlives)
+            session.grant == grant.id
+                && session.is_bound_to_its_grant()
+                && session.deadline.is_none_or(outlives)
         });
     }
     let told = expired.iter().filter(|grant| grant.uses_left != Some(0));

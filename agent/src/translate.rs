@@ -200,6 +200,7 @@ pub fn go(rule: &Rule, grant: &str, expires: Deadline, asked: Option<Duration>, 
     };
     Go {
         grant: grant.to_owned(),
+        begin_before: expires,
         deadline,
         warn,
         grace_ms: u64::try_from(rule.grant.grace.as_millis()).unwrap_or(u64::MAX),

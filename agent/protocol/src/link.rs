@@ -1,9 +1,10 @@
 //! Agent and monitor, once the order is given: JSON, one value a message, at most [`MAX_MESSAGE`] bytes.
 //!
 //! ```text
-//! monitor ── AuthenticationFailed (each wrong password), Fulfilled ─▶ agent (makes the grant durable meanwhile)
-//!         ── Accepted ──────────────────────────────────────────────▶ agent
-//!         ◀─ Go | Finish | Refuse ─────────────────────────────────── agent (session.started is durable)
+//! monitor ── AuthenticationFailed (each wrong password), Fulfilled ─▶ agent
+//!         ◀─ Go | Refuse ──────────────────────────────────────────── agent (grant and session.started are durable)
+//!         ── Accepted (by PAM, at the same time) ───────────────────▶ agent
+//!         ◀─ Finish (instead of Go, where nothing is to be run) ───── agent
 //!         ── Refused | Running, Expired, Ended, Gone ───────────────▶ agent
 //!         ◀─ Terminate ────────────────────────────────────────────── agent (revoked)
 //! ```
@@ -26,14 +27,14 @@ pub enum FromMonitor {
         /// 1 for the first try.
         attempt: u32,
     },
-    /// Duties on the monitor's side are fulfilled. Answered only by Refuse.
+    /// Duties on the monitor's side are fulfilled. Answered by Go or Refuse; where nothing is to be run only by Refuse.
     Fulfilled {
         /// Whether a password was asked for and right.
         authenticated: bool,
         /// The reason the person typed, if it was asked for.
         reason: Option<String>,
     },
-    /// PAM accepts the account. Answered by Go, Finish or Refuse.
+    /// PAM accepts the account. Where nothing is to be run it is answered by Finish or Refuse.
     Accepted,
     /// Nothing runs: the helper has been told `what` already.
     Refused {
@@ -75,7 +76,7 @@ pub enum FromMonitor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToMonitor {
-    /// Run it: the intent is durable.
+    /// Run it, once PAM accepts the account: the intent is durable.
     Go(Go),
     /// There is nothing to run (Validate, List): tell the helper this and exit with that.
     Finish {
@@ -111,6 +112,8 @@ pub enum ToMonitor {
 pub struct Go {
     /// For `JIT_GRANT_ID`.
     pub grant: String,
+    /// The grant's end: nothing begins after it, however long PAM takes.
+    pub begin_before: Deadline,
     /// When what runs is ended; absent: never (`on_expiry = "warn"`, or `finish` without a timeout).
     pub deadline: Option<Deadline>,
     /// When the person is told that the grant has expired (`on_expiry = "warn"`).

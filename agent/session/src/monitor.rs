@@ -23,6 +23,7 @@ use crate::peer::{self, PeerError, Place};
 use crate::prompt;
 use crate::report::Report;
 use crate::supervise::prepare_signals;
+use crate::timer;
 use crate::tree::Tree;
 use crate::watch::Watch;
 
@@ -132,7 +133,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
         return finish(helper, link);
     };
 
-    // Beside the agent's durable record: the PAM session of the target user. Only exec waits for the agent.
+    // The agent makes its record of the intent durable all the while: only exec waits for that.
     let opened = OpenSession::open(&mut pam, order, &inherited)?;
     still(own)?;
     let terminal = prepare_terminal(order, helper, &stdio)?;
@@ -340,9 +341,12 @@ fn place(
 /// Waits for the durable record of the intent: no record, no command.
 fn await_go(link: &mut Link) -> Result<Go, Refusal> {
     match link.wait(AGENT_TIME) {
-        // It may have come while PAM opened the session, and its revocation after it.
+        // It may have come long before PAM was done, and its revocation after it.
         Some(ToMonitor::Go(go)) => match link.receive() {
             Some(ToMonitor::Terminate { why }) => Err(Refusal::new(why, "").after_go()),
+            _ if timer::is_past(go.begin_before) => {
+                Err(Refusal::new("the grant has ended meanwhile", "try again").after_go())
+            }
             _ => Ok(go),
         },
         Some(ToMonitor::Refuse { what, hint }) => Err(Refusal::new(what, &hint)),

@@ -17,6 +17,13 @@ pub fn boottime() -> u64 {
         + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
+/// Whether a deadline has passed, by either clock.
+pub fn is_past(deadline: Deadline) -> bool {
+    let wall = clock_gettime(ClockId::Realtime);
+    let wall_ns = wall.tv_sec.saturating_mul(1_000_000_000).saturating_add(wall.tv_nsec);
+    boottime() >= deadline.boottime_ns || wall_ns >= deadline.realtime_ns
+}
+
 /// One timer, readable once its moment has come.
 #[derive(Debug)]
 pub struct Timer(OwnedFd);
@@ -92,10 +99,6 @@ impl DeadlineTimer {
     /// Whether the moment has come, by the clocks: no limit of the command's (it may have no descriptor to poll) has a
     /// say in that.
     pub fn has_passed(&self) -> bool {
-        let wall = clock_gettime(ClockId::Realtime);
-        let wall_ns = wall.tv_sec.saturating_mul(1_000_000_000).saturating_add(wall.tv_nsec);
-        let is_past =
-            |deadline: Deadline| boottime() >= deadline.boottime_ns || wall_ns >= deadline.realtime_ns;
         self.deadline.is_some_and(is_past)
     }
 

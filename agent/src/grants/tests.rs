@@ -335,8 +335,8 @@ async fn a_revoked_grant_does_not_come_back() {
     let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
     let taken = grants.take(now, &purpose(), || None).unwrap();
-    let (revoked, result) = grants.revoke(|grant| grant.user == "alice").await;
-    assert_eq!((revoked.len(), result), (1, Ok(())));
+    let (revoked, stored) = grants.revoke(|grant| grant.user == "alice");
+    assert_eq!((revoked.len(), stored.await), (1, Ok(())));
     assert_eq!(
         grants.settle(&taken, now, Vec::new()).await,
         Err(Unsettled::Ended),

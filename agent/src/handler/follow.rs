@@ -10,6 +10,7 @@ use tokio::time::{Duration, timeout};
 
 use super::case::Case;
 use crate::agent::Agent;
+use crate::grants::Taken;
 use crate::live::Session;
 use crate::socket::Seqpacket;
 use crate::store::{Change, Table};
@@ -33,15 +34,23 @@ impl Link {
         serde_json::from_slice(&message).ok()
     }
 
-    /// Says something. A monitor that is gone, or cannot be told, shows in what is received next; and to one that is
-    /// there this shows as an agent that is gone: it does not wait for a word that will not come.
+    /// Says something. A monitor that is gone shows in what is received next, after its last words. One that cannot be
+    /// told is as good as gone, and to it this shows as an agent that is: it does not wait for a word that will not come.
     pub async fn send(&mut self, message: &ToMonitor) {
         if let (Some(socket), Ok(text)) = (&self.0, serde_json::to_vec(message))
-            && !matches!(timeout(SEND, socket.send(&text, &[])).await, Ok(Ok(())))
+            && timeout(SEND, socket.send(&text, &[])).await.is_err()
         {
             self.0 = None;
         }
     }
+}
+
+/// What happens once PAM accepts the account, or does not.
+pub struct Starting {
+    /// The use that the session begins with: given back if it does not.
+    pub taken: Taken,
+    /// Whose right password was given: a record is made of that.
+    pub whose: Option<u32>,
 }
 
 /// A session that runs.
@@ -54,14 +63,22 @@ pub struct Following {
     end: UnboundedReceiver<String>,
     /// For the log.
     case: Case,
+    /// Until PAM accepts the account.
+    starting: Option<Box<Starting>>,
     /// What is on its way to log and store.
     recording: Option<JoinHandle<()>>,
 }
 
 impl Following {
     /// A session whose monitor has heard Go, or has called. `end`: who wants it ended says why.
-    pub fn new(session: Session, link: Link, end: UnboundedReceiver<String>, case: Case) -> Self {
-        Self { session, link, end, case, recording: None }
+    pub fn new(
+        session: Session,
+        link: Link,
+        end: UnboundedReceiver<String>,
+        case: Case,
+        starting: Option<Box<Starting>>,
+    ) -> Self {
+        Self { session, link, end, case, starting, recording: None }
     }
 
     /// Until nothing of it is left, or its monitor is gone.
@@ -75,6 +92,7 @@ impl Following {
                 }
             };
             match message {
+                Some(FromMonitor::Accepted) => self.accepted(agent),
                 Some(FromMonitor::Running { cgroup, .. }) => {
                     self.session.cgroup = Some(cgroup).filter(|path| !path.is_empty());
                     let path = self.session.cgroup.clone();
@@ -97,6 +115,18 @@ impl Following {
             }
         }
         self.finish(agent).await;
+    }
+
+    /// What it begins with counts for others from here on.
+    fn accepted(&mut self, agent: &Agent) {
+        let Some(starting) = self.starting.take() else { return };
+        let Starting { taken, whose } = *starting;
+        self.session.starting = false;
+        agent.live.change(&self.session.id, |session| session.starting = false);
+        if let Some(whose) = whose {
+            agent.records.add(self.session.uid, self.session.keys.terminal(), whose, agent.clock.now());
+        }
+        agent.grants.share(&taken.grant.id, agent.clock.now());
     }
 
     fn expired(&mut self, agent: &Arc<Agent>) {
@@ -127,6 +157,13 @@ impl Following {
             record
         });
         self.then(agent, lost, Change::remove(Table::Sessions, &self.session.id));
+        if let Some(starting) = self.starting.take()
+            && agent.grants.give_back(&starting.taken)
+        {
+            let mut record = agent.grant_record(Event::GrantRevoked, &starting.taken.grant);
+            record.result = Some("nothing began on it".to_owned());
+            agent.audit.note(record);
+        }
         if let Some(recording) = self.recording {
             let _ = recording.await; // it does not panic
         }
@@ -177,7 +214,7 @@ pub async fn resume(agent: Arc<Agent>, socket: Seqpacket) {
     if !grant_lives && known.ends_with_grant && ended.is_none() {
         link.send(&ToMonitor::Terminate { why: "its grant has ended".to_owned() }).await;
     }
-    let mut following = Following::new(known, link, receiver, case);
+    let mut following = Following::new(known, link, receiver, case, None);
     if expired {
         following.expired(&agent);
     }

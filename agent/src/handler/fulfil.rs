@@ -1,16 +1,16 @@
-//! From the order to Go: the duties on the monitor's side, the grant, the durable record of the intent. What has to be
-//! durable becomes so beside PAM's work: the grant while PAM looks at the account, the record while it opens the session.
+//! From the order to Go: the duties on the monitor's side, the grant, the durable record of the intent. Both become durable
+//! beside PAM's work: while it looks at the account and opens the session (docs/decisions/0015).
 
 use std::sync::Arc;
 
 use jit_audit::record::Event;
 use jit_protocol::link::{FromMonitor, ToMonitor};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
 
 use super::case::{Case, record_denial};
 use super::elevate::Elevation;
-use super::follow::{Following, Link};
+use super::follow::{Following, Link, Starting};
 use super::place::resolver_of_now;
 use super::plan::Plan;
 use super::reason;
@@ -44,8 +44,8 @@ pub struct Fulfilled {
     reason: Option<String>,
 }
 
-/// Waits for the duties on the monitor's side, makes the grant durable, and once PAM accepts the account the intent too;
-/// then says Go.
+/// Waits for the duties on the monitor's side, makes the grant and the intent durable, then says Go: the monitor heeds it
+/// once PAM has accepted the account.
 ///
 /// # Errors
 /// Why nothing runs.
@@ -103,6 +103,7 @@ pub async fn fulfil(
         subject: Some(plan.subject.clone()),
         keys: keys.clone(),
         cgroup: None,
+        starting: true,
         leftover: false,
         ended: false,
         expired: false,
@@ -111,29 +112,17 @@ pub async fn fulfil(
     let row = Change::put(Table::Sessions, &session.id, &session)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     // It counts as live from here on, so that a revocation from now on finds it, and ends it.
-    let (end, mut ended) = unbounded_channel();
+    let (end, ended) = unbounded_channel();
     agent.live.add(session.clone(), Some(end));
-    if let Err(why) = agent.grants.settle(&taken, now, vec![row]).await {
+    if let Err(refusal) = make_durable(agent, case, &taken, now, row).await {
         agent.live.remove(&session.id);
         // A commit that failed may be on the disk all the same.
         agent.store.note(Change::remove(Table::Sessions, &session.id));
-        return Err(match why {
-            Unsettled::Ended => ended_meanwhile().into(),
-            Unsettled::NotStored(why) => Refusal::unstored(why).into(),
-        });
+        return Err(refusal.into());
     }
-    if let Err(stopped) = accept_and_record(agent, link, case, &taken, &mut ended).await {
-        agent.live.remove(&session.id);
-        agent.grants.give_back(&taken);
-        agent.store.note(Change::remove(Table::Sessions, &session.id));
-        return Err(stopped);
-    }
-    if authenticated && !*ignore_record {
-        agent.records.add(plan.people.invoking.uid, keys.terminal(), plan.whose, agent.clock.now());
-    }
-    agent.grants.share(&taken.grant.id, agent.clock.now());
     link.send(&ToMonitor::Go(go)).await;
-    Ok(Following::new(session, std::mem::take(link), ended, case.clone()))
+    let starting = Starting { taken, whose: (authenticated && !*ignore_record).then_some(plan.whose) };
+    Ok(Following::new(session, std::mem::take(link), ended, case.clone(), Some(Box::new(starting))))
 }
 
 /// Each wrong password is a record; the monitor's own refusal is told already.
@@ -238,10 +227,6 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     Ok(())
 }
 
-fn ended_meanwhile() -> Refusal {
-    Refusal::new("the grant has ended meanwhile", "try again")
-}
-
 fn changed() -> Refusal {
     Refusal::new("policy has changed meanwhile", "try again")
 }
@@ -269,25 +254,23 @@ fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
     })
 }
 
-/// Once PAM accepts the account there is a record of the intent; unless the grant or the session was ended while PAM took
-/// its time: nothing begins on what is said to be over. `ended` says why.
-async fn accept_and_record(
+/// The use of the grant, the session, then the record of the intent.
+async fn make_durable(
     agent: &Agent,
-    link: &mut Link,
     case: &mut Case,
     taken: &Taken,
-    ended: &mut UnboundedReceiver<String>,
-) -> Result<(), Stopped> {
-    await_acceptance(agent, link, case).await?;
+    now: Moment,
+    session: Change,
+) -> Result<(), Refusal> {
+    agent.grants.settle(taken, now, vec![session]).await.map_err(|why| match why {
+        Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again"),
+        Unsettled::NotStored(why) => Refusal::unstored(why),
+    })?;
     case.know_grant(&taken.grant.id);
-    if let Ok(why) = ended.try_recv() {
-        return Err(Refusal::new(why, "").into());
-    }
-    if !agent.grants.holds(&taken.grant.id, agent.clock.now()) {
-        return Err(ended_meanwhile().into());
-    }
-    let recorded = record_intent(agent, case, &taken.grant, taken.is_new).await;
-    recorded.map_err(|why| Refusal::unrecorded(why).into())
+    record_intent(agent, case, &taken.grant, taken.is_new).await.map_err(|why| {
+        agent.grants.give_back(taken);
+        Refusal::unrecorded(why)
+    })
 }
 
 /// `grant.issued` or `grant.used`, then `session.started`: durable, or nothing runs.

@@ -77,7 +77,7 @@ pub async fn decide_again(agent: &Arc<Agent>) {
         let longest = |grant: &Grant| permitted_for(&task, &grant.subject, &grant.purpose.rule);
         let grants: Vec<_> = grants.into_iter().map(|grant| (longest(&grant), grant)).collect();
         sessions.retain(|session| {
-            let subject = session.subject.as_ref().filter(|_| session.ends_with_grant);
+            let subject = session.subject.as_ref().filter(|_| session.is_bound_to_its_grant());
             subject.is_some_and(|subject| permitted_for(&task, subject, &session.rule).is_none())
         });
         (grants, sessions)
@@ -90,7 +90,7 @@ pub async fn decide_again(agent: &Arc<Agent>) {
             let end = Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
             agent.grants.shorten(&grant.id, earlier(grant.expires, end));
         } else {
-            let ends = |session: &Session| session.ends_with_grant;
+            let ends = |session: &Session| session.is_bound_to_its_grant();
             let _ = agent.end_grants(FORBIDDEN, |live| live.id == grant.id, ends).await; // shows in `status`
         }
     }

@@ -277,16 +277,52 @@ fn before_acceptance(stage: &Stage) -> Monitor {
     monitor
 }
 
-fn runs_nothing(stage: &Stage, monitor: &Monitor, why: &str) {
-    monitor.say(&FromMonitor::Accepted);
+/// It is told so, and obeys: what the log has of it ends with that.
+fn begins_nothing(stage: &Stage, monitor: &Monitor, why: &str) {
+    assert!(matches!(monitor.hear(), ToMonitor::Go(_)), "said before PAM's word");
     match monitor.hear() {
-        ToMonitor::Refuse { what, .. } => assert_eq!(what, why),
+        ToMonitor::Terminate { why: told } => assert_eq!(told, why),
         other => panic!("{other:?}"),
     }
-    assert_eq!(stage.await_event("request.denied")["result"], why);
-    let started = stage.await_events("session.started", 1);
-    assert!(started.iter().all(|record| record["session"] != monitor.order.session.as_str()));
+    monitor.say(&FromMonitor::Refused { what: why.to_owned(), after_go: true });
+    let refused = stage.await_event("session.refused");
+    assert_eq!(
+        (refused["result"].as_str(), refused["session"].as_str()),
+        (Some(why), Some(monitor.order.session.as_str()))
+    );
     assert!(grants(stage).is_empty());
+}
+
+// A grant that was issued for a command is for nothing else once PAM takes the account not at all; nor is it a sign that
+// the person was there.
+#[test]
+fn a_refused_account_has_neither_grant_nor_record() {
+    let stage = Stage::with(&rule("id", ""));
+    let monitor = order(&stage, id());
+    monitor.say(&FromMonitor::Fulfilled { authenticated: true, reason: None });
+    assert!(matches!(monitor.hear(), ToMonitor::Go(_)));
+    let what = "this account may not be used now: expired".to_owned();
+    monitor.say(&FromMonitor::Refused { what: what.clone(), after_go: false });
+    drop(monitor);
+    assert_eq!(stage.await_event("session.refused")["result"], what.as_str());
+    let revoked = stage.await_event("grant.revoked");
+    assert_eq!(revoked["result"], "nothing began on it");
+    assert_eq!(revoked["grant"], stage.await_event("grant.issued")["grant"]);
+    assert!(grants(&stage).is_empty());
+    assert!(order(&stage, id()).order.authenticate.is_some(), "no record");
+}
+
+// The last words of a monitor that is gone before it could be told anything.
+#[test]
+fn a_refusal_is_known_even_if_the_monitor_did_not_wait_for_go() {
+    let stage = Stage::with(&rule("id", "require.authentication = \"none\"\ngrant.uses = 1"));
+    let monitor = order(&stage, id());
+    monitor.say(&FromMonitor::Fulfilled { authenticated: false, reason: None });
+    monitor.say(&FromMonitor::Refused { what: "not now".to_owned(), after_go: false });
+    drop(monitor);
+    assert_eq!(stage.await_event("session.refused")["result"], "not now");
+    assert_eq!(stage.await_event("grant.revoked")["result"], "nothing began on it");
+    assert!(grants(&stage).is_empty());
 }
 
 // Once it is said that a grant was revoked nothing begins on it.
@@ -298,7 +334,7 @@ fn what_is_revoked_while_pam_looks_at_the_account_does_not_begin() {
         let monitor = before_acceptance(&stage);
         assert!(matches!(stage.connect().ask(Request::Revoke(Revoke::All)), Response::Done { .. }));
         let by_root = if crate::stage::us() == 0 { " by root" } else { "" };
-        runs_nothing(&stage, &monitor, &format!("the grant was revoked{by_root}"));
+        begins_nothing(&stage, &monitor, &format!("the grant was revoked{by_root}"));
     }
 }
 
@@ -309,7 +345,7 @@ fn what_expires_while_pam_looks_at_the_account_does_not_begin() {
     let stage = Stage::with(&rule("id", more));
     let monitor = before_acceptance(&stage);
     stage.clock.pass(60 * SECOND);
-    runs_nothing(&stage, &monitor, "the grant has ended meanwhile");
+    begins_nothing(&stage, &monitor, "the grant has expired");
 }
 
 // As above, for a policy that is loaded meanwhile.
@@ -322,11 +358,6 @@ fn what_policy_forbids_while_pam_looks_at_the_account_does_not_begin() {
         let monitor = before_acceptance(&stage);
         stage.write_policy("50-test.toml", "schema = 1\n");
         assert!(matches!(stage.connect().ask(Request::Reload { force: false }), Response::Done { .. }));
-        let why = if on_expiry == "finish" {
-            "the grant has ended meanwhile"
-        } else {
-            "policy no longer permits it"
-        };
-        runs_nothing(&stage, &monitor, why);
+        begins_nothing(&stage, &monitor, "policy no longer permits it");
     }
 }

@@ -186,7 +186,8 @@ fn a_monitor_that_refuses_or_dies_before_go_leaves_nothing_behind() {
     stage.connect().elevate(id());
     drop(stage.monitor());
     stage.await_events("request.denied", 2);
-    // The grant is made while PAM looks at the account.
+    assert!(!stage.events().contains(&"session.started".to_owned()));
+    // Grant and intent are made while PAM looks at the account.
     for word in
         [Some(FromMonitor::Refused { what: "the account is locked".to_owned(), after_go: false }), None]
     {
@@ -197,10 +198,11 @@ fn a_monitor_that_refuses_or_dies_before_go_leaves_nothing_behind() {
             monitor.say(&word);
         }
     }
-    stage.await_events("request.denied", 4);
+    assert_eq!(stage.await_event("session.refused")["result"], "the account is locked");
+    assert_eq!(stage.await_event("session.ended")["result"], "lost: its monitor died");
+    stage.await_events("grant.revoked", 2);
     let Response::Grants(grants) = stage.connect().ask(Request::Grants { all: false }) else { panic!() };
     assert!(grants.is_empty(), "{grants:?}");
-    assert!(!stage.events().contains(&"session.started".to_owned()));
 }
 
 // A monitor that claims an authentication that was not asked for, or leaves one out, is no monitor of ours.

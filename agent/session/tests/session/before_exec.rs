@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
+use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, ToMonitor};
 use jit_protocol::order::Cwd;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,6 +20,7 @@ use crate::stage::{self, Session, Stage, order, shell, until};
 pub(crate) const BEFORE_EXEC: &[Test] = &[
     ("a_command_held_before_exec_does_not_run_after_its_time", held_before_exec),
     ("a_go_whose_time_is_up_already_runs_nothing", late_go),
+    ("a_go_on_a_grant_that_has_ended_runs_nothing", late_for_its_grant),
     ("a_command_held_before_exec_shows_its_user_nothing_of_the_monitor", held_untouchable),
     ("a_command_that_its_user_stops_before_exec_lives_no_longer_than_its_time", stopped_before_exec),
     ("a_revocation_that_comes_right_after_go_starts_nothing", revoked_at_go),
@@ -51,6 +52,18 @@ fn late_go(stage: &Stage) {
         assert!(
             run.messages.iter().any(|message| matches!(message, FromMonitor::Refused { after_go: true, .. }))
         );
+        assert!(!Path::new(&mark).exists());
+    }
+}
+
+// The agent says Go before PAM has its say, which may take longer than the grant has left.
+fn late_for_its_grant(stage: &Stage) {
+    let mark = stage.path("late-for-its-grant");
+    for (boottime_ns, realtime_ns) in [(1, i64::MAX), (u64::MAX, 1)] {
+        let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
+        session.go_if_before(Deadline { boottime_ns, realtime_ns });
+        let run = session.finish();
+        assert_eq!(run.refused().first_text(), "the grant has ended meanwhile");
         assert!(!Path::new(&mark).exists());
     }
 }

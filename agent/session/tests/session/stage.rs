@@ -27,6 +27,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
 
+/// The end of a grant without one.
+const NEVER: Deadline = Deadline { boottime_ns: u64::MAX, realtime_ns: i64::MAX };
+
 pub(crate) struct Stage {
     spawner: RefCell<Spawner>,
     cgroup: Option<String>,
@@ -358,17 +361,30 @@ impl Session {
             boottime_ns: boottime() + u64::try_from(time.as_nanos()).unwrap(),
             realtime_ns: i64::try_from((now + time + Duration::from_mins(1)).as_nanos()).unwrap(),
         });
-        self.say_go(deadline, grace, kill_leftover);
+        self.say_go(NEVER, deadline, grace, kill_leftover);
+    }
+
+    /// Go, for a command without a deadline.
+    pub(crate) fn go_if_before(&mut self, begin_before: Deadline) {
+        self.say_go(begin_before, None, Duration::from_secs(1), false);
     }
 
     pub(crate) fn go_until(&mut self, boottime_ns: u64, realtime_ns: i64) {
-        self.say_go(Some(Deadline { boottime_ns, realtime_ns }), Duration::from_millis(100), false);
+        let deadline = Some(Deadline { boottime_ns, realtime_ns });
+        self.say_go(NEVER, deadline, Duration::from_millis(100), false);
     }
 
-    fn say_go(&mut self, deadline: Option<Deadline>, grace: Duration, kill_leftover: bool) {
+    fn say_go(
+        &mut self,
+        begin_before: Deadline,
+        deadline: Option<Deadline>,
+        grace: Duration,
+        kill_leftover: bool,
+    ) {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap();
         self.say(&ToMonitor::Go(Go {
             grant: "grant-1".into(),
+            begin_before,
             deadline,
             warn: None,
             grace_ms,
@@ -393,11 +409,6 @@ impl Session {
     /// What the monitor has said so far.
     pub(crate) fn messages(&self) -> &[FromMonitor] {
         &self.messages
-    }
-
-    /// The next message of the monitor; false: it is gone.
-    pub(crate) fn listen(&mut self) -> bool {
-        self.next_message()
     }
 
     /// Whether another frame comes in time; it is read.
