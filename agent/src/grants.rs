@@ -1,11 +1,13 @@
 //! Grants: permissions with an end. In memory to be asked, in the store to survive; durable before they are used.
 
-use std::collections::HashMap;
+mod all;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jit_protocol::link::Deadline;
 use serde::{Deserialize, Serialize};
 
+use self::all::All;
 use crate::clock::{Clock, Moment, earlier};
 use crate::scope::Scope;
 use crate::store::{Change, Store, Table};
@@ -66,8 +68,8 @@ impl Grant {
 #[derive(Debug)]
 pub struct Grants {
     store: Store,
-    /// By id. The store is told while this is locked, so that it hears of changes in the order they were made.
-    held: Mutex<HashMap<String, Held>>,
+    /// The store is told while this is locked, so that it hears of changes in the order they were made.
+    held: Mutex<All>,
 }
 
 #[derive(Debug)]
@@ -129,7 +131,7 @@ impl Grants {
     /// Expired ones are among them until [`Self::sweep`].
     pub fn load(store: Store, contents: &[(String, Vec<u8>)], clock: &dyn Clock) -> Self {
         let now = clock.now();
-        let mut held = HashMap::new();
+        let mut held = All::default();
         for (id, json) in contents {
             let Some(stored) = read(id, json) else {
                 store.note(Change::remove(Table::Grants, id));
@@ -147,7 +149,7 @@ impl Grants {
             if let (Ok(change), false) = (one.put(now), is_of_this_boot && stored.shared) {
                 store.note(change);
             }
-            held.insert(id.clone(), one);
+            held.insert(one);
         }
         Self { store, held: Mutex::new(held) }
     }
@@ -173,7 +175,7 @@ impl Grants {
 
     /// The live grant for this purpose, if there is one: of several the newest.
     pub fn find(&self, purpose: &Purpose, now: Moment) -> Option<Grant> {
-        newest(&mut self.lock(), purpose, now).map(|grant| grant.clone())
+        self.lock().newest(purpose, now).map(|grant| grant.clone())
     }
 
     /// Takes one use of the live grant for this purpose, or of a new one. Nobody else can take the same one; it counts
@@ -187,7 +189,7 @@ impl Grants {
         issue: impl FnOnce() -> Option<Grant>,
     ) -> Option<Taken> {
         let mut held = self.lock();
-        if let Some(grant) = newest(&mut held, purpose, now) {
+        if let Some(grant) = held.newest(purpose, now) {
             grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
             return Some(Taken { grant: grant.clone(), is_new: false });
         }
@@ -259,7 +261,7 @@ impl Grants {
         self.undo(&mut self.lock(), taken)
     }
 
-    fn undo(&self, held: &mut HashMap<String, Held>, taken: &Taken) -> bool {
+    fn undo(&self, held: &mut All, taken: &Taken) -> bool {
         let id = &taken.grant.id;
         if taken.is_new {
             self.store.note(Change::remove(Table::Grants, id));
@@ -289,8 +291,7 @@ impl Grants {
         which: F,
     ) -> (Vec<Grant>, impl Future<Output = Result<(), String>> + use<F>) {
         let mut held = self.lock();
-        let removed: Vec<Grant> =
-            held.extract_if(|_, one| which(&one.grant)).map(|(_, one)| one.grant).collect();
+        let removed = held.take(which);
         let changes: Vec<Change> =
             removed.iter().map(|grant| Change::remove(Table::Grants, &grant.id)).collect();
         let pending = (!changes.is_empty()).then(|| self.store.submit(changes));
@@ -322,32 +323,24 @@ impl Grants {
 
     fn some(&self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
         let held = self.lock();
-        let mut some: Vec<Grant> =
-            held.values().map(|one| &one.grant).filter(|grant| which(grant)).cloned().collect();
+        let mut some: Vec<Grant> = held.iter().filter(|grant| which(grant)).cloned().collect();
         some.sort_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)));
         some
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn issue_into(held: &mut HashMap<String, Held>, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
+fn issue_into(held: &mut All, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
     let mut grant = issue()?;
-    let uid = grant.purpose.uid;
-    if held.values().filter(|other| other.grant.purpose.uid == uid).count() >= MOST {
+    if held.count(grant.purpose.uid) >= MOST {
         return None;
     }
     grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
-    held.insert(grant.id.clone(), Held { grant: grant.clone(), shared: false });
+    held.insert(Held { grant: grant.clone(), shared: false });
     Some(Taken { grant, is_new: true })
-}
-
-fn newest<'h>(held: &'h mut HashMap<String, Held>, purpose: &Purpose, now: Moment) -> Option<&'h mut Grant> {
-    let usable = |one: &&mut Held| one.shared && one.grant.purpose == *purpose && one.grant.is_live(now);
-    let newest = held.values_mut().filter(usable).map(|one| &mut one.grant);
-    newest.max_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)))
 }
 
 fn read(id: &str, json: &[u8]) -> Option<Stored> {

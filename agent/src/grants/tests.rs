@@ -386,12 +386,15 @@ fn one_user_cannot_fill_the_memory() {
         let mut held = grants.lock();
         for number in 0..MOST - 1 {
             let grant = grant(&number.to_string(), &of(1000, number), None, START);
-            held.insert(number.to_string(), Held { grant, shared: true });
+            held.insert(Held { grant, shared: true });
         }
     }
     assert!(take(1000, MOST));
     assert!(!take(1000, MOST + 1));
     assert!(take(1001, 0));
+    grants.remove(|grant| grant.id == "7");
+    assert!(take(1000, MOST + 1), "there is room again");
+    assert!(!take(1000, MOST + 2));
 }
 
 #[tokio::test]

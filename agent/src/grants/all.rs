@@ -1,0 +1,67 @@
+//! Grants in memory, found by id, and by the user that each request asks for.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Grant, Held, Purpose};
+use crate::clock::Moment;
+
+/// All of them. A grant's id and user never change.
+#[derive(Debug, Default)]
+pub(super) struct All {
+    by_id: HashMap<String, Held>,
+    /// Their ids.
+    of_user: HashMap<u32, HashSet<String>>,
+}
+
+impl All {
+    pub(super) fn get(&self, id: &str) -> Option<&Held> {
+        self.by_id.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Held> {
+        self.by_id.get_mut(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Grant> {
+        self.by_id.values().map(|one| &one.grant)
+    }
+
+    /// How many a user has.
+    pub(super) fn count(&self, uid: u32) -> usize {
+        self.of_user.get(&uid).map_or(0, HashSet::len)
+    }
+
+    /// The newest that others than the request that issued it may use for this purpose.
+    pub(super) fn newest(&mut self, purpose: &Purpose, now: Moment) -> Option<&mut Grant> {
+        let own = self.of_user.get(&purpose.uid)?.iter().filter_map(|id| self.by_id.get(id));
+        let usable = |one: &&Held| one.shared && one.grant.purpose == *purpose && one.grant.is_live(now);
+        let newest = own.filter(usable).map(|one| (one.grant.issued_ns, &one.grant.id)).max();
+        let id = newest?.1.clone();
+        self.by_id.get_mut(&id).map(|one| &mut one.grant)
+    }
+
+    pub(super) fn insert(&mut self, one: Held) {
+        let id = &one.grant.id;
+        self.of_user.entry(one.grant.purpose.uid).or_default().insert(id.clone());
+        self.by_id.insert(id.clone(), one);
+    }
+
+    pub(super) fn remove(&mut self, id: &str) -> Option<Grant> {
+        let grant = self.by_id.remove(id)?.grant;
+        let uid = grant.purpose.uid;
+        if let Some(own) = self.of_user.get_mut(&uid) {
+            own.remove(id);
+            if own.is_empty() {
+                self.of_user.remove(&uid);
+            }
+        }
+        Some(grant)
+    }
+
+    /// Removes some.
+    pub(super) fn take(&mut self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
+        let ids: Vec<String> =
+            self.iter().filter(|grant| which(grant)).map(|grant| grant.id.clone()).collect();
+        ids.iter().filter_map(|id| self.remove(id)).collect()
+    }
+}
