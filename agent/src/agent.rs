@@ -108,10 +108,19 @@ impl Agent {
             self.live.end(why, |session| session.grant == grant.id && sessions(session));
         }
         let mut result = stored.await;
-        for grant in &revoked {
+        let records = revoked.iter().map(|grant| {
             let mut record = self.grant_record(Event::GrantRevoked, grant);
             record.result = Some(why.to_owned());
-            result = result.and(self.audit.append_or_note(record).await);
+            record
+        });
+        // One write for many of them.
+        let submitted: Vec<_> = records.map(|record| (self.audit.submit(record.clone()), record)).collect();
+        for (written, record) in submitted {
+            let written = written.await;
+            if written.is_err() {
+                self.audit.note(record);
+            }
+            result = result.and(written);
         }
         result.map(|()| revoked)
     }

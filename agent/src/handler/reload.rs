@@ -1,5 +1,6 @@
 //! Loading policy again: for `jitctl reload` and SIGHUP. Live grants are decided again.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jit_audit::record::Event;
@@ -12,7 +13,6 @@ use super::place::resolver_of_now;
 use super::{for_root_only, is_root};
 use crate::agent::Agent;
 use crate::clock::{Moment, earlier};
-use crate::grants::Grant;
 use crate::live::Session;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
@@ -74,15 +74,19 @@ pub async fn decide_again(agent: &Arc<Agent>) {
     }
     let (task, mut sessions) = (Arc::clone(agent), agent.live.all());
     let decided = tokio::task::spawn_blocking(move || {
-        let longest = |grant: &Grant| permitted_for(&task, &grant.subject, &grant.purpose.rule);
-        let grants: Vec<_> = grants.into_iter().map(|grant| (longest(&grant), grant)).collect();
+        let mut accounts = AccountsOfNow::default();
+        let mut longest =
+            |subject: &Subject, rule: &str| permitted_for(&task, &accounts.in_place_of(subject)?, rule);
+        let grants: Vec<_> =
+            grants.into_iter().map(|grant| (longest(&grant.subject, &grant.purpose.rule), grant)).collect();
         sessions.retain(|session| {
             let subject = session.subject.as_ref().filter(|_| session.is_bound_to_its_grant());
-            subject.is_some_and(|subject| permitted_for(&task, subject, &session.rule).is_none())
+            subject.is_some_and(|subject| longest(subject, &session.rule).is_none())
         });
         (grants, sessions)
     });
     let (decided, forbidden) = decided.await.unwrap_or_default();
+    let mut over = HashSet::new();
     for (permitted, grant) in decided {
         if let Some(longest) = permitted {
             let issued = Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
@@ -90,9 +94,12 @@ pub async fn decide_again(agent: &Arc<Agent>) {
             let end = Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
             agent.grants.shorten(&grant.id, earlier(grant.expires, end));
         } else {
-            let ends = |session: &Session| session.is_bound_to_its_grant();
-            let _ = agent.end_grants(FORBIDDEN, |live| live.id == grant.id, ends).await; // shows in `status`
+            over.insert(grant.id);
         }
+    }
+    if !over.is_empty() {
+        let ends = |session: &Session| session.is_bound_to_its_grant();
+        let _ = agent.end_grants(FORBIDDEN, |live| over.contains(&live.id), ends).await; // shows in `status`
     }
     agent.live.end(FORBIDDEN, |live| forbidden.iter().any(|session| session.id == live.id));
 }
@@ -105,7 +112,6 @@ fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<u64> {
     let now = agent.clock.now().timestamp();
     let tags = &agent.settings.host.tags;
     let under = resolver_of_now(agent, subject.user.uid);
-    let subject = with_accounts_of_now(subject)?;
     let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
     let candidates = match decision {
         Ok(Decision::Permit(candidates)) => candidates,
@@ -117,16 +123,28 @@ fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<u64> {
     u64::try_from(rule.grant.max_duration.as_nanos()).ok()
 }
 
-/// What was decided upon, with the groups that its user and target have now; none if one of them is gone. A look-up
-/// that fails changes nothing: each use is decided anyway.
-fn with_accounts_of_now(before: &Subject) -> Option<Subject> {
-    let now = |uid: u32, before: &jit_policy::Account| match account::by_uid(uid) {
-        Ok(found) => found.map(|found| {
-            let aliases = account::aliases(uid, &found.name).unwrap_or_default();
-            translate::policy_account(&found, aliases)
-        }),
-        Err(_) => Some(before.clone()),
-    };
-    let Subject { user, target, .. } = before;
-    Some(Subject { user: now(user.uid, user)?, target: now(target.uid, target)?, ..before.clone() })
+/// Accounts as they are now, each looked up once.
+#[derive(Default)]
+struct AccountsOfNow(HashMap<u32, Result<Option<jit_policy::Account>, account::LookupFailed>>);
+
+impl AccountsOfNow {
+    /// What was decided upon, with the groups that its user and target have now; none if one of them is gone. A look-up
+    /// that fails changes nothing: each use is decided anyway.
+    fn in_place_of(&mut self, before: &Subject) -> Option<Subject> {
+        let Subject { user, target, .. } = before;
+        Some(Subject { user: self.now(user)?, target: self.now(target)?, ..before.clone() })
+    }
+
+    fn now(&mut self, before: &jit_policy::Account) -> Option<jit_policy::Account> {
+        let found = self.0.entry(before.uid).or_insert_with(|| look_up(before.uid));
+        found.as_ref().map_or_else(|_| Some(before.clone()), Clone::clone)
+    }
+}
+
+fn look_up(uid: u32) -> Result<Option<jit_policy::Account>, account::LookupFailed> {
+    let found = account::by_uid(uid)?;
+    Ok(found.map(|found| {
+        let aliases = account::aliases(uid, &found.name).unwrap_or_default();
+        translate::policy_account(&found, aliases)
+    }))
 }
