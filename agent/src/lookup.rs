@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jit_policy::{Directory, LookupFailed};
@@ -19,7 +19,7 @@ const ALL: usize = 256;
 const RESERVED_FOR_ROOT: usize = 64;
 /// How long an answer about a name counts.
 const FRESH: Duration = Duration::from_secs(10);
-/// Beyond this many answers those that no longer count are dropped.
+/// From so many answers on those that no longer count are dropped.
 const MANY: usize = 4096;
 
 /// Where look-ups run.
@@ -81,8 +81,8 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {}
 
-/// Numbers of the names in policy, as NSS tells them. An answer counts for ten seconds, also that there is no such name;
-/// a failure is no answer. May block: ask it inside [`Lookup::run`].
+/// Numbers of the names in policy, as NSS tells them. An answer counts for ten seconds, also that there is no such name,
+/// and up to ten more while somebody asks anew; a failure is no answer. May block: ask it inside [`Lookup::run`].
 #[derive(Debug, Default)]
 pub struct CachedDirectory {
     groups: Answers,
@@ -104,32 +104,60 @@ fn failed(failed: account::LookupFailed) -> LookupFailed {
     LookupFailed { what: failed.what, why: failed.why }
 }
 
-/// Answers by name, each with the time it was asked for.
 #[derive(Debug, Default)]
-struct Answers(Mutex<HashMap<String, (Instant, Option<u32>)>>);
+struct Answers(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_name: HashMap<String, Answer>,
+    /// Twice as many as there were when it was last looked for those that no longer count: a policy may name more than
+    /// [`MANY`], and who causes them to be asked for must not cause all of them to be looked through for each.
+    most: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    asked: Instant,
+    id: Option<u32>,
+    /// Somebody asks anew.
+    is_renewed: bool,
+}
 
 impl Answers {
-    /// Nothing is locked while the question is asked: one that hangs does not stop the others.
+    /// Nothing is locked while the question is asked: one that hangs does not stop the others. One who asks anew is
+    /// enough: meanwhile the others take the old answer, for as long again as it has counted, so that a user who sends
+    /// many requests at once does not have a policy's many names asked for by all of them.
     fn answer<E>(
         &self,
         name: &str,
         now: Instant,
         ask: impl FnOnce() -> Result<Option<u32>, E>,
     ) -> Result<Option<u32>, E> {
-        let is_fresh = |asked: Instant| now.saturating_duration_since(asked) < FRESH;
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
-        if let Some((asked, answer)) = known
-            && is_fresh(asked)
-        {
-            return Ok(answer);
+        if let Some(known) = self.lock().by_name.get_mut(name) {
+            let age = now.saturating_duration_since(known.asked);
+            if age < FRESH || (known.is_renewed && age < FRESH * 2) {
+                return Ok(known.id);
+            }
+            known.is_renewed = true;
         }
-        let answer = ask()?;
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= MANY {
-            answers.retain(|_, (asked, _)| is_fresh(*asked));
+        let answer = ask();
+        let mut known = self.lock();
+        let Ok(id) = answer else {
+            if let Some(old) = known.by_name.get_mut(name) {
+                old.is_renewed = false;
+            }
+            return answer;
+        };
+        if known.by_name.len() >= known.most.max(MANY) {
+            known.by_name.retain(|_, answer| now.saturating_duration_since(answer.asked) < FRESH);
+            known.most = 2 * known.by_name.len();
         }
-        answers.insert(name.to_owned(), (now, answer));
-        Ok(answer)
+        known.by_name.insert(name.to_owned(), Answer { asked: now, id, is_renewed: false });
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,11 +240,43 @@ mod tests {
         assert_eq!(ask("web", 10, Ok(Some(8))), Ok(Some(8)));
         assert_eq!(ask("none", 18, Ok(Some(9))), Ok(None), "no such name is an answer too");
         assert_eq!(ask("none", 19, Ok(Some(9))), Ok(Some(9)));
-        for number in 0..MANY {
+        for number in 2..MANY {
             ask(&number.to_string(), 20, Ok(None)).unwrap();
         }
         ask("last", 40, Ok(None)).unwrap();
-        assert_eq!(answers.0.lock().unwrap().len(), 1);
+        assert_eq!(answers.0.lock().unwrap().by_name.len(), 1);
+    }
+
+    // … even if that one hangs, or fails.
+    #[test]
+    fn while_one_asks_anew_the_others_take_the_old_answer_for_ten_seconds_more() {
+        let answers = Answers::default();
+        let start = Instant::now();
+        let ask = |seconds, answer: Result<Option<u32>, ()>| {
+            answers.answer("web", start + Duration::from_secs(seconds), || answer)
+        };
+        ask(0, Ok(Some(7))).unwrap();
+        let first = answers.answer("web", start + Duration::from_secs(10), || {
+            assert_eq!(ask(19, Ok(Some(9))), Ok(Some(7)));
+            assert_eq!(ask(20, Err(())), Err(()), "too old");
+            ask(19, Ok(Some(8)))
+        });
+        assert_eq!(first, Ok(Some(8)), "nobody asked anew any more");
+        assert_eq!(ask(19, Ok(Some(9))), Ok(Some(8)));
+    }
+
+    // A stranger's request asks for all groups that a policy names, however many.
+    #[test]
+    fn more_names_than_usual_are_not_looked_through_for_each_of_them() {
+        let answers = Answers::default();
+        let start = Instant::now();
+        let looked_through = |number: usize| {
+            let before = answers.0.lock().unwrap().most;
+            answers.answer(&number.to_string(), start, || Ok::<_, ()>(Some(7))).unwrap();
+            answers.0.lock().unwrap().most != before
+        };
+        let times = (0..10 * MANY).filter(|number| looked_through(*number)).count();
+        assert_eq!(times, 4, "at once, twice, four and eight times as many");
     }
 
     #[test]
