@@ -76,8 +76,11 @@ pub fn installed(release: &str, more: &str, deb: &Path) -> Layers {
     Layers(vec![layer, base])
 }
 
-/// The image of a release, with `more` packages.
-fn plain(release: &str, more: &str) -> PathBuf {
+/// The image of a release with `more` packages, made if it is not there yet.
+///
+/// # Panics
+/// If it can't be made; the message says why.
+pub fn plain(release: &str, more: &str) -> PathBuf {
     assert!(RELEASES.contains(&release), "no guest of {release:?}: choose from {RELEASES:?}");
     let lock = lock();
     let folder = target().join("guests");

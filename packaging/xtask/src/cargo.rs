@@ -22,6 +22,15 @@ pub(crate) fn cargo(words: &[&str]) -> Command {
     command
 }
 
+/// `cargo test`, with no signal ignored: programs started by nohup, or as jobs of a script, inherit that, and tests of
+/// Ctrl-C would test nothing.
+pub(crate) fn cargo_test(words: &[&str]) -> Command {
+    let cargo = cargo(&[]);
+    let mut command = command(&["env", "--default-signal"]);
+    command.arg(cargo.get_program()).arg("test").args(words).current_dir(workspace());
+    command
+}
+
 /// Git, in the workspace.
 pub(crate) fn git(words: &[&str]) -> Command {
     let mut command = command(&["git"]);

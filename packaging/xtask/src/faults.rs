@@ -1,7 +1,6 @@
 //! `cargo xtask faults`: every call of an elevation fails once, in the sandbox of the demo (tests/tests/faults).
 
-use crate::cargo::{Done, run};
-use crate::test::cargo_test;
+use crate::cargo::{Done, cargo_test, run};
 use crate::{host, package};
 
 /// Builds, and walks the fault points; words choose walks.

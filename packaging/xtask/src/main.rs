@@ -8,6 +8,7 @@ mod faults;
 mod host;
 mod package;
 mod test;
+mod tiers;
 
 use std::process::ExitCode;
 
@@ -17,8 +18,9 @@ usage: cargo xtask <task>
   demo            build, and show what it does in a throwaway sandbox (as root; about a minute)
   demo --shell    the same sandbox, with a shell in it to try things by hand
   package         build the Debian package into target/debian/
-  test            every tier: format, lints, unit and property tests, demo, faults, package, guests (Debian 13 and 12)
-  test --fast     the tiers that need no package and no guest
+  test            every tier, several at the same time: format, lints, tests, demo, faults, package, images, trixie, bookworm
+  test --fast     the tiers that need no package and no guest: format, lints, tests
+  test TIER       one of them; guests (Debian 13: trixie, 12: bookworm) have the package that was built last
   faults [WALK...]
                   fail every write, sync and send of an elevation once, in that sandbox (as root; minutes)
   guest RELEASE   a root shell in a throwaway Debian guest (trixie or bookworm) with the package installed
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["package"] => package::build().map(|deb| println!("{}", deb.display())),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
+        ["test", name] => tiers::tier(name),
         ["faults", walks @ ..] => faults::walk(walks),
         ["guest", release] => test::guest_shell(release),
         ["bench", "--shell"] => bench::shell(),

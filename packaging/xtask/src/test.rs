@@ -1,74 +1,56 @@
-//! `cargo xtask test`: every tier, one after the other, and a summary that can't be overlooked.
+//! `cargo xtask test`: every tier (tiers.rs), and a summary that can't be overlooked.
 
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cargo::{Done, cargo, run, workspace};
-use crate::{demo, faults, host, package};
+use jit_tests::image;
 
-/// One tier: its name, how it went, how long it took.
+use crate::cargo::{Done, cargo_test, run};
+use crate::host;
+use crate::tiers::{FAST, tier};
+
+/// How one tier went.
 struct Tier {
-    name: String,
+    name: &'static str,
     done: Done,
     took: Duration,
 }
 
+/// All that ran until now. Its lock is also that of our output: tiers tell in turn.
 #[derive(Default)]
-struct Report(Vec<Tier>);
+struct Report(Mutex<Vec<Tier>>);
 
-impl Report {
-    /// Runs a tier. One that failed does not keep the next from running: one run tells all that is wrong.
-    fn tier(&mut self, name: &str, work: impl FnOnce() -> Done) -> bool {
-        println!("\n\x1b[1m=== {name}\x1b[0m");
-        let started = Instant::now();
-        let done = work();
-        if let Err(message) = &done {
-            println!("\x1b[31m{message}\x1b[0m");
-        }
-        let good = done.is_ok();
-        self.0.push(Tier { name: name.to_owned(), done, took: started.elapsed() });
-        good
-    }
-
-    fn finish(self) -> Done {
-        println!("\n\x1b[1m=== summary\x1b[0m");
-        for tier in &self.0 {
-            let verdict = if tier.done.is_ok() { "\x1b[32mok    \x1b[0m" } else { "\x1b[31mFAILED\x1b[0m" };
-            println!("  {verdict}  {:<40} {:>6.1} s", tier.name, tier.took.as_secs_f64());
-        }
-        let failed: Vec<&str> =
-            self.0.iter().filter(|tier| tier.done.is_err()).map(|tier| tier.name.as_str()).collect();
-        if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
-    }
-}
-
-/// Everything.
+/// Everything. Half of it computes and half of it waits: what needs nothing of each other goes on at the same time.
 pub(crate) fn all() -> Done {
     host::install(&[host::BUILD, host::TESTS, host::DEMO, host::FAULTS, host::PACKAGE, host::GUESTS])?;
-    let mut report = Report::default();
-    without_guests(&mut report);
-    // The whole thing once without systemd and without D-Bus.
-    report.tier("demo", demo::show);
-    report.tier("faults", || faults::walk(&[]));
-    let mut deb = None;
-    report.tier("package", || package::build().map(|path| deb = Some(path)));
-    for release in jit_tests::image::RELEASES {
-        report.tier(&format!("guest: {release}"), || {
-            let deb = deb.as_ref().ok_or("there is no package to install")?;
-            let mut command =
-                cargo_test(&["--package", "jit-tests", "--features", "guest", "--test", "guest"]);
-            command.args(["--", "--test-threads=1"]).env("JIT_GUEST", release).env("JIT_DEB", deb);
-            run(command)
+    let report = &Report::default();
+    thread::scope(|scope| {
+        scope.spawn(|| FAST.iter().chain(&["demo", "faults"]).for_each(|name| report.apart(name)));
+        scope.spawn(|| {
+            thread::scope(|before| {
+                before.spawn(|| report.apart("images"));
+                report.apart("package");
+            });
+            for release in image::RELEASES {
+                scope.spawn(|| report.apart_after("package", release));
+            }
         });
-    }
+    });
     report.finish()
 }
 
-/// What needs neither the package nor a guest.
+/// What needs neither the package nor a guest, one after the other, before somebody's eyes.
 pub(crate) fn fast() -> Done {
     host::install(&[host::BUILD, host::TESTS])?;
-    let mut report = Report::default();
-    without_guests(&mut report);
+    let report = Report::default();
+    for name in FAST {
+        report.here(name, || tier(name));
+    }
     report.finish()
 }
 
@@ -84,8 +66,8 @@ pub(crate) fn guest_shell(release: &str) -> Done {
 /// Property tests with so many cases that it takes hours.
 pub(crate) fn nightly() -> Done {
     host::install(&[host::BUILD, host::TESTS])?;
-    let mut report = Report::default();
-    report.tier("property tests, a million cases each", || {
+    let report = Report::default();
+    report.here("property tests, a million cases each", || {
         let mut command = cargo_test(&["--workspace", "--release", "--", "--include-ignored"]);
         command.env("PROPTEST_CASES", "1000000");
         run(command)
@@ -93,21 +75,76 @@ pub(crate) fn nightly() -> Done {
     report.finish()
 }
 
-fn without_guests(report: &mut Report) {
-    report.tier("format", || run(cargo(&["fmt", "--all", "--check"])));
-    report.tier("lints", || {
-        run(cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))
-    });
-    report
-        .tier("unit, property and integration tests", || run(cargo_test(&["--workspace", "--no-fail-fast"])));
+impl Report {
+    /// Runs a tier. One that failed does not keep the next from running: one run tells all that is wrong.
+    fn here(&self, name: &'static str, work: impl FnOnce() -> Done) {
+        println!("\n\x1b[1m=== {name}\x1b[0m");
+        let started = Instant::now();
+        let done = work();
+        self.add(Tier { name, done, took: started.elapsed() }, "");
+    }
+
+    /// Runs a tier in a process of its own, whose output is told in one piece when it has ended.
+    fn apart(&self, name: &'static str) {
+        println!("\x1b[2m{name} begins\x1b[0m");
+        let started = Instant::now();
+        let (done, output) = match output_of(name) {
+            Ok((true, output)) => (Ok(()), output),
+            Ok((false, output)) => (Err("it failed".to_owned()), output),
+            Err(why) => (Err(why), String::new()),
+        };
+        let heading = format!("\n\x1b[1m=== {name}\x1b[0m\n{output}");
+        self.add(Tier { name, done, took: started.elapsed() }, &heading);
+    }
+
+    /// Runs a tier that is nothing without another one.
+    fn apart_after(&self, needed: &str, name: &'static str) {
+        let is_there = self.tiers().iter().any(|tier| tier.name == needed && tier.done.is_ok());
+        if is_there {
+            self.apart(name);
+        } else {
+            let done = Err(format!("not run: there is no {needed}"));
+            self.add(Tier { name, done, took: Duration::ZERO }, &format!("\n\x1b[1m=== {name}\x1b[0m\n"));
+        }
+    }
+
+    fn add(&self, tier: Tier, told: &str) {
+        let mut tiers = self.tiers();
+        print!("{told}");
+        if let Err(message) = &tier.done {
+            println!("\x1b[31m{}: {message}\x1b[0m", tier.name);
+        }
+        let _ = std::io::stdout().flush();
+        tiers.push(tier);
+    }
+
+    fn tiers(&self) -> std::sync::MutexGuard<'_, Vec<Tier>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn finish(&self) -> Done {
+        let tiers = self.tiers();
+        println!("\n\x1b[1m=== summary\x1b[0m");
+        for tier in tiers.iter() {
+            let verdict = if tier.done.is_ok() { "\x1b[32mok    \x1b[0m" } else { "\x1b[31mFAILED\x1b[0m" };
+            println!("  {verdict}  {:<40} {:>6.1} s", tier.name, tier.took.as_secs_f64());
+        }
+        let failed: Vec<&str> =
+            tiers.iter().filter(|tier| tier.done.is_err()).map(|tier| tier.name).collect();
+        if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+    }
 }
 
-/// `cargo test`, with no signal ignored: programs started by nohup, or as jobs of a script, inherit that, and tests of
-/// Ctrl-C would test nothing.
-pub(crate) fn cargo_test(words: &[&str]) -> Command {
-    let cargo = cargo(&[]);
-    let mut command = Command::new("env");
-    command.arg("--default-signal").arg(cargo.get_program()).arg("test").args(words);
-    command.current_dir(workspace());
-    command
+/// This program with a tier's name; whether it was good, and all that it wrote. That is also in `target/tiers`, for whoever
+/// can't wait for it.
+fn output_of(tier: &str) -> Done<(bool, String)> {
+    let path: PathBuf = image::target().join("tiers").join(format!("{tier}.log"));
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    fs::create_dir_all(image::target().join("tiers")).map_err(failed)?;
+    let log = File::create(&path).map_err(failed)?;
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.args(["test", tier]).stdin(Stdio::null());
+    let status = command.stdout(log.try_clone().map_err(failed)?).stderr(log).status().map_err(failed)?;
+    let output = fs::read(&path).map_err(failed)?;
+    Ok((status.success(), String::from_utf8_lossy(&output).into_owned()))
 }
