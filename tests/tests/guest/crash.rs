@@ -118,11 +118,14 @@ fn an_agent_killed_anywhere_on_the_way_leaves_no_command_without_its_record() {
         for at in 0..12_u32 {
             host.until_back(&user);
             let mark = format!("/run/{user}.{at}");
-            let running = host.begin(&user, &format!("jit-sudo -n sh -c 'touch {mark}; exit 7'"));
-            // From the moment the helper is there: later and later on its way.
+            let script =
+                format!("jit-sudo -n sh -c 'touch {mark}; exit 7'; status=$?; touch over.{at}; exit $status");
+            let running = host.begin(&user, &script);
+            // From the moment the helper is there: later and later on its way. It may be over before anybody looked.
             let after = f64::from(at) * 0.0015;
             host.sh(&format!(
-                "agent=$(pgrep -x jit-agentd); until pgrep -x jit-sudo >/dev/null; do :; done; \
+                "agent=$(pgrep -x jit-agentd); \
+                 until pgrep -x jit-sudo >/dev/null || [ -e /home/{user}/over.{at} ]; do :; done; \
                  sleep {after}; kill -9 $agent"
             ));
             let outcome = running.join().unwrap();

@@ -39,31 +39,43 @@ impl fmt::Display for Host {
     }
 }
 
-/// Does it on each of them, and says on which it failed.
-pub(super) fn on_each(test: impl Fn(&Host)) {
-    for kind in [Kind::Systemd, Kind::ByHand, Kind::ByHandWithoutCgroup] {
-        let host = Host::start(kind);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&host)));
-        if result.is_err() {
-            let ask = "cat /run/by-hand.log; jitctl sessions --all; ps -eo pid,ppid,stat,etime,args | tail -n 40; \
-                 tail -n 20 /var/log/jit-sudo/audit.jsonl; journalctl -n 40 --no-pager -u 'jit-*'";
-            panic!("it failed on {host}, where this is what there is:\n{}", host.sh(ask).stdout);
+/// Does it on each of them at the same time, for most of it is to wait; says on which it failed.
+pub(super) fn on_each(test: impl Fn(&Host) + Sync) {
+    std::thread::scope(|scope| {
+        for kind in [Kind::Systemd, Kind::ByHand, Kind::ByHandWithoutCgroup] {
+            let test = &test;
+            scope.spawn(move || on(kind, test));
         }
-        host.guest.sh("jitctl audit verify").success();
+    });
+}
+
+fn on(kind: Kind, test: &dyn Fn(&Host)) {
+    let host = Host::start(kind);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&host)));
+    if result.is_err() {
+        let ask = "cat /run/by-hand.log; jitctl sessions --all; ps -eo pid,ppid,stat,etime,args | tail -n 40; \
+             tail -n 20 /var/log/jit-sudo/audit.jsonl; journalctl -n 40 --no-pager -u 'jit-*'";
+        panic!("it failed on {host}, where this is what there is:\n{}", host.sh(ask).stdout);
     }
+    host.guest.sh("jitctl audit verify").success();
+}
+
+/// A guest in which no unit of ours runs.
+fn without_units() -> Guest {
+    let guest = Guest::boot(Guest::shared().release());
+    guest.sh(&format!("systemctl mask --now {UNITS}")).success();
+    guest
 }
 
 impl Host {
     fn start(kind: Kind) -> Self {
-        static WITHOUT_UNITS: OnceLock<Guest> = OnceLock::new();
-        if kind == Kind::Systemd {
-            return Self { guest: Guest::shared(), kind, supervisor: None };
-        }
-        let guest = WITHOUT_UNITS.get_or_init(|| {
-            let guest = Guest::boot(Guest::shared().release());
-            guest.sh(&format!("systemctl mask --now {UNITS}")).success();
-            guest
-        });
+        static BY_HAND: OnceLock<Guest> = OnceLock::new();
+        static WITHOUT_CGROUP: OnceLock<Guest> = OnceLock::new();
+        let guest = match kind {
+            Kind::Systemd => return Self { guest: Guest::shared(), kind, supervisor: None },
+            Kind::ByHand => BY_HAND.get_or_init(without_units),
+            Kind::ByHandWithoutCgroup => WITHOUT_CGROUP.get_or_init(without_units),
+        };
         // Only they and whoever is sent to them see no cgroups: for all others the guest stays as it is.
         let hide = if kind == Kind::ByHand { ":" } else { "umount -l /sys/fs/cgroup" };
         let start = format!(
