@@ -130,8 +130,17 @@ fn a_crash_leaves_no_core() {
 /// The instruction that it would execute next is none.
 fn break_code(pid: u32) {
     let illegal: &[u8] = if cfg!(target_arch = "aarch64") { &[0; 4] } else { &[0x0f, 0x0b] };
-    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
-    let next = call.split_whitespace().last().and_then(|word| word.strip_prefix("0x")).unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    let next = loop {
+        // Where it waits; while it runs, nobody knows.
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+        let next = call.split_whitespace().last().and_then(|word| word.strip_prefix("0x"));
+        if let Some(next) = next {
+            break u64::from_str_radix(next, 16).unwrap();
+        }
+        assert!(Instant::now() < end, "process {pid} never waits: {call}");
+        std::thread::sleep(Duration::from_millis(5));
+    };
     let memory = File::options().write(true).open(format!("/proc/{pid}/mem")).unwrap();
-    memory.write_all_at(illegal, u64::from_str_radix(next, 16).unwrap()).unwrap();
+    memory.write_all_at(illegal, next).unwrap();
 }
