@@ -148,3 +148,26 @@ fn output_of(tier: &str) -> Done<(bool, String)> {
     let output = fs::read(&path).map_err(failed)?;
     Ok((status.success(), String::from_utf8_lossy(&output).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_that_failed_fails_the_run_and_is_named() {
+        let report = Report::default();
+        report.here("good", || Ok(()));
+        assert_eq!(report.finish(), Ok(()));
+        report.here("bad", || Err("broken".to_owned()));
+        report.here("good too", || Ok(()));
+        assert_eq!(report.finish(), Err("failed: bad".to_owned()));
+    }
+
+    #[test]
+    fn a_tier_without_what_it_needs_is_not_good() {
+        let report = Report::default();
+        report.here("package", || Err("broken".to_owned()));
+        report.apart_after("package", "trixie");
+        assert_eq!(report.finish(), Err("failed: package, trixie".to_owned()));
+    }
+}
