@@ -109,11 +109,12 @@ pub(crate) fn build_static(package: &str) -> Done<PathBuf> {
         let _ = run(command(&["timeout", "120", "rustup", "target", "add", &musl]));
     }
     let triple = if is_there() { musl } else { format!("{machine}-unknown-linux-gnu") };
-    let mut build = cargo(&["build", "--release", "--locked", "--package", package, "--target", &triple]);
+    let mut build =
+        cargo(&["build", "--profile", "static", "--locked", "--package", package, "--target", &triple]);
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
     build.env(variable, CRT_STATIC);
     run(build)?;
-    Ok(jit_tests::image::target().join(triple).join("release"))
+    Ok(jit_tests::image::target().join(triple).join("static"))
 }
 
 fn items(programs: &Programs, triplet: &str) -> Done<Vec<Item>> {
