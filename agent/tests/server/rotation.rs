@@ -24,13 +24,23 @@ fn files(stage: &Stage) -> Vec<PathBuf> {
     files
 }
 
+/// Of a moment in which nothing was written: the last words of a session come when it is over.
 fn verify(stage: &Stage) -> Report {
-    let mut verifier = Verifier::default();
-    for path in files(stage) {
-        fs::read_to_string(path).unwrap().lines().for_each(|line| verifier.push(line.as_bytes()));
+    let head = || match stage.connect().ask(Request::AuditHead) {
+        Response::AuditHead { seq, hash } => jit_audit::Head { seq, hash },
+        other => panic!("{other:?}"),
+    };
+    loop {
+        let before = head();
+        let texts: Result<Vec<String>, _> = files(stage).into_iter().map(fs::read_to_string).collect();
+        if let Ok(texts) = texts
+            && head() == before
+        {
+            let mut verifier = Verifier::default();
+            texts.iter().flat_map(|text| text.lines()).for_each(|line| verifier.push(line.as_bytes()));
+            return verifier.finish(Some(1), Some(&before));
+        }
     }
-    let Response::AuditHead { seq, hash } = stage.connect().ask(Request::AuditHead) else { panic!() };
-    verifier.finish(Some(1), Some(&jit_audit::Head { seq, hash }))
 }
 
 fn rotate(stage: &Stage, if_due: bool) -> String {
@@ -71,7 +81,7 @@ fn a_log_that_is_not_due_is_left_alone_by_the_timer() {
     assert_eq!(files(&stage).len(), 1);
     // "30d" is the default: the timer finds it due, without any event.
     stage.clock.pass(30 * 24 * 3600 * 1_000_000_000);
-    assert!(rotate(&stage, true).contains("was rotated"));
+    rotate(&stage, true); // or a late record of the start has found it due
     assert_eq!(files(&stage).len(), 2);
     assert!(rotate(&stage, true).contains("not due"));
     assert_eq!(verify(&stage).findings, []);
