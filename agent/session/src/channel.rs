@@ -70,10 +70,18 @@ impl Channel {
         Ok(())
     }
 
-    /// Length of the message that would be received next; none if there is none.
-    pub fn next_length(&self) -> Option<usize> {
+    /// Length of the message that would be received next; 0 if the other end is gone.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; those of recv(2).
+    pub fn next_length(&self) -> io::Result<usize> {
         let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-        retry_on_intr(|| recv(&self.0, &mut [0; 0], flags)).ok().map(|(_, length)| length)
+        let look = || retry_on_intr(|| recv(&self.0, &mut [0; 0], flags));
+        let (_, length) = match look() {
+            Err(Errno::CONNRESET) => look()?, // as below
+            result => result?,
+        };
+        Ok(length)
     }
 
     /// From now on the other end reads that there will be nothing more; what it sends still comes.

@@ -22,6 +22,8 @@ pub struct Link {
     running: Option<FromMonitor>,
     expired: bool,
     ended: Option<ExitStatus>,
+    /// It could not be told something.
+    unheard: bool,
     /// Where the agent's words are received: looked for so often that it is made once.
     buffer: Vec<u8>,
 }
@@ -30,7 +32,15 @@ impl Link {
     /// The link that came with an order.
     pub fn new(socket: OwnedFd, session: String) -> Self {
         let channel = Some(Channel::from(socket));
-        Self { channel, session, running: None, expired: false, ended: None, buffer: Vec::new() }
+        Self {
+            channel,
+            session,
+            running: None,
+            expired: false,
+            ended: None,
+            unheard: false,
+            buffer: Vec::new(),
+        }
     }
 
     /// Tells the agent. That the time is up is told once.
@@ -56,6 +66,7 @@ impl Link {
                 // Before it runs the agent may have refused and gone: its word is still to be read. If it is there, it must
                 // not wait for ours.
                 channel.say_no_more();
+                self.unheard = true;
             }
         }
     }
@@ -77,10 +88,13 @@ impl Link {
     /// The agent's next word, if there is one. Its going away closes the link.
     pub fn receive(&mut self) -> Option<ToMonitor> {
         let channel = self.channel.as_ref()?;
-        // Room for the largest would be memory of which nearly all is never used.
-        let length = channel.next_length().unwrap_or(0).min(MAX_MESSAGE);
-        self.buffer.resize(length + 1, 0);
-        match channel.receive(&mut self.buffer, false) {
+        // Room for the largest would be memory of which nearly all is never used. One that comes after this look is for
+        // the next time.
+        let received = channel.next_length().and_then(|length| {
+            self.buffer.resize(length.min(MAX_MESSAGE) + 1, 0);
+            channel.receive(&mut self.buffer, false)
+        });
+        match received {
             Ok(received) => serde_json::from_slice(self.buffer.get(..received.length)?).ok(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(_) => {
@@ -95,9 +109,9 @@ impl Link {
         self.channel.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether the agent went away.
+    /// Whether the agent went away, or does not hear us any more.
     pub fn is_cut(&self) -> bool {
-        self.channel.is_none()
+        self.channel.is_none() || self.unheard
     }
 
     /// Tries to find the next agent and tells it what it missed.
@@ -116,5 +130,47 @@ impl Link {
         self.say(&resume);
         // The agent before may have ended without a word of where the session is.
         self.say(&running);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{Shutdown, shutdown};
+
+    use super::*;
+
+    fn connected() -> (Link, Channel) {
+        let (ours, agent) = Channel::pair().unwrap();
+        (Link::new(ours.as_fd().try_clone_to_owned().unwrap(), "s".to_owned()), agent)
+    }
+
+    fn refuse(agent: &Channel) -> ToMonitor {
+        let word = ToMonitor::Refuse { what: "policy has changed meanwhile".to_owned(), hint: String::new() };
+        agent.send(&serde_json::to_vec(&word).unwrap(), &[], false).unwrap();
+        word
+    }
+
+    // To the kernel such an agent has reset the connection.
+    #[test]
+    fn the_last_word_of_an_agent_that_did_not_read_ours_is_heard() {
+        let (mut link, agent) = connected();
+        link.send(&FromMonitor::Accepted);
+        let word = refuse(&agent);
+        drop(agent);
+        assert_eq!(link.receive(), Some(word));
+        assert!(!link.is_cut());
+        assert_eq!(link.receive(), None);
+        assert!(link.is_cut());
+    }
+
+    // It can't know that a command began, and would let the same use of a grant begin another.
+    #[test]
+    fn an_agent_that_hears_nothing_is_as_good_as_gone() {
+        let (mut link, agent) = connected();
+        shutdown(&agent, Shutdown::Read).unwrap();
+        link.send(&FromMonitor::Accepted);
+        let word = refuse(&agent);
+        assert_eq!(link.receive(), Some(word), "what it says is heard all the same");
+        assert!(link.is_cut());
     }
 }

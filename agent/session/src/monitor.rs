@@ -123,6 +123,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     // Duties, in their order; then whether PAM takes the account at all.
     let reason = if order.ask_reason { Some(ask_reason(order, helper, &spawner)?) } else { None };
     let authenticated = authenticate(&mut pam, order, helper, &spawner, link)?;
+    still(own)?;
     link.send(&FromMonitor::Fulfilled { authenticated, reason });
     accept_account(&mut pam, order)?;
     still(own)?;
@@ -344,6 +345,8 @@ fn await_go(link: &mut Link) -> Result<Go, Refusal> {
         // It may have come long before PAM was done, and its revocation after it.
         Some(ToMonitor::Go(go)) => match link.receive() {
             Some(ToMonitor::Terminate { why }) => Err(Refusal::new(why, "").after_go()),
+            // It could not say any more that the grant was revoked, nor keep the use that begins here.
+            _ if link.is_cut() => Err(no_agent().after_go()),
             _ if timer::is_past(go.begin_before) => {
                 Err(Refusal::new("the grant has ended meanwhile", "try again").after_go())
             }

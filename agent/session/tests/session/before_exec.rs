@@ -24,6 +24,7 @@ pub(crate) const BEFORE_EXEC: &[Test] = &[
     ("a_command_held_before_exec_shows_its_user_nothing_of_the_monitor", held_untouchable),
     ("a_command_that_its_user_stops_before_exec_lives_no_longer_than_its_time", stopped_before_exec),
     ("a_revocation_that_comes_right_after_go_starts_nothing", revoked_at_go),
+    ("an_agent_that_goes_away_right_after_go_starts_nothing", agent_gone_at_go),
 ];
 
 fn held_before_exec(stage: &Stage) {
@@ -140,17 +141,37 @@ fn stopped_before_exec(stage: &Stage) {
     assert_eq!(stage.run(&order(&shell("exit 3"))).ended(), ExitStatus::Status(3), "others are served");
 }
 
-fn revoked_at_go(stage: &Stage) {
-    let mark = stage.path("revoked-at-go");
-    let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
-    session.expect_accepted();
+fn while_monitors_stand_still(stage: &Stage, act: impl FnOnce()) {
     let monitors = stage.monitor_pids();
     // One of another test may end at this moment.
     let all = |signal| monitors.iter().for_each(|pid| _ = kill(Pid::from_raw(*pid), signal));
     all(Signal::SIGSTOP);
-    session.go(None, Duration::from_secs(1), false);
-    session.say(&ToMonitor::Terminate { why: "the grant was revoked".into() });
+    act();
     all(Signal::SIGCONT);
+}
+
+// Nobody could have told any more that the grant was revoked while PAM had its say.
+fn agent_gone_at_go(stage: &Stage) {
+    let mark = stage.path("agent-gone-at-go");
+    let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
+    session.expect_accepted();
+    while_monitors_stand_still(stage, || {
+        session.go(None, Duration::from_secs(1), false);
+        session.hang_up_agent();
+    });
+    let run = session.finish();
+    assert!(run.refused().first_text().contains("the agent went away"), "{:?}", run.frames);
+    assert!(!Path::new(&mark).exists());
+}
+
+fn revoked_at_go(stage: &Stage) {
+    let mark = stage.path("revoked-at-go");
+    let mut session = stage.begin(&order(&["/bin/mkdir", &mark]));
+    session.expect_accepted();
+    while_monitors_stand_still(stage, || {
+        session.go(None, Duration::from_secs(1), false);
+        session.say(&ToMonitor::Terminate { why: "the grant was revoked".into() });
+    });
     let run = session.finish();
     assert!(run.refused().first_text().contains("revoked"), "{:?}", run.frames);
     assert!(

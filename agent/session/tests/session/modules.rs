@@ -162,7 +162,10 @@ fn module_forks(stage: &Stage) {
             session.go_when_asked();
             // Whoever else asks gets a Go as well: an agent would not, this one does.
             session.go(None, Duration::from_secs(1), false);
-            session.finish();
+            let said = session.finish().messages;
+            // The agent would take what a copy says for the monitor's word.
+            let fulfilled = |message: &&FromMonitor| matches!(message, FromMonitor::Fulfilled { .. });
+            assert!(said.iter().filter(fulfilled).count() <= 1, "{kind}: {said:?}");
             std::thread::sleep(Duration::from_millis(200));
             let runs = fs::read_to_string(&output).unwrap_or_default();
             assert!(runs.len() <= "ran\n".len(), "{kind}: {runs}");
