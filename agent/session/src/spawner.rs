@@ -149,6 +149,7 @@ impl Spawner {
             self.answer();
             self.look_at_agent();
             if self.pam_has_changed() {
+                self.changes = watch_pam(); // a new link leads elsewhere
                 self.pool.renew_service();
             }
             while let Ok(Some(signal)) = self.signals.read_signal() {

@@ -27,6 +27,8 @@ pub(crate) const MODULES: &[Test] = &[
     ("a_module_that_asks_without_an_end_is_cut_off", module_asks_endlessly),
     ("a_module_with_a_binary_or_endless_message_harms_nobody", module_odd_messages),
     ("a_password_is_not_in_the_memory_of_the_monitor_afterwards", password_wiped),
+    ("a_service_that_becomes_a_link_is_watched_where_it_leads", linked_service),
+    ("a_service_that_is_gone_refuses_until_it_is_back", missing_service),
 ];
 
 // The end of the terminal is a SIGHUP to the leader of its session, which is the monitor.
@@ -102,6 +104,51 @@ fn module_exits(stage: &Stage) {
             assert!(!Path::new(&mark).exists());
         });
     }
+}
+
+// As authselect(8) has them.
+fn linked_service(stage: &Stage) {
+    const SERVICE: &str = "/etc/pam.d/jit-sudo";
+    let echo = order(&["/bin/echo", "ran"]);
+    let permit = fs::read_to_string(SERVICE).unwrap();
+    stage.with_pam(&permit, || {
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let real = folder.path().join("jit-sudo");
+        let put = |service: &str| {
+            let new = folder.path().join("new");
+            fs::write(&new, service).unwrap();
+            fs::rename(new, &real).unwrap();
+        };
+        put(&permit);
+        stage.until_renewed_by(|| {
+            std::os::unix::fs::symlink(&real, "/etc/pam.d/.link").unwrap();
+            fs::rename("/etc/pam.d/.link", SERVICE).unwrap();
+        });
+        assert_eq!(stage.run(&echo).stdout, "ran\n");
+        stage.until_renewed_by(|| {
+            put(&permit.replace("account required pam_permit", "account required pam_deny"));
+        });
+        stage.run(&echo).refused();
+    });
+}
+
+fn missing_service(stage: &Stage) {
+    const SERVICE: &str = "/etc/pam.d/jit-sudo";
+    let echo = order(&["/bin/echo", "ran"]);
+    let permit = fs::read_to_string(SERVICE).unwrap();
+    stage.with_pam(&permit, || {
+        stage.until_renewed_by(|| fs::remove_file(SERVICE).unwrap());
+        for is_new in [false, true] {
+            if is_new {
+                stage.kill_spawner();
+                stage.start_spawner();
+            }
+            let refused = stage.run(&echo);
+            assert_eq!(refused.refused().first_text(), "the PAM service jit-sudo is missing");
+        }
+        stage.until_renewed_by(|| fs::write(SERVICE, &permit).unwrap());
+        assert_eq!(stage.run(&echo).stdout, "ran\n");
+    });
 }
 
 fn module_changes_user(stage: &Stage) {

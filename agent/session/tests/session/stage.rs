@@ -277,9 +277,16 @@ impl Stage {
     }
 
     fn change_pam(&self, service: &str) {
+        self.until_renewed_by(|| {
+            fs::write("/etc/pam.d/.new", service).unwrap();
+            fs::rename("/etc/pam.d/.new", "/etc/pam.d/jit-sudo").unwrap();
+        });
+    }
+
+    /// Until every idle monitor knows of this change of PAM's files.
+    pub(crate) fn until_renewed_by(&self, change: impl FnOnce()) {
         let old = self.monitor_pids();
-        fs::write("/etc/pam.d/.new", service).unwrap();
-        fs::rename("/etc/pam.d/.new", "/etc/pam.d/jit-sudo").unwrap();
+        change();
         until("new monitors wait", || {
             let now = self.monitor_pids();
             std::thread::sleep(Duration::from_millis(150));
