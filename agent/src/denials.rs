@@ -31,6 +31,12 @@ impl Denials {
         window.count <= RECORDED
     }
 
+    /// Whether the next one of this user would only be counted.
+    pub fn is_flood(&self, uid: u32) -> bool {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.get(&uid).is_some_and(|window| window.count >= RECORDED)
+    }
+
     /// Windows that are over: user, and how many were only counted.
     pub fn take(&self, now: Moment) -> Vec<(u32, u64)> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,6 +62,7 @@ mod tests {
         let at = |seconds: u64| Moment { boottime_ns: seconds * 1_000_000_000, realtime_ns: 0 };
         let recorded = (0..1000).filter(|_| denials.count(1000, at(1))).count();
         assert_eq!(recorded, 20);
+        assert!(denials.is_flood(1000) && !denials.is_flood(1001));
         assert!(denials.count(1001, at(1)));
         assert!(denials.take(at(5)).is_empty());
         assert_eq!(denials.take(at(11)), [(1000, 980)]);

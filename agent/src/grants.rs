@@ -240,11 +240,6 @@ impl Grants {
         Ok(self.store.submit(with))
     }
 
-    /// Whether a grant is neither revoked nor over, used up or not: for a use that was settled.
-    pub fn holds(&self, id: &str, now: Moment) -> bool {
-        self.lock().get(id).is_some_and(|one| !now.is_past(one.grant.expires))
-    }
-
     /// From here on others than the request that issued a grant may use it, and it outlives this agent.
     pub fn share(&self, id: &str, now: Moment) {
         let mut held = self.lock();

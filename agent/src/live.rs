@@ -49,7 +49,7 @@ pub struct Session {
     pub keys: Keys,
     /// Path of its cgroup below the spawner's subtree, once it runs.
     pub cgroup: Option<String>,
-    /// PAM has not accepted the account yet.
+    /// Its command does not run yet.
     #[serde(skip)]
     pub starting: bool,
     /// The command has ended; what it left behind lives on.

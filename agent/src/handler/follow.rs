@@ -10,6 +10,7 @@ use tokio::time::{Duration, timeout};
 
 use super::case::Case;
 use crate::agent::Agent;
+use crate::clock::Moment;
 use crate::grants::Taken;
 use crate::live::Session;
 use crate::socket::Seqpacket;
@@ -49,8 +50,8 @@ impl Link {
 pub struct Starting {
     /// The use that the session begins with: given back if it does not.
     pub taken: Taken,
-    /// Whose right password was given: a record is made of that.
-    pub whose: Option<u32>,
+    /// Whose right password was given, and when: a record is made of that.
+    pub authenticated: Option<(u32, Moment)>,
 }
 
 /// A session that runs.
@@ -96,7 +97,10 @@ impl Following {
                 Some(FromMonitor::Running { cgroup, .. }) => {
                     self.session.cgroup = Some(cgroup).filter(|path| !path.is_empty());
                     let path = self.session.cgroup.clone();
-                    agent.live.change(&self.session.id, |session| session.cgroup = path);
+                    agent.live.change(&self.session.id, |session| {
+                        session.cgroup = path;
+                        session.starting = false;
+                    });
                     // So that an agent that is started anew knows who is nested in it.
                     self.keep(agent, None);
                 }
@@ -118,13 +122,14 @@ impl Following {
     }
 
     /// What it begins with counts for others from here on.
-    fn accepted(&mut self, agent: &Agent) {
+    pub fn accepted(&mut self, agent: &Agent) {
         let Some(starting) = self.starting.take() else { return };
-        let Starting { taken, whose } = *starting;
-        self.session.starting = false;
-        agent.live.change(&self.session.id, |session| session.starting = false);
-        if let Some(whose) = whose {
-            agent.records.add(self.session.uid, self.session.keys.terminal(), whose, agent.clock.now());
+        let Starting { taken, authenticated } = *starting;
+        if taken.grant.uses_left == Some(0) {
+            agent.audit.note(self.case.record(agent, Event::GrantExhausted));
+        }
+        if let Some((whose, at)) = authenticated {
+            agent.records.add(self.session.uid, self.session.keys.terminal(), whose, at);
         }
         agent.grants.share(&taken.grant.id, agent.clock.now());
     }
@@ -157,12 +162,13 @@ impl Following {
             record
         });
         self.then(agent, lost, Change::remove(Table::Sessions, &self.session.id));
-        if let Some(starting) = self.starting.take()
-            && agent.grants.give_back(&starting.taken)
-        {
-            let mut record = agent.grant_record(Event::GrantRevoked, &starting.taken.grant);
-            record.result = Some("nothing began on it".to_owned());
-            agent.audit.note(record);
+        if let Some(starting) = self.starting.take() {
+            agent.denials.count(self.session.uid, agent.clock.now());
+            if agent.grants.give_back(&starting.taken) {
+                let mut record = agent.grant_record(Event::GrantRevoked, &starting.taken.grant);
+                record.result = Some("nothing began on it".to_owned());
+                agent.audit.note(record);
+            }
         }
         if let Some(recording) = self.recording {
             let _ = recording.await; // it does not panic

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use jit_audit::record::Event;
-use jit_protocol::link::{FromMonitor, ToMonitor};
-use tokio::sync::mpsc::unbounded_channel;
+use jit_protocol::link::{FromMonitor, Go, ToMonitor};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use super::case::{Case, record_denial};
@@ -58,10 +58,16 @@ pub async fn fulfil(
     let Elevation { plan, order, keys, nested, ignore_record } = elevation;
     let Fulfilled { authenticated, reason } =
         await_duties(agent, link, case, order.authenticate.is_some()).await?;
+    let since = agent.clock.now();
     if plan.ask_reason {
         let reason = reason::clean(&reason.unwrap_or_default())?;
         case.know_reason(&reason);
         plan.reason = Some(reason);
+    }
+    // Under a flood PAM comes first: who is refused must not fill the log with what did not begin.
+    let is_flood = agent.denials.is_flood(plan.people.invoking.uid);
+    if is_flood {
+        await_acceptance(agent, link, case).await?;
     }
     still_permitted(agent, plan).await?;
     let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
@@ -112,7 +118,7 @@ pub async fn fulfil(
     let row = Change::put(Table::Sessions, &session.id, &session)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     // It counts as live from here on, so that a revocation from now on finds it, and ends it.
-    let (end, ended) = unbounded_channel();
+    let (end, mut ended) = unbounded_channel();
     agent.live.add(session.clone(), Some(end));
     if let Err(refusal) = make_durable(agent, case, &taken, now, row).await {
         agent.live.remove(&session.id);
@@ -120,9 +126,21 @@ pub async fn fulfil(
         agent.store.note(Change::remove(Table::Sessions, &session.id));
         return Err(refusal.into());
     }
-    link.send(&ToMonitor::Go(go)).await;
-    let starting = Starting { taken, whose: (authenticated && !*ignore_record).then_some(plan.whose) };
-    Ok(Following::new(session, std::mem::take(link), ended, case.clone(), Some(Box::new(starting))))
+    link.send(&first_word(go, &mut ended)).await;
+    let authenticated = (authenticated && !*ignore_record).then_some((plan.whose, since));
+    let starting = Starting { taken, authenticated };
+    let mut following =
+        Following::new(session, std::mem::take(link), ended, case.clone(), Some(Box::new(starting)));
+    if is_flood {
+        following.accepted(agent);
+    }
+    Ok(following)
+}
+
+/// Go; unless the session was ended while a slow disk took the record: a command that begins at once would not wait to
+/// hear of that.
+fn first_word(go: Go, ended: &mut UnboundedReceiver<String>) -> ToMonitor {
+    ended.try_recv().map_or(ToMonitor::Go(go), |why| ToMonitor::Terminate { why })
 }
 
 /// Each wrong password is a record; the monitor's own refusal is told already.
@@ -277,10 +295,30 @@ async fn make_durable(
 async fn record_intent(agent: &Agent, case: &Case, grant: &Grant, is_new: bool) -> Result<(), String> {
     let mut first = case.record(agent, if is_new { Event::GrantIssued } else { Event::GrantUsed });
     first.result = is_new.then(|| format!("until {}", rfc3339(grant.expires.realtime_ns)));
-    let mut records = vec![first];
-    if grant.uses_left == Some(0) {
-        records.push(case.record(agent, Event::GrantExhausted));
+    agent.audit.append_all(vec![first, case.record(agent, Event::SessionStarted)]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use jit_protocol::link::Deadline;
+
+    use super::*;
+
+    // Its revocation is told once the log has that too, which is right after the log has the intent.
+    #[test]
+    fn what_was_ended_before_go_gets_none() {
+        let never = Deadline { boottime_ns: u64::MAX, realtime_ns: i64::MAX };
+        let go = Go {
+            grant: "g".to_owned(),
+            begin_before: never,
+            deadline: None,
+            warn: None,
+            grace_ms: 0,
+            kill_leftover: false,
+        };
+        let (end, mut ended) = unbounded_channel();
+        assert_eq!(first_word(go.clone(), &mut ended), ToMonitor::Go(go.clone()));
+        end.send("revoked".to_owned()).unwrap();
+        assert_eq!(first_word(go, &mut ended), ToMonitor::Terminate { why: "revoked".to_owned() });
     }
-    records.push(case.record(agent, Event::SessionStarted));
-    agent.audit.append_all(records).await
 }

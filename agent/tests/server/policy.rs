@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use jit_protocol::link::{FromMonitor, ToMonitor};
+use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
 use jit_protocol::request::{Elevate, Request};
 use jit_protocol::response::{PolicyStatus, Response};
 
@@ -161,6 +161,18 @@ fn a_command_that_may_finish_goes_on_when_policy_no_longer_permits_it() {
     stage.connect().elevate(id());
     let monitor = stage.monitor();
     monitor.go();
+    monitor.say(&FromMonitor::Running { pid: 1, cgroup: "s-1".to_owned() });
+    // As this shows, the agent has heard that it runs.
+    let status = ExitStatus::Status(0);
+    monitor.say(&FromMonitor::Ended { status, leftover: true });
+    let is_known = || match stage.connect().ask(Request::Sessions { all: false }) {
+        Response::Sessions(all) => all.iter().any(|session| session.leftover),
+        other => panic!("{other:?}"),
+    };
+    let end = std::time::Instant::now() + crate::stage::SOON;
+    while !is_known() {
+        assert!(std::time::Instant::now() < end, "what it left behind is known");
+    }
     stage.write_policy("50-test.toml", "schema = 1");
     assert!(matches!(reload(&stage), Response::Done { .. }));
     stage.await_event("grant.revoked");
