@@ -1,5 +1,6 @@
 //! A session from Go to its last process, as its monitor tells it; also for monitors that found this agent anew.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::sync::Arc;
 
 use jit_audit::record::{Event, Exit, Record};
@@ -38,10 +39,11 @@ impl Link {
     /// Says something. A monitor that is gone shows in what is received next, after its last words. One that cannot be
     /// told is as good as gone, and to it this shows as an agent that is: it does not wait for a word that will not come.
     pub async fn send(&mut self, message: &ToMonitor) {
-        if let (Some(socket), Ok(text)) = (&self.0, serde_json::to_vec(message))
-            && timeout(SEND, socket.send(&text, &[])).await.is_err()
-        {
-            self.0 = None;
+        let (Some(socket), Ok(text)) = (&self.0, serde_json::to_vec(message)) else { return };
+        match timeout(SEND, socket.send(&text, &[])).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if matches!(error.kind(), BrokenPipe | ConnectionReset) => {}
+            _ => self.0 = None,
         }
     }
 }
