@@ -56,14 +56,14 @@ fn a_command_outlives_its_agent_and_its_status_comes_back() {
         host.until("pgrep -f '^sleep 73001'", 10);
         let before = host.agent();
         host.kill(&before);
-        host.until("pgrep -x jit-agentd", 5);
+        host.until("pgrep -x jit-agentd", 20);
         assert_ne!(host.agent(), before);
-        host.until(&format!("jitctl sessions --all | grep -q {user}"), 5);
+        host.until(&format!("jitctl sessions --all | grep -q {user}"), 20);
         running.join().unwrap().exits(42);
         let ended = record(host, "session.ended", &user, "73001");
         assert_eq!(ended["exit"]["status"], 42, "{ended}");
         assert_eq!(record(host, "session.started", &user, "73001")["session"], ended["session"]);
-        host.until(&format!("! jitctl sessions --all | grep -q {user}"), 5);
+        host.until(&format!("! jitctl sessions --all | grep -q {user}"), 20);
         host.run(&user, "jit-sudo -n id -u").success().prints("0");
     });
 }
@@ -228,7 +228,7 @@ fn sessions_outlive_their_spawner_and_the_next_one_takes_them_over() {
         host.until(&has_ended(73043), 3);
         goes_on.join().unwrap().exits(42);
         assert_eq!(record(host, "session.ended", &user, "73041")["exit"]["status"], 42);
-        host.until(&format!("! jitctl sessions --all | grep -qE '{user}|{killed}|{expires}'"), 5);
+        host.until(&format!("! jitctl sessions --all | grep -qE '{user}|{killed}|{expires}'"), 20);
     });
 }
 

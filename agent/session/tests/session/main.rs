@@ -187,12 +187,14 @@ fn inherited_attributes(stage: &Stage) {
          env | sort; ulimit -n; ps -o pgid= -p $$ | tr -d ' ' | sed \"s/^$$\\$/own group/\"",
     ));
     let run = stage.run(&wanted);
-    let mut own_limit = String::new();
-    let limit = std::process::Command::new("sh").args(["-c", "ulimit -n"]).output().unwrap();
-    own_limit.push_str(&String::from_utf8_lossy(&limit.stdout));
+    let own = |what: &str| {
+        let output = std::process::Command::new("sh").args(["-c", what]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (own_nice, own_limit) = (own("nice"), own("ulimit -n"));
     let zero = "0000000000000000";
     let expected = format!(
-        "SigBlk:\t{zero}\nSigIgn:\t{zero}\nCapInh:\t{zero}\nCapAmb:\t{zero}\nNoNewPrivs:\t0\n0\n0\n\
+        "SigBlk:\t{zero}\nSigIgn:\t{zero}\nCapInh:\t{zero}\nCapAmb:\t{zero}\nNoNewPrivs:\t0\n{own_nice}0\n\
          JIT_GRANT_ID=grant-1\nPATH=/usr/bin:/bin\nPWD=/\n{own_limit}own group\n"
     );
     let shown: Vec<&str> = run.stdout.lines().filter(|line| !line.starts_with("_=")).collect();

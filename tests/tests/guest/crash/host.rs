@@ -170,7 +170,7 @@ impl Host {
         }
         .success();
         // One that nobody waits for is a zombie.
-        self.until("! ps -C jit-agentd -o stat= | grep -qv Z", 5);
+        self.until("! ps -C jit-agentd -o stat= | grep -qv Z", 20);
         Absent(self)
     }
 }
