@@ -161,12 +161,12 @@ fn hanging_close(stage: &Stage) {
     let mut session = stage.hand_over_in(&order(&shell(&format!("exec sleep {mark}"))), &stdio, &root);
     session.expect_accepted();
     fuse.hold(move |kind, pid| kind == fuse::FLUSH && fuse::parent(pid) == Some(spawner));
-    session.go(Some(Duration::from_millis(300)), Duration::from_millis(100), false);
+    session.go(Some(Duration::from_secs(2)), Duration::from_millis(100), false);
     until("the monitor hangs", || fuse.is_holding());
-    assert_eq!(stage::count_processes(&mark), 1);
+    until("the command runs", || stage::count_processes(&mark) == 1);
     let start = Instant::now();
     while stage::count_processes(&mark) > 0 {
-        assert!(start.elapsed() < Duration::from_secs(15), "it still runs, long after its time");
+        assert!(start.elapsed() < Duration::from_secs(30), "it still runs, long after its time");
         std::thread::sleep(Duration::from_millis(50));
     }
     fuse.release();
