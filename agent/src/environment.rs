@@ -38,7 +38,7 @@ pub struct Origin<'a> {
 /// | the target's account | `HOME LOGNAME MAIL SHELL USER` |
 /// | the invoking user | `SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_TTY SUDO_UID SUDO_USER` |
 /// | the rule | `PATH` is its `secure_path`; what `env_set` sets, over everything |
-/// | the request | `TERM`; what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
+/// | the request | `TERM` (without one `unknown`, as sudo has it); what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
 ///
 /// A pattern in `env_keep` that has a `*` keeps nothing that makes programs load or run something: such a variable must
 /// be named. `command_is_all`: the rule permits any command, thus `env VAR=value command` as well, so that variables
@@ -60,6 +60,7 @@ pub fn build(
     set("LOGNAME", origin.target.name.as_str().into());
     set("MAIL", format!("/var/mail/{}", origin.target.name).into());
     set("SHELL", origin.target.shell.clone());
+    set("TERM", "unknown".into());
     set("USER", origin.target.name.as_str().into());
     for (name, value) in &request.environment {
         if allowed.keeps(request, name.as_slice(), value.as_slice()) {

@@ -99,7 +99,7 @@ impl Case {
     }
 }
 
-const ALWAYS: [&str; 12] = [
+const ALWAYS: [&str; 13] = [
     "HOME=/root",
     "LOGNAME=root",
     "MAIL=/var/mail/root",
@@ -111,6 +111,7 @@ const ALWAYS: [&str; 12] = [
     "SUDO_TTY=/dev/pts/0",
     "SUDO_UID=1000",
     "SUDO_USER=alice",
+    "TERM=unknown",
     "USER=root",
 ];
 
