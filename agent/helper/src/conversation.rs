@@ -67,7 +67,7 @@ impl Conversation<'_, '_> {
                     }
                 }
                 Kind::Message => self.messages.line(&frame.first_text()),
-                Kind::Notice => self.messages.notice(&frame.first_text(), "\n"),
+                Kind::Notice => self.messages.notice(&frame.first_text(), "\n", frame.value == 1),
                 Kind::Refused => {
                     self.messages.refusal(&frame.first_text(), &frame.second_text());
                     return Outcome::REFUSED;

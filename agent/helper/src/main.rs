@@ -15,7 +15,7 @@ mod signals;
 mod terminal;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,7 +34,8 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = options::program_name(words.next().as_deref());
     let words: Vec<OsString> = words.collect();
-    let mut messages = Messages { name, out: &mut io::stdout(), err: &mut io::stderr() };
+    let person = io::stderr().is_terminal();
+    let mut messages = Messages { name, out: &mut io::stdout(), err: &mut io::stderr(), person };
     let outcome = match protected {
         Ok(()) => run(&words, &mut messages),
         Err(error) => {
@@ -62,6 +63,7 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
 }
 
 fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
+    messages.person &= !asked.non_interactive && !asked.stdin;
     let terminal = Terminal::find();
     let (stdin, own_prompt) = (asked.stdin, asked.prompt.is_some());
     let terminal = terminal.as_ref();

@@ -12,6 +12,8 @@ pub(crate) struct Messages<'a> {
     pub(crate) out: &'a mut dyn Write,
     /// Standard error.
     pub(crate) err: &'a mut dyn Write,
+    /// A person reads it. A program that calls this one (Ansible, a prompt's status) takes it for the command's.
+    pub(crate) person: bool,
 }
 
 impl Messages<'_> {
@@ -26,8 +28,12 @@ impl Messages<'_> {
         self.tell(&format!("{}\n", escape_lines(text)));
     }
 
-    /// Something the person should know while the command runs. `end`: a line end as the terminal needs it.
-    pub(crate) fn notice(&mut self, text: &str, end: &str) {
+    /// Something to know while the command runs; an aside is for a person alone. `end`: a line end as the terminal needs
+    /// it.
+    pub(crate) fn notice(&mut self, text: &str, end: &str, aside: bool) {
+        if aside && !self.person {
+            return;
+        }
         let text = format!("{}: {}", self.name, escape_lines(text)).replace('\n', end);
         // On a raw terminal the cursor is wherever the command left it.
         let start = if end == "\n" { "" } else { "\r\n" };

@@ -157,7 +157,7 @@ impl<'a, 'm> Relay<'a, 'm> {
             Kind::Stopped => self.on_stop(frame.value),
             Kind::Notice => {
                 let end = self.screen.as_ref().map_or("\n", Screen::line_end);
-                self.messages.notice(&frame.first_text(), end);
+                self.messages.notice(&frame.first_text(), end, frame.value == 1);
             }
             Kind::Message => self.messages.line(&frame.first_text()),
             Kind::Refused => {

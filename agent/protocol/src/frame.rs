@@ -38,7 +38,7 @@ pub enum Kind {
     /// To the helper: `first` for stdout, `second` for stderr. `value` ≥ 0: exit status, and this is the last; < 0: more
     /// of it follows.
     Output = 7,
-    /// To the helper: `first`: a line for stderr (expiry near, left-over processes).
+    /// To the helper: `first`: a line for stderr (expiry near, left-over processes). `value` 1: for a person alone.
     Notice = 8,
     /// To the helper, first: `first`: a nonce that the request must carry (kernels without `SO_PEERPIDFD`).
     Challenge = 9,

@@ -173,7 +173,7 @@ impl Running<'_> {
             self.supervisor.kill_all();
         } else if leftover && !self.supervisor.is_ending() {
             let notice = "processes that the command left behind run until the grant ends";
-            let _ = self.helper.send(&Frame::with(Kind::Notice, 0, notice, ""));
+            let _ = self.helper.send(&Frame::with(Kind::Notice, 1, notice, ""));
         }
         let value = match status {
             ExitStatus::Status(status) => status,

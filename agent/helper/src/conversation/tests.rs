@@ -31,8 +31,8 @@ fn talk(name: &'static str, own_prompt: bool, with_terminal: bool) -> Talk {
         let connection = Connection::over(ours);
         let terminal = Terminal::over(pty.slave);
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut messages = Messages { name, out: &mut out, err: &mut err };
-        let terminal = with_terminal.then_some(&terminal);
+        let mut messages = Messages { name, out: &mut out, err: &mut err, person: false };
+        let terminal = with_terminal.then(|| (&terminal, Pipeline::default()));
         let outcome = Conversation {
             connection: &connection,
             terminal,

@@ -47,7 +47,8 @@ impl Session {
         let relay = std::thread::spawn(move || {
             say.send(pthread_self()).unwrap();
             let mut err = Vec::new();
-            let mut messages = Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err };
+            let mut messages =
+                Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err, person: false };
             let relay = Relay::with_terminal(&ours, &mut messages, &terminal, theirs.into(), pipeline);
             let outcome = relay.run();
             let busy = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
@@ -264,6 +265,21 @@ fn a_notice_on_a_raw_terminal_begins_and_ends_its_line() {
 #[test]
 fn a_refusal_while_it_runs_gives_the_terminal_back_first() {
     let session = Session::interactive();
+/// Ansible takes every line on stderr for the module's.
+#[test]
+fn an_aside_is_told_to_a_person_and_to_no_program() {
+    let aside = Frame::with(Kind::Notice, 1, "something is left", "");
+    for (person, told) in [(true, "jit-sudo: something is left\n"), (false, "")] {
+        let (ours, monitor) = connected();
+        let mut err = Vec::new();
+        monitor.send_frame(&aside, &[]).unwrap();
+        monitor.send_frame(&Frame::new(Kind::Ended, 0), &[]).unwrap();
+        let mut messages = Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err, person };
+        assert_eq!(Relay::new(&ours, &mut messages).run(), Outcome::Status(0));
+        assert_eq!(String::from_utf8(err).unwrap(), told);
+    }
+}
+
     session.raw();
     session.monitor.send_frame(&Frame::refused("the file changed", ""), &[]).unwrap();
     let (outcome, err, _) = session.ended();
@@ -329,7 +345,8 @@ fn a_command_without_a_terminal_has_signals_and_an_end() {
     let relay = std::thread::spawn(move || {
         let held = Signals::for_relay().unwrap(); // from the start, so that the signal cannot come too early
         say.send(pthread_self()).unwrap();
-        let mut messages = Messages { name: "sudo", out: &mut io::sink(), err: &mut io::sink() };
+        let mut messages =
+            Messages { name: "sudo", out: &mut io::sink(), err: &mut io::sink(), person: false };
         let outcome = Relay::new(&ours, &mut messages).run();
         drop(held);
         outcome
