@@ -164,7 +164,11 @@ impl Conversation<'_, '_> {
         let connection = self.connection.as_fd();
         let asker = match self.terminal {
             _ if self.stdin => {
-                Asker { input: rustix::stdio::stdin(), output: rustix::stdio::stderr(), connection }
+                let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stderr());
+                Asker { input, output, connection, stars: false }
+            }
+            Some((terminal, _)) => {
+                Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection, stars: true }
             }
             Some(terminal) => Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection },
             None => return Err("there is no terminal to ask for a password".to_owned()),

@@ -46,6 +46,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) output: BorrowedFd<'a>,
     /// The other end: once it has something to say, the question is withdrawn.
     pub(crate) connection: BorrowedFd<'a>,
+    /// A star is shown for each hidden character.
+    pub(crate) stars: bool,
 }
 
 impl Asker<'_> {
@@ -73,8 +75,11 @@ impl Asker<'_> {
                 end
             } else {
                 write_patiently(self.output, prompt);
-                let mut line =
-                    if echo { Line::unseen(self.output) } else { Line::new(self.output, &settings) };
+                let mut line = if echo {
+                    Line::unseen(self.output)
+                } else {
+                    Line::new(self.output, &settings, self.stars)
+                };
                 self.read_line(&signals, &mut line)?
             };
             if !(echo && matches!(end, End::Answer(Answer::Line(_)))) {
@@ -159,8 +164,8 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(output: BorrowedFd<'a>, settings: &'a Settings<'a>) -> Self {
-        Self { settings: Some(settings), stars: Some(0), ..Self::unseen(output) }
+    fn new(output: BorrowedFd<'a>, settings: &'a Settings<'a>, stars: bool) -> Self {
+        Self { settings: Some(settings), stars: stars.then_some(0), ..Self::unseen(output) }
     }
 
     fn unseen(output: BorrowedFd<'a>) -> Self {

@@ -39,7 +39,12 @@ impl Person {
         let (ours, other_end) = UnixStream::pair().unwrap();
         let terminal = pty.slave.try_clone().unwrap();
         let answer = std::thread::spawn(move || {
-            let asker = Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection: ours.as_fd() };
+            let asker = Asker {
+                input: terminal.as_fd(),
+                output: terminal.as_fd(),
+                connection: ours.as_fd(),
+                stars: true,
+            };
             asker.ask(prompt.as_bytes(), echo).unwrap()
         });
         let (send, screen) = channel();
@@ -225,7 +230,12 @@ fn a_terminal_that_hangs_up_gives_up() {
     let pty = openpty(None, None).unwrap();
     let (ours, _other_end) = UnixStream::pair().unwrap();
     let answer = std::thread::spawn(move || {
-        let asker = Asker { input: pty.slave.as_fd(), output: pty.slave.as_fd(), connection: ours.as_fd() };
+        let asker = Asker {
+            input: pty.slave.as_fd(),
+            output: pty.slave.as_fd(),
+            connection: ours.as_fd(),
+            stars: true,
+        };
         asker.ask(b"? ", false).unwrap()
     });
     let mut master = File::from(pty.master);
@@ -258,7 +268,8 @@ fn with_stdin_exactly_one_line_is_read() {
         let (mut prompted, prompt) = io::pipe().unwrap();
         writer.write_all(sent).unwrap();
         drop(writer);
-        let asker = Asker { input: reader.as_fd(), output: prompt.as_fd(), connection: ours.as_fd() };
+        let asker =
+            Asker { input: reader.as_fd(), output: prompt.as_fd(), connection: ours.as_fd(), stars: true };
         assert_eq!(asker.ask(b"[sudo] password: ", false).unwrap(), expected, "{sent:?}");
         let mut rest = Vec::new();
         (&reader).read_to_end(&mut rest).unwrap();
@@ -270,13 +281,34 @@ fn with_stdin_exactly_one_line_is_read() {
     }
 }
 
+// Ansible gives a module's password on a terminal of its own, and reads what comes on standard error.
+#[test]
+fn a_program_that_types_sees_no_stars() {
+    let mut pty = openpty(None, None).unwrap();
+    let (mut screen, output) = UnixStream::pair().unwrap();
+    let (ours, _other_end) = UnixStream::pair().unwrap();
+    let input = pty.slave.try_clone().unwrap();
+    let answer = std::thread::spawn(move || {
+        let connection = ours.as_fd();
+        let asker = Asker { input: input.as_fd(), output: output.as_fd(), connection, stars: false };
+        asker.ask(b"key: ", false).unwrap()
+    });
+    let mut seen = [0; 5];
+    screen.read_exact(&mut seen).unwrap();
+    rustix::io::write(&mut pty.master, b"abc\x7fd\n").unwrap();
+    assert_eq!(answer.join().unwrap(), line("abd"));
+    let mut rest = String::new();
+    screen.read_to_string(&mut rest).unwrap();
+    assert_eq!((&seen, rest.as_str()), (b"key: ", "\n"));
+}
+
 #[test]
 fn with_stdin_too_long_a_line_is_a_clean_failure() {
     let (ours, _other_end) = UnixStream::pair().unwrap();
     let (reader, mut writer) = io::pipe().unwrap();
     let written = std::thread::spawn(move || drop(writer.write_all(&b"x".repeat(256 * 1024))));
     let null = File::options().write(true).open("/dev/null").unwrap();
-    let asker = Asker { input: reader.as_fd(), output: null.as_fd(), connection: ours.as_fd() };
+    let asker = Asker { input: reader.as_fd(), output: null.as_fd(), connection: ours.as_fd(), stars: true };
     assert_eq!(asker.ask(b"", false).unwrap(), Answer::TooLong);
     drop(reader);
     written.join().unwrap();
