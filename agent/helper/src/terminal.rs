@@ -47,6 +47,12 @@ impl Terminal {
         tcgetwinsize(&self.file).ok().map(|size| (size.ws_row, size.ws_col))
     }
 
+    /// Whether it makes a line's end of every line feed that is written to it now.
+    pub(crate) fn ends_lines(&self) -> bool {
+        let wanted = OutputFlags::OPOST | OutputFlags::ONLCR;
+        tcgetattr(&self.file).is_ok_and(|settings| settings.output_flags.contains(wanted))
+    }
+
     /// Size and settings, for the command's terminal to start with.
     pub(crate) fn describe(&self) -> Option<request::Terminal> {
         let (rows, columns) = self.size()?;

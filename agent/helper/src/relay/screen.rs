@@ -222,6 +222,9 @@ impl<'a> Screen<'a> {
     /// The terminal hung up: so does the command's.
     fn pass_on_end_of_keys(&mut self) {
         if !self.keys.source_open && self.keys.bytes.is_empty() && self.keys.sink_open {
+        if !self.output.bytes.is_empty() && self.terminal.ends_lines() {
+            single_line_ends(&mut self.output.bytes);
+        }
             self.keys.sink_open = false;
             let _ = shutdown(&self.stream, Shutdown::Write);
         }
@@ -233,4 +236,11 @@ fn interest(read: bool, write: bool) -> PollFlags {
     flags.set(PollFlags::IN, read);
     flags.set(PollFlags::OUT, write);
     flags
+/// The command's terminal has ended lines already; one that does it again would end each twice. An end in two pieces keeps
+/// its two carriage returns: they do no harm.
+fn single_line_ends(bytes: &mut Vec<u8>) {
+    let mut next = bytes.clone().into_iter().skip(1);
+    bytes.retain(|byte| next.next() != Some(b'\n') || *byte != b'\r');
+}
+
 }

@@ -244,6 +244,8 @@ fn in_a_pipeline_the_keys_are_left_alone_until_the_command_wants_them() {
     session.stream.write_all(b"out\n").unwrap();
     session.sees("out\r\n");
     assert_eq!(tcgetattr(&session.terminal).unwrap(), session.before, "not raw");
+    session.stream.write_all(b"one\r\n\r\ntwo\rthree\r\n\n").unwrap();
+    session.sees("one\r\n\r\ntwo\rthree\r\n\r\n");
     session.says(Kind::Stopped, Signal::SIGTTIN as i32);
     assert_eq!(session.hears(), (Kind::Continue, 1));
     // What else is written to the terminal must not become stair steps (sudo #237).
