@@ -42,8 +42,8 @@ impl Outcome {
 pub(crate) struct Conversation<'a, 'm> {
     /// The agent's, then the monitor's.
     pub(crate) connection: &'a Connection,
-    /// The helper's own terminal.
-    pub(crate) terminal: Option<&'a Terminal>,
+    /// The helper's own terminal, and what else has to do with it.
+    pub(crate) terminal: Option<(&'a Terminal, Pipeline)>,
     /// `-S`.
     pub(crate) stdin: bool,
     /// The prompt is the user's own (`-p`): it is shown as it is.
@@ -81,8 +81,7 @@ impl Conversation<'_, '_> {
                 Kind::Started => {
                     let stream = stream.filter(|_| frame.value == 1);
                     return match (stream, self.terminal) {
-                        (Some(stream), Some(terminal)) => {
-                            let pipeline = Pipeline::of_this_process();
+                        (Some(stream), Some((terminal, pipeline))) => {
                             Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline)
                                 .run()
                         }
@@ -163,6 +162,7 @@ impl Conversation<'_, '_> {
         };
         let connection = self.connection.as_fd();
         let asker = match self.terminal {
+            // Who types is a program, which takes all that it gets for the prompt.
             _ if self.stdin => {
                 let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stderr());
                 Asker { input, output, connection, stars: false }
@@ -170,7 +170,6 @@ impl Conversation<'_, '_> {
             Some((terminal, _)) => {
                 Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection, stars: true }
             }
-            Some(terminal) => Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection },
             None => return Err("there is no terminal to ask for a password".to_owned()),
         };
         asker.ask(&prompt, frame.value == 1).map_err(|error| format!("the terminal cannot be read: {error}"))

@@ -26,7 +26,7 @@ use jit_protocol::request::Request;
 use crate::conversation::{Conversation, Outcome};
 use crate::messages::Messages;
 use crate::options::{Action, Asked, Mistake};
-use crate::terminal::Terminal;
+use crate::terminal::{Pipeline, Terminal};
 
 fn main() -> ExitCode {
     // Before anything is read: no process of the same user may attach, or take descriptors.
@@ -66,7 +66,7 @@ fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
     messages.person &= !asked.non_interactive && !asked.stdin;
     let terminal = Terminal::find();
     let (stdin, own_prompt) = (asked.stdin, asked.prompt.is_some());
-    let terminal = terminal.as_ref();
+    let terminal = terminal.as_ref().map(|terminal| (terminal, Pipeline::of_this_process(terminal)));
     talk(messages, terminal, stdin, own_prompt, || {
         Ok(Request::Elevate(Box::new(request::complete(asked, terminal)?)))
     })
@@ -74,7 +74,7 @@ fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
 
 fn talk(
     messages: &mut Messages<'_>,
-    terminal: Option<&Terminal>,
+    terminal: Option<(&Terminal, Pipeline)>,
     stdin: bool,
     own_prompt: bool,
     request: impl FnOnce() -> io::Result<Request>,

@@ -209,8 +209,11 @@ impl<'a, 'm> Relay<'a, 'm> {
     }
 
     fn begin(&mut self) {
-        if self.screen.as_mut().is_some_and(|screen| !screen.enter()) {
-            self.tell(Kind::Continue, 0);
+        let Some(screen) = &mut self.screen else { return };
+        let (before, now) = (screen.began_in_foreground(), screen.enter());
+        // A password took its time: it may be another one by now.
+        if !(before && now) {
+            self.tell(Kind::Continue, i32::from(now));
         }
         self.tell_size();
     }

@@ -14,13 +14,13 @@ use rustix::fs::{CWD, Mode as Permissions, OFlags, openat};
 
 use crate::options::Asked;
 use crate::process;
-use crate::terminal::Terminal;
+use crate::terminal::{Pipeline, Terminal};
 
 /// Completes what was asked for with the environment, the working folder and the terminal.
 ///
 /// # Errors
 /// A relative command in a working folder that no longer has a path.
-pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>) -> io::Result<Elevate> {
+pub(crate) fn complete(asked: Asked, terminal: Option<(&Terminal, Pipeline)>) -> io::Result<Elevate> {
     let cwd = std::env::current_dir();
     let path = match asked.command.first() {
         Some(name) if name.as_bytes().contains(&b'/') => Some(absolute(name, &cwd)?),
@@ -46,7 +46,9 @@ pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>) -> io::Result<
         ignore_record: asked.ignore_record,
         prompt: asked.prompt.map(Bytes::from),
         can_ask: asked.stdin || terminal.is_some(),
-        terminal: terminal.filter(|_| runs).and_then(Terminal::describe),
+        terminal: terminal
+            .filter(|_| runs)
+            .and_then(|(terminal, pipeline)| terminal.describe(pipeline.began_in_foreground)),
         cwd: Bytes::from(cwd.into_os_string()),
         ignored_signals: if runs { process::ignored_signals() } else { Vec::new() },
     })

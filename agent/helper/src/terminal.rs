@@ -54,7 +54,7 @@ impl Terminal {
     }
 
     /// Size and settings, for the command's terminal to start with.
-    pub(crate) fn describe(&self) -> Option<request::Terminal> {
+    pub(crate) fn describe(&self, foreground: bool) -> Option<request::Terminal> {
         let (rows, columns) = self.size()?;
         let settings = tcgetattr(&self.file).ok()?;
         let flags = [
@@ -63,7 +63,8 @@ impl Terminal {
             settings.control_flags.bits(),
             settings.local_flags.bits(),
         ];
-        Some(request::Terminal { rows, columns, flags, control_characters: settings.control_chars.to_vec() })
+        let control_characters = settings.control_chars.to_vec();
+        Some(request::Terminal { rows, columns, flags, control_characters, foreground })
     }
 }
 
@@ -85,20 +86,26 @@ pub(crate) fn is_foreground(terminal: BorrowedFd<'_>) -> bool {
 /// What else of a pipeline has to do with the terminal.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pipeline {
-    /// Standard input or output is a pipe: whoever is at its other end (a pager) may want the keys.
+    /// Standard input or output is a pipe: whoever is at its other end (a pager) may want the keys. Or standard input is
+    /// /dev/null, as a shell has it for a script's job in the background: the terminal is the script's.
     pub(crate) shares_keys: bool,
     /// Standard output is no terminal: whoever writes to the terminal, in our place, writes plain lines.
     pub(crate) shares_output: bool,
+    /// The command began in the foreground of its terminal, because we were in that of ours.
+    pub(crate) began_in_foreground: bool,
 }
 
 impl Pipeline {
-    /// As standard input and output are.
-    pub(crate) fn of_this_process() -> Self {
-        let is_pipe =
-            |file| fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
+    /// As standard input and output are, and the terminal.
+    pub(crate) fn of_this_process(terminal: &Terminal) -> Self {
+        let is = |file, kind| fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind);
+        let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+        let is_null = is(input, FileType::CharacterDevice) && !isatty(input);
+        let shares_keys = is_null || is(input, FileType::Fifo) || is(output, FileType::Fifo);
         Self {
-            shares_keys: is_pipe(rustix::stdio::stdin()) || is_pipe(rustix::stdio::stdout()),
-            shares_output: !isatty(rustix::stdio::stdout()),
+            shares_keys,
+            shares_output: !isatty(output),
+            began_in_foreground: !shares_keys && is_foreground(terminal.as_fd()),
         }
     }
 }

@@ -154,4 +154,7 @@ pub struct Terminal {
     pub flags: [u32; 4],
     /// `c_cc` of termios(3): at most 32 characters.
     pub control_characters: Vec<u8>,
+    /// What is typed is the command's from the start. Otherwise it begins in the background: it is stopped once it wants to
+    /// read, and gets the keys then.
+    pub foreground: bool,
 }

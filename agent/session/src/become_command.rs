@@ -29,6 +29,7 @@ pub const IGNORED: [i32; 1] = [Signal::SIGPIPE as i32];
 /// The way from root in the monitor's clothes to the command, ready to be gone.
 pub struct Way<'a> {
     stdio: [BorrowedFd<'a>; 3],
+    /// In the foreground of which it begins.
     terminal: Option<BorrowedFd<'a>>,
     umask: Mode,
     nice: i32,
@@ -83,7 +84,9 @@ impl<'a> Way<'a> {
         sorted_groups.sort_unstable_by_key(|gid| gid.as_raw());
         Ok(Self {
             stdio: command.stdio,
-            terminal: command.terminal,
+            terminal: command
+                .terminal
+                .filter(|_| order.terminal.as_ref().is_none_or(|theirs| theirs.foreground)),
             umask: Mode::from_bits_truncate(match order.restrictions.umask {
                 Umask::Exactly(mask) => mask,
                 Umask::CallersAnd(mask) => mask | command.inherited.umask,
@@ -136,7 +139,8 @@ impl<'a> Way<'a> {
         if self.deadline.has_passed() { Err(NotRun { step: Step::Late, errno: 0 }) } else { Ok(()) }
     }
 
-    /// A process group of its own, in the foreground of the terminal, if there is one.
+    /// A process group of its own, in the foreground of the terminal, if there is one and its person has it. Of one that
+    /// is read from already nobody can be put in the background: it would wait for keys that another one gets.
     fn join_terminal(&self) -> Result<(), Errno> {
         setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(number)?;
         if let Some(terminal) = self.terminal {

@@ -89,6 +89,11 @@ impl<'a> Screen<'a> {
         self.stream.as_fd()
     }
 
+    /// Whether the command began in the foreground of its terminal.
+    pub(super) fn began_in_foreground(&self) -> bool {
+        self.pipeline.began_in_foreground
+    }
+
     /// The command asked for the keys.
     pub(super) fn wants_keys(&mut self) {
         self.pipeline.shares_keys = false;
@@ -217,25 +222,20 @@ impl<'a> Screen<'a> {
         if received.is_err() {
             self.output.source_open = false;
         }
+        if !self.output.bytes.is_empty() && self.terminal.ends_lines() {
+            single_line_ends(&mut self.output.bytes);
+        }
     }
 
     /// The terminal hung up: so does the command's.
     fn pass_on_end_of_keys(&mut self) {
         if !self.keys.source_open && self.keys.bytes.is_empty() && self.keys.sink_open {
-        if !self.output.bytes.is_empty() && self.terminal.ends_lines() {
-            single_line_ends(&mut self.output.bytes);
-        }
             self.keys.sink_open = false;
             let _ = shutdown(&self.stream, Shutdown::Write);
         }
     }
 }
 
-fn interest(read: bool, write: bool) -> PollFlags {
-    let mut flags = PollFlags::empty();
-    flags.set(PollFlags::IN, read);
-    flags.set(PollFlags::OUT, write);
-    flags
 /// The command's terminal has ended lines already; one that does it again would end each twice. An end in two pieces keeps
 /// its two carriage returns: they do no harm.
 fn single_line_ends(bytes: &mut Vec<u8>) {
@@ -243,4 +243,9 @@ fn single_line_ends(bytes: &mut Vec<u8>) {
     bytes.retain(|byte| next.next() != Some(b'\n') || *byte != b'\r');
 }
 
+fn interest(read: bool, write: bool) -> PollFlags {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN, read);
+    flags.set(PollFlags::OUT, write);
+    flags
 }

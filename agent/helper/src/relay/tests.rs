@@ -32,7 +32,7 @@ struct Session {
 
 impl Session {
     fn interactive() -> Self {
-        Self::within(Pipeline::default())
+        Self::within(Pipeline { began_in_foreground: true, ..Pipeline::default() })
     }
 
     fn within(pipeline: Pipeline) -> Self {
@@ -239,13 +239,14 @@ fn a_command_that_wants_the_terminal_gets_it_if_we_have_it() {
 // `jit-sudo cmd | less`: the keys are the pager's, until the command asks for them.
 #[test]
 fn in_a_pipeline_the_keys_are_left_alone_until_the_command_wants_them() {
-    let mut session = Session::within(Pipeline { shares_keys: true, shares_output: true });
+    let mut session =
+        Session::within(Pipeline { shares_keys: true, shares_output: true, began_in_foreground: false });
     assert_eq!(session.hears(), (Kind::Continue, 0));
     session.stream.write_all(b"out\n").unwrap();
     session.sees("out\r\n");
-    assert_eq!(tcgetattr(&session.terminal).unwrap(), session.before, "not raw");
     session.stream.write_all(b"one\r\n\r\ntwo\rthree\r\n\n").unwrap();
     session.sees("one\r\n\r\ntwo\rthree\r\n\r\n");
+    assert_eq!(tcgetattr(&session.terminal).unwrap(), session.before, "not raw");
     session.says(Kind::Stopped, Signal::SIGTTIN as i32);
     assert_eq!(session.hears(), (Kind::Continue, 1));
     // What else is written to the terminal must not become stair steps (sudo #237).
@@ -264,9 +265,6 @@ fn a_notice_on_a_raw_terminal_begins_and_ends_its_line() {
     assert_eq!(err, "\r\njit-sudo: one minute left\\x1b[2J\r\n");
 }
 
-#[test]
-fn a_refusal_while_it_runs_gives_the_terminal_back_first() {
-    let session = Session::interactive();
 /// Ansible takes every line on stderr for the module's.
 #[test]
 fn an_aside_is_told_to_a_person_and_to_no_program() {
@@ -282,6 +280,9 @@ fn an_aside_is_told_to_a_person_and_to_no_program() {
     }
 }
 
+#[test]
+fn a_refusal_while_it_runs_gives_the_terminal_back_first() {
+    let session = Session::interactive();
     session.raw();
     session.monitor.send_frame(&Frame::refused("the file changed", ""), &[]).unwrap();
     let (outcome, err, _) = session.ended();

@@ -642,6 +642,7 @@ pub(crate) fn terminal(rows: u16, columns: u16) -> Terminal {
         columns,
         flags: [
             sane.input_flags.bits(),
+        foreground: true,
             sane.output_flags.bits(),
             sane.control_flags.bits(),
             sane.local_flags.bits(),
