@@ -313,6 +313,7 @@ fn prepare_terminal(order: &Order, helper: &Helper, stdio: &[OwnedFd; 3]) -> Res
         None => Settings { rows, columns, flags: [0; 4], control_characters: &[] },
     };
     let pty = terminal::open(settings).map_err(failed)?;
+    terminal::give(&pty.slave, order.target.uid).map_err(failed)?;
     // This process leads the session and holds the terminal, the command is a group in it: alone in a session its
     // group would be orphaned, and Ctrl-Z would do nothing.
     terminal::become_controlling(&pty.slave).map_err(failed)?;

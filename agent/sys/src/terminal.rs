@@ -56,6 +56,14 @@ pub fn open(settings: Settings<'_>) -> io::Result<Pty> {
     Ok(Pty { master, slave })
 }
 
+/// Gives a terminal to a user: what looks it up by its name opens it as the one that login(1) would give.
+///
+/// # Errors
+/// Those of fchown(2).
+pub fn give(terminal: impl AsFd, uid: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchown(terminal, Some(rustix::fs::Uid::from_raw(uid)), None)?)
+}
+
 /// Sets the size; the foreground process group gets `SIGWINCH` if it changed.
 ///
 /// # Errors

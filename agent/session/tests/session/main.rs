@@ -62,6 +62,7 @@ const TESTS: &[Test] = &[
     ("a_helper_that_goes_away_ends_its_command", helper_gone),
     ("signals_of_the_helper_reach_the_command", forwarded_signal),
     ("a_terminal_is_ours_with_the_helpers_size_and_follows_it", terminal),
+    ("a_terminal_belongs_to_the_target_user", terminal_of_the_target),
     ("a_command_in_the_background_is_stopped_when_it_reads", in_the_background),
     ("control_c_in_the_terminal_interrupts_the_command", control_c),
     ("control_z_stops_the_command_and_continue_continues_it", control_z),
@@ -394,6 +395,18 @@ fn terminal(stage: &Stage) {
     assert_eq!(session.finish().ended(), ExitStatus::Status(0));
 }
 
+fn terminal_of_the_target(stage: &Stage) {
+    let mut wanted = order(&shell("echo by its name >$(tty) && stat -c owner-%u $(tty)"));
+    wanted.target = stage::account("daemon", 1, 1, &[1]);
+    wanted.terminal = Some(stage::terminal(24, 80));
+    let mut session = stage.begin_on_terminal(&wanted);
+    session.expect_accepted();
+    session.go(None, Duration::from_secs(1), false);
+    session.await_terminal("by its name");
+    session.await_terminal("owner-1");
+    assert_eq!(session.finish().ended(), ExitStatus::Status(0));
+}
+
 fn control_c(stage: &Stage) {
     let mut wanted = order(&shell("echo ready; exec sleep 30"));
     wanted.terminal = Some(stage::terminal(24, 80));
@@ -423,6 +436,22 @@ fn control_z(stage: &Stage) {
     assert_eq!(session.finish().ended(), ExitStatus::Status(0));
 }
 
+/// It must not read before it has the keys: whoever waits in read(2) cannot be stopped for it any more.
+fn in_the_background(stage: &Stage) {
+    let mut wanted = order(&shell("read line; echo got-$line"));
+    wanted.terminal = Some(jit_protocol::request::Terminal { foreground: false, ..stage::terminal(24, 80) });
+    let mut session = stage.begin_on_terminal(&wanted);
+    session.expect_accepted();
+    session.go(None, Duration::from_secs(1), false);
+    let stopped = session.await_frame(Kind::Stopped);
+    assert_eq!(stopped.value, 21, "SIGTTIN");
+    session.send(&Frame::new(Kind::Continue, 1));
+    session.await_terminal("");
+    session.type_in("this\n");
+    session.await_terminal("got-this");
+    assert_eq!(session.finish().ended(), ExitStatus::Status(0));
+}
+
 fn last_output(stage: &Stage) {
     for _ in 0..20 {
         let mut wanted = order(&shell("seq 1 20000; printf the-very-end"));
@@ -448,22 +477,6 @@ fn broken_protocol(stage: &Stage) {
 
 fn many_sessions(stage: &Stage) {
     let mut sessions: Vec<_> = (0..16).map(|at| stage.begin(&order(&shell(&format!("exit {at}"))))).collect();
-/// It must not read before it has the keys: whoever waits in read(2) cannot be stopped for it any more.
-fn in_the_background(stage: &Stage) {
-    let mut wanted = order(&shell("read line; echo got-$line"));
-    wanted.terminal = Some(jit_protocol::request::Terminal { foreground: false, ..stage::terminal(24, 80) });
-    let mut session = stage.begin_on_terminal(&wanted);
-    session.expect_accepted();
-    session.go(None, Duration::from_secs(1), false);
-    let stopped = session.await_frame(Kind::Stopped);
-    assert_eq!(stopped.value, 21, "SIGTTIN");
-    session.send(&Frame::new(Kind::Continue, 1));
-    session.await_terminal("");
-    session.type_in("this\n");
-    session.await_terminal("got-this");
-    assert_eq!(session.finish().ended(), ExitStatus::Status(0));
-}
-
     for session in &mut sessions {
         session.expect_accepted();
         session.go(None, Duration::from_secs(1), false);
