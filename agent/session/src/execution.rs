@@ -148,7 +148,10 @@ impl<'a> Execution<'a, '_> {
         };
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let relay = Relay::new(pty.master, ours)?;
-        let _ = self.helper.send_with(&Frame::new(Kind::Started, 1), &[theirs.as_fd()]);
+        // Without it the helper could neither show nor type anything.
+        self.helper
+            .send_with(&Frame::new(Kind::Started, 1), &[theirs.as_fd()])
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         Ok(Some(relay))
     }
 }

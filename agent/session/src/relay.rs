@@ -19,6 +19,7 @@ pub struct Relay {
     to_command: Buffer,
     command_closed: bool,
     helper_closed: bool,
+    hung_up: bool,
 }
 
 impl Relay {
@@ -37,6 +38,7 @@ impl Relay {
             to_command: Buffer::new(),
             command_closed: false,
             helper_closed: false,
+            hung_up: false,
         })
     }
 
@@ -72,12 +74,18 @@ impl Relay {
             self.to_helper.clear();
         }
         if !self.helper_closed && self.to_command.is_empty() {
-            self.helper_closed = self.to_command.fill(&self.stream) == Filled::End;
+            self.hung_up = self.to_command.fill(&self.stream) == Filled::End;
+            self.helper_closed = self.hung_up;
         }
         if self.to_command.drain(&self.master).is_err() {
             self.to_command.clear();
         }
         moved
+    }
+
+    /// The helper's terminal hung up: no more keys will come.
+    pub fn is_hung_up(&self) -> bool {
+        self.hung_up
     }
 
     /// Everything the command's side wrote has reached the helper, and no more will come.

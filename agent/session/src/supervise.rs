@@ -135,6 +135,9 @@ impl<'a> Supervisor<'a> {
                 return Ok(status);
             }
             waited = status.is_some();
+            if self.relay.as_ref().is_some_and(Relay::is_hung_up) {
+                self.hang_up();
+            }
             if status.is_none() {
                 status = self.reap();
                 if status.is_some() {
@@ -273,13 +276,19 @@ impl<'a> Supervisor<'a> {
                 Err(_) => {
                     // Its person is gone: what ran for them is told so, and ends.
                     self.helper = None;
-                    self.relay = None;
-                    self.signal_group(Signal::SIGHUP);
-                    self.signal_group(Signal::SIGCONT);
+                    self.hang_up();
                     self.end();
                 }
             }
         }
+    }
+
+    /// The command's terminal hangs up, as its person's has: whoever reads from it comes to its end. The kernel tells that
+    /// to the leader of the session alone, which is this process.
+    fn hang_up(&mut self) {
+        self.relay = None;
+        self.signal_group(Signal::SIGHUP);
+        self.signal_group(Signal::SIGCONT);
     }
 
     fn grant_wish(&mut self, wish: Wish) {

@@ -64,6 +64,7 @@ const TESTS: &[Test] = &[
     ("a_terminal_is_ours_with_the_helpers_size_and_follows_it", terminal),
     ("a_terminal_belongs_to_the_target_user", terminal_of_the_target),
     ("a_command_in_the_background_is_stopped_when_it_reads", in_the_background),
+    ("a_terminal_that_hangs_up_is_the_commands_hang_up", hung_up),
     ("control_c_in_the_terminal_interrupts_the_command", control_c),
     ("control_z_stops_the_command_and_continue_continues_it", control_z),
     ("the_last_output_before_exit_is_never_lost", last_output),
@@ -416,6 +417,19 @@ fn control_c(stage: &Stage) {
     session.await_terminal("ready");
     session.type_in("\x03");
     assert_eq!(session.finish().ended(), ExitStatus::Signal(2));
+}
+
+/// The helper stays (a shell around it may wait for it), its terminal is gone.
+fn hung_up(stage: &Stage) {
+    let script = "trap 'trap \"\" HUP; read line || exit 7' HUP; echo ready; while :; do sleep 0.1; done";
+    let mut wanted = order(&shell(script));
+    wanted.terminal = Some(stage::terminal(24, 80));
+    let mut session = stage.begin_on_terminal(&wanted);
+    session.expect_accepted();
+    session.go(None, Duration::from_secs(1), false);
+    session.await_terminal("ready");
+    session.hang_up_terminal();
+    assert_eq!(session.finish().ended(), ExitStatus::Status(7));
 }
 
 fn control_z(stage: &Stage) {

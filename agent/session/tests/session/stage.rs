@@ -471,6 +471,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn hang_up_terminal(&mut self) {
+        self.stream.as_mut().unwrap().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     pub(crate) fn type_in(&mut self, text: &str) {
         self.stream.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
@@ -638,11 +642,11 @@ pub(crate) fn terminal(rows: u16, columns: u16) -> Terminal {
     let pty = nix::pty::openpty(None, None).unwrap();
     let sane = nix::sys::termios::tcgetattr(&pty.slave).unwrap();
     Terminal {
+        foreground: true,
         rows,
         columns,
         flags: [
             sane.input_flags.bits(),
-        foreground: true,
             sane.output_flags.bits(),
             sane.control_flags.bits(),
             sane.local_flags.bits(),
