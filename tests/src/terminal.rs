@@ -5,10 +5,13 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
@@ -19,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A terminal with a program on it. Dropped, the terminal hangs up.
 pub struct Terminal {
-    master: File,
+    /// The only owner: whoever reads from it holds it no longer than that takes.
+    master: Arc<File>,
     child: Child,
     what: String,
     incoming: Receiver<Vec<u8>>,
@@ -64,18 +68,10 @@ impl Terminal {
         command.stdin(slave(&pair.slave)).stdout(slave(&pair.slave)).stderr(slave(&pair.slave));
         let child = command.spawn().unwrap_or_else(|error| panic!("can't start {what}: {error}"));
         drop((command, pair.slave));
-        let master = File::from(pair.master);
-        let mut reader = master.try_clone().expect("a descriptor can be duplicated");
+        let master = Arc::new(File::from(pair.master));
+        let reader = Arc::downgrade(&master);
         let (send, incoming) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 16 * 1024];
-            // EIO: the last process has closed its end.
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if send.send(buffer.get(..count).unwrap_or_default().to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
+        std::thread::spawn(move || while read_some(&reader, &send).is_some() {});
         let started = Instant::now();
         Self { master, child, what, incoming, screen: Vec::new(), seen: 0, started, echo: false, printed: 0 }
     }
@@ -90,7 +86,9 @@ impl Terminal {
 
     /// Types this, without a newline.
     pub fn type_text(&mut self, text: &str) -> &mut Self {
-        self.master.write_all(text.as_bytes()).unwrap_or_else(|error| panic!("can't type {text:?}: {error}"));
+        (&*self.master)
+            .write_all(text.as_bytes())
+            .unwrap_or_else(|error| panic!("can't type {text:?}: {error}"));
         self
     }
 
@@ -184,6 +182,21 @@ impl Terminal {
     }
 }
 
+/// Hands on what can be read within a moment; none: that was all.
+fn read_some(terminal: &Weak<File>, to: &Sender<Vec<u8>>) -> Option<()> {
+    const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    let terminal = terminal.upgrade()?;
+    let mut ready = [PollFd::new(&*terminal, PollFlags::IN)];
+    if retry_on_intr(|| poll(&mut ready, Some(&MOMENT))).ok()? == 0 {
+        return Some(());
+    }
+    let mut buffer = vec![0; 16 * 1024];
+    match (&*terminal).read(&mut buffer) {
+        Ok(count @ 1..) => to.send(buffer.get(..count)?.to_vec()).ok(),
+        _ => None, // EIO: the last process has closed its end
+    }
+}
+
 fn window(rows: u16, columns: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
@@ -203,6 +216,22 @@ mod tests {
         let mut terminal = shell("test -t 0 && read -p 'name: ' name; echo hello $name; exit 4");
         terminal.expect("name: ").type_line("alice").expect("hello alice");
         terminal.finish().exits(4);
+    }
+
+    #[test]
+    fn dropped_it_hangs_up() {
+        let mark = std::env::temp_dir().join(format!("hangup-{}", std::process::id()));
+        let script =
+            format!("trap 'touch {}; exit' HUP; echo ready; while :; do sleep 0.1; done", mark.display());
+        let mut terminal = shell(&script);
+        terminal.expect("ready");
+        drop(terminal);
+        let end = Instant::now() + PATIENCE;
+        while !mark.exists() {
+            assert!(Instant::now() < end, "no SIGHUP");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::fs::remove_file(mark).unwrap();
     }
 
     #[test]
