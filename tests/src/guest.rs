@@ -37,7 +37,7 @@ impl Guest {
     /// If it can't be made; the message says why.
     pub fn shared() -> &'static Self {
         static GUEST: OnceLock<Guest> = OnceLock::new();
-        GUEST.get_or_init(|| Self::boot(&std::env::var("JIT_GUEST").unwrap_or_else(|_| "trixie".into())))
+        GUEST.get_or_init(|| Self::boot(&release()))
     }
 
     /// Boots a guest of this release with the package installed.
@@ -54,6 +54,14 @@ impl Guest {
     /// If it can't be made; the message says why.
     pub fn boot_with_peers(release: &str, deb: &Path) -> Self {
         Self::start(&image::installed(release, image::PEERS, deb), release)
+    }
+
+    /// Boots a guest of this release with the package and what drives sudo.
+    ///
+    /// # Panics
+    /// If it can't be made; the message says why.
+    pub fn boot_with_clients(release: &str) -> Self {
+        Self::start(&image::with_clients(release, &image::package()), release)
     }
 
     /// Boots what is in these layers.
@@ -303,6 +311,11 @@ impl Drop for Policy<'_> {
     fn drop(&mut self) {
         let _ = self.guest.sh(&format!("rm -f '{}'; jitctl reload", self.path));
     }
+}
+
+/// The release to test: the one that `JIT_GUEST` names (default: trixie).
+pub fn release() -> String {
+    std::env::var("JIT_GUEST").unwrap_or_else(|_| "trixie".into())
 }
 
 /// Process 1 of a pid namespace below ours.

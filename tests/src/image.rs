@@ -3,6 +3,7 @@
 //! ```text
 //! target/guests/trixie-<digest>             the release with PACKAGES (and more, for the benchmarks), by mmdebstrap
 //! target/guests/trixie-<digest>-<digest>    what `dpkg -i` of our package, and the users, add to it
+//! target/guests/pypi-trixie-<digest>        programs from PyPI, for the tests of what drives sudo
 //! target/guests/run/<name>                  a running guest's overlay
 //! ```
 //! The digests are of what goes in; a folder gets its name only when it is complete.
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use crate::guest::Guest;
 use crate::process::run;
+use crate::pypi;
 
 /// What a guest has beside a minimal Debian: systemd and logind, ways to come in, and tools that tests use.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,libpam-modules,libpam-runtime,openssh-server,\
@@ -23,6 +25,9 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,libpam-modules,
 
 /// What the benchmarks measure beside ours. The guests of the tests have none of it: jit-sudo needs none.
 pub const PEERS: &str = ",sudo,sudo-rs,opendoas,polkitd,pkexec";
+
+/// What drives sudo, and sudo itself to compare with: for guests that show that ours takes its place.
+const CLIENTS: &str = ",sudo,python3,acl,git,less,pv";
 
 /// Releases that guests can be made of.
 pub const RELEASES: [&str; 2] = ["trixie", "bookworm"];
@@ -74,6 +79,31 @@ pub fn installed(release: &str, more: &str, deb: &Path) -> Layers {
     }
     drop(lock);
     Layers(vec![layer, base])
+}
+
+/// As [`installed`], with what drives sudo, from Debian and from `PyPI`.
+///
+/// # Panics
+/// As [`installed`].
+pub fn with_clients(release: &str, deb: &Path) -> Layers {
+    let mut layers = installed(release, CLIENTS, deb);
+    layers.0.insert(0, clients(release));
+    layers
+}
+
+/// What drives sudo, made if it is not there yet: the image of a release with it, and the layer above that, which is told.
+///
+/// # Panics
+/// If it can't be made; the message says why.
+pub fn clients(release: &str) -> PathBuf {
+    let base = plain(release, CLIENTS);
+    let lock = lock();
+    let layer = target().join("guests").join(format!("pypi-{release}-{}", digest(&pypi::CLIENTS)));
+    if !layer.is_dir() {
+        pypi::layer(&layer, &base);
+    }
+    drop(lock);
+    layer
 }
 
 /// The image of a release with `more` packages, made if it is not there yet.

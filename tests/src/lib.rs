@@ -6,6 +6,7 @@
 //! sandbox    a throwaway copy of this machine with ours installed, without systemd
 //! secret     look for a password in memory and files
 //! image      Debian images, made once, and the layer with the package installed
+//! pypi       programs from `PyPI`, as a layer of an image
 //! guest      boot one (systemd-nspawn), do things in it, tear it all down whatever happens
 //! login      do things in a guest as a user: shell, terminal, ssh
 //! ```
@@ -22,6 +23,7 @@ pub mod guest;
 pub mod image;
 pub mod login;
 pub mod process;
+mod pypi;
 pub mod sandbox;
 pub mod secret;
 pub mod terminal;

@@ -26,6 +26,7 @@ pub(crate) const GUESTS: &[Need] = &[
     ("mmdebstrap", "makes the guests' images"),
     ("systemd-container", "systemd-nspawn boots them"),
     ("debian-archive-keyring", "to check the signatures on Debian's archive"),
+    ("python3-pip", "fetches Ansible and pyinfra, which have to work with ours"),
 ];
 /// To show the demo in its sandbox.
 pub(crate) const DEMO: &[Need] = &[

@@ -43,6 +43,7 @@ pub(crate) fn tier(name: &str) -> Done {
         "images" => {
             for release in image::RELEASES {
                 println!("{}", image::plain(release, "").display());
+                println!("{}", image::clients(release).display());
             }
             Ok(())
         }
