@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 
 use jit_protocol::client::Connection;
 use jit_protocol::frame::{Frame, Kind, MAX_ANSWER};
 
+use crate::askpass;
 use crate::messages::Messages;
 use crate::process;
 use crate::prompt::{Answer, Asker};
@@ -38,16 +40,36 @@ impl Outcome {
     }
 }
 
+/// How the person is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Asking {
+    /// `-S`.
+    pub(crate) stdin: bool,
+    /// `-A`.
+    pub(crate) askpass: bool,
+    /// `-B`.
+    pub(crate) bell: bool,
+    /// The prompt is the user's own (`-p`): it is shown as it is.
+    pub(crate) own_prompt: bool,
+    /// `SUDO_ASKPASS`: used with `-A`, and where there is neither `-S` nor a terminal.
+    pub(crate) program: Option<OsString>,
+}
+
+impl Asking {
+    /// Whether there is any way to. `-A` without a program fails once somebody has to be asked, as sudo's does.
+    pub(crate) fn is_possible(&self, terminal: Option<&Terminal>) -> bool {
+        self.stdin || self.askpass || self.program.is_some() || terminal.is_some()
+    }
+}
+
 /// The helper's side of the talk.
 pub(crate) struct Conversation<'a, 'm> {
     /// The agent's, then the monitor's.
     pub(crate) connection: &'a Connection,
     /// The helper's own terminal.
     pub(crate) terminal: Option<&'a Terminal>,
-    /// `-S`.
-    pub(crate) stdin: bool,
-    /// The prompt is the user's own (`-p`): it is shown as it is.
-    pub(crate) own_prompt: bool,
+    /// How the person is asked.
+    pub(crate) asking: Asking,
     /// What is said.
     pub(crate) messages: &'a mut Messages<'m>,
 }
@@ -156,17 +178,33 @@ impl Conversation<'_, '_> {
             Some(true) => return Err("a password is not asked for while this program is traced".to_owned()),
             None => return Err("a password is not asked for without /proc".to_owned()),
         }
-        let prompt = if self.own_prompt {
+        let Asking { stdin, askpass, bell, own_prompt, program } = &self.asking;
+        let mut prompt = if *own_prompt {
             frame.first.clone()
         } else {
             jit_protocol::escape_lines(&frame.first_text()).into_bytes()
         };
         let connection = self.connection.as_fd();
+        let answer;
         let asker = match self.terminal {
-            _ if self.stdin => {
+            terminal if *askpass || !*stdin && terminal.is_none() && program.is_some() => {
+                let program =
+                    program.as_ref().ok_or("no askpass program specified, try setting SUDO_ASKPASS")?;
+                let shown = jit_protocol::escape(program.as_encoded_bytes());
+                answer = askpass::start(program, &prompt)
+                    .map_err(|error| format!("unable to run {shown}: {error}"))?;
+                prompt.clear();
+                Asker { input: answer.as_fd(), output: rustix::stdio::stderr(), connection }
+            }
+            _ if *stdin => {
                 Asker { input: rustix::stdio::stdin(), output: rustix::stdio::stderr(), connection }
             }
-            Some(terminal) => Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection },
+            Some(terminal) => {
+                if *bell && !prompt.is_empty() {
+                    prompt.insert(0, b'\x07');
+                }
+                Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection }
+            }
             None => return Err("there is no terminal to ask for a password".to_owned()),
         };
         asker.ask(&prompt, frame.value == 1).map_err(|error| format!("the terminal cannot be read: {error}"))

@@ -67,8 +67,14 @@ pub(crate) struct Asked {
     pub(crate) non_interactive: bool,
     /// `-k` beside something else.
     pub(crate) ignore_record: bool,
+    /// `-N`.
+    pub(crate) no_update: bool,
     /// `-S`.
     pub(crate) stdin: bool,
+    /// `-A`.
+    pub(crate) askpass: bool,
+    /// `-B`.
+    pub(crate) bell: bool,
     /// `-p`.
     pub(crate) prompt: Option<Vec<u8>>,
 }
@@ -78,8 +84,11 @@ pub(crate) struct Asked {
 pub(crate) enum Flag {
     NonInteractive,
     Stdin,
+    Askpass,
+    Bell,
     Forget,
     ForgetAll,
+    NoUpdate,
     Validate,
     List,
     SetHome,
@@ -308,7 +317,10 @@ impl Given {
             prompt,
             non_interactive: self.has(Flag::NonInteractive),
             ignore_record: self.has(Flag::Forget),
+            no_update: self.has(Flag::NoUpdate),
             stdin: self.has(Flag::Stdin),
+            askpass: self.has(Flag::Askpass),
+            bell: self.has(Flag::Bell),
             preserve_environment: self.preserve_environment,
             preserve_names: self.preserve_names,
             assignments: self.assignments,
@@ -330,8 +342,15 @@ impl Given {
                 return Err(Mistake::Conflict(other.option(), says.option()));
             }
         }
-        if self.has(Flag::ForgetAll) && self.has(Flag::Forget) {
-            return Err(Mistake::Conflict("-k", "-K"));
+        for (one, other, names) in [
+            (Flag::Forget, Flag::ForgetAll, ("-k", "-K")),
+            (Flag::Forget, Flag::NoUpdate, ("-k", "-N")),
+            (Flag::ForgetAll, Flag::NoUpdate, ("-K", "-N")),
+            (Flag::Askpass, Flag::Stdin, ("-A", "-S")),
+        ] {
+            if self.has(one) && self.has(other) {
+                return Err(Mistake::Conflict(names.0, names.1));
+            }
         }
         let alone = self.has(Flag::Forget) && command.is_empty() && !self.wants_shell();
         Ok(purpose.unwrap_or(if alone { Purpose::Forget } else { Purpose::Run }))

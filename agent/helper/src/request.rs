@@ -16,11 +16,12 @@ use crate::options::Asked;
 use crate::process;
 use crate::terminal::Terminal;
 
-/// Completes what was asked for with the environment, the working folder and the terminal.
+/// Completes what was asked for with the environment, the working folder and the terminal. `can_ask`: there is a way to
+/// ask the person.
 ///
 /// # Errors
 /// A relative command in a working folder that no longer has a path.
-pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>) -> io::Result<Elevate> {
+pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>, can_ask: bool) -> io::Result<Elevate> {
     let cwd = std::env::current_dir();
     let path = match asked.command.first() {
         // What a shell is to run, the shell finds.
@@ -46,8 +47,9 @@ pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>) -> io::Result<
         rule: asked.rule,
         non_interactive: asked.non_interactive,
         ignore_record: asked.ignore_record,
+        no_update: asked.no_update,
         prompt: asked.prompt.map(Bytes::from),
-        can_ask: asked.stdin || terminal.is_some(),
+        can_ask,
         terminal: terminal.filter(|_| runs).and_then(Terminal::describe),
         cwd: Bytes::from(cwd.into_os_string()),
         ignored_signals: if runs { process::ignored_signals() } else { Vec::new() },

@@ -142,10 +142,13 @@ pub struct Elevate {
     pub non_interactive: bool,
     /// `-k` with a command: use no authentication record and make none.
     pub ignore_record: bool,
+    /// `-N`: make no authentication record; one that is there is used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_update: bool,
     /// `-p`, with sudo's `%` escapes; empty: no prompt at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Bytes>,
-    /// Whether the helper can ask a person at all (a terminal, or `-S`).
+    /// Whether the helper can ask a person at all (a terminal, `-S`, or a program that asks).
     pub can_ask: bool,
     /// The helper's terminal, if it has one: then the command gets a terminal of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]

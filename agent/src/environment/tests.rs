@@ -40,6 +40,7 @@ impl Case {
             rule: None,
             non_interactive: false,
             ignore_record: false,
+            no_update: false,
             prompt: None,
             can_ask: false,
             terminal: None,

@@ -33,7 +33,7 @@ pub struct Report {
     stderr: String,
     status: i32,
     keys: Keys,
-    ignore_record: bool,
+    makes_no_record: bool,
 }
 
 /// Serves `-l` and `-v`.
@@ -57,7 +57,7 @@ pub async fn list(agent: &Arc<Agent>, conversation: Conversation, question: Ques
     };
     match fulfilled {
         Ok(fulfilled) => {
-            if fulfilled.authenticated && !report.ignore_record {
+            if fulfilled.authenticated && !report.makes_no_record {
                 agent.records.add(uid, report.keys.terminal(), order.invoking.uid, agent.clock.now());
             }
             give(agent, &mut link, &report).await;
@@ -110,7 +110,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         return Err(Refusal::password_required());
     }
     if wanted && !asked.can_ask {
-        let hint = "use -S to read it from standard input";
+        let hint = "use -S to read it from standard input, or set SUDO_ASKPASS";
         return Err(Refusal::new("a terminal is required to read the password", hint));
     }
     let name = people.invoking.name.clone();
@@ -135,8 +135,8 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         tty: question.tty.clone(),
         host: question.host.clone(),
     };
-    let report =
-        Report { stdout, stderr, status, keys: question.keys.clone(), ignore_record: asked.ignore_record };
+    let makes_no_record = asked.ignore_record || asked.no_update;
+    let report = Report { stdout, stderr, status, keys: question.keys.clone(), makes_no_record };
     Ok((order, report))
 }
 

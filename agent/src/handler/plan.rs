@@ -109,7 +109,7 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
         });
     }
     if way.missing.authentication && !question.asked.can_ask {
-        let hint = "use -S to read it from standard input";
+        let hint = "use -S to read it from standard input, or set SUDO_ASKPASS";
         return Err(Refusal::new("a terminal is required to read the password", hint));
     }
     let reason = question.asked.reason.clone();

@@ -165,6 +165,7 @@ pub fn command(words: &[&str]) -> Elevate {
         rule: None,
         non_interactive: false,
         ignore_record: false,
+        no_update: false,
         prompt: None,
         can_ask: true,
         terminal: None,

@@ -168,6 +168,7 @@ fn asked() -> Elevate {
         rule: None,
         non_interactive: false,
         ignore_record: false,
+        no_update: false,
         prompt: None,
         can_ask: true,
         terminal: None,

@@ -22,6 +22,10 @@ struct Talk {
 }
 
 fn talk(name: &'static str, own_prompt: bool, with_terminal: bool) -> Talk {
+    talk_asking(name, Asking { own_prompt, ..Asking::default() }, with_terminal)
+}
+
+fn talk_asking(name: &'static str, asking: Asking, with_terminal: bool) -> Talk {
     let (ours, other) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let pty = openpty(None, None).unwrap();
@@ -33,14 +37,8 @@ fn talk(name: &'static str, own_prompt: bool, with_terminal: bool) -> Talk {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut messages = Messages { name, out: &mut out, err: &mut err };
         let terminal = with_terminal.then_some(&terminal);
-        let outcome = Conversation {
-            connection: &connection,
-            terminal,
-            stdin: false,
-            own_prompt,
-            messages: &mut messages,
-        }
-        .run();
+        let outcome =
+            Conversation { connection: &connection, terminal, asking, messages: &mut messages }.run();
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     });
     let thread = thread.recv().unwrap();
@@ -182,6 +180,19 @@ fn a_refusal_during_a_prompt_withdraws_it() {
     talk.sees("? ");
     talk.says(&Frame::refused("no answer came in time", ""));
     assert_eq!(talk.ended().2, "jit-sudo: no answer came in time\n");
+}
+
+// sudo(8), -B: "Ring the bell as part of the password prompt when a terminal is present."
+#[test]
+fn the_bell_rings_once_before_each_prompt_that_is_shown() {
+    let mut talk = talk_asking("sudo", Asking { bell: true, ..Asking::default() }, true);
+    for _ in 0..2 {
+        talk.says(&Frame::with(Kind::Prompt, 0, "pw:", ""));
+        talk.sees("\x07pw:");
+        talk.person.write_all(b"x\n").unwrap();
+        talk.sees("*\x08 \x08\r\n");
+        assert_eq!(talk.other.receive_frame().unwrap().0.kind, Kind::Answer);
+    }
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub(super) const TABLE: &[Entry] = &[
     takes(Some(b'u'), "user", "USER", Value::User, "run as this user (a name or #uid) instead of root"),
     takes(Some(b'g'), "group", "GROUP", Value::Group, "run with this group (a name or #gid)"),
     on(b'S', "stdin", Flag::Stdin, "read the password from standard input, prompt on standard error"),
+    on(b'A', "askpass", Flag::Askpass, "let the program that SUDO_ASKPASS names ask for the password"),
+    on(b'B', "bell", Flag::Bell, "ring the bell before asking"),
     takes(
         Some(b'p'),
         "prompt",
@@ -99,6 +101,7 @@ pub(super) const TABLE: &[Entry] = &[
         "forget this terminal's authentication; with a command: ignore it",
     ),
     on(b'K', "remove-timestamp", Flag::ForgetAll, "forget every authentication"),
+    on(b'N', "no-update", Flag::NoUpdate, "do not keep this authentication"),
     on(b'v', "validate", Flag::Validate, "authenticate, run nothing"),
     on(b'l', "list", Flag::List, "list what you may run; with a command: whether you may run it"),
     Entry {
@@ -142,13 +145,10 @@ pub(super) const TABLE: &[Entry] = &[
         Refused("a root folder of the invoking user's choice cannot be made safe"),
     ),
     // sudo's and ours that are not built yet.
-    other(Some(b'A'), "askpass", Alone, NotBuilt),
     other(Some(b'b'), "background", Alone, NotBuilt),
-    other(Some(b'B'), "bell", Alone, NotBuilt),
     other(Some(b'C'), "close-from", Required("NUMBER"), NotBuilt),
     other(Some(b'D'), "chdir", Required("FOLDER"), NotBuilt),
     other(Some(b'e'), "edit", Alone, NotBuilt),
-    other(Some(b'N'), "no-update", Alone, NotBuilt),
     other(Some(b'P'), "preserve-groups", Alone, NotBuilt),
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
