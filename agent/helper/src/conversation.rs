@@ -70,6 +70,8 @@ pub(crate) struct Conversation<'a, 'm> {
     pub(crate) terminal: Option<&'a Terminal>,
     /// How the person is asked.
     pub(crate) asking: Asking,
+    /// `-b`: once the command runs, whoever waits for this process waits no more.
+    pub(crate) background: bool,
     /// What is said.
     pub(crate) messages: &'a mut Messages<'m>,
 }
@@ -102,13 +104,18 @@ impl Conversation<'_, '_> {
                 Kind::Ended => return Outcome::of(frame.value),
                 Kind::Started => {
                     let stream = stream.filter(|_| frame.value == 1);
+                    // Its parent exits with 0 inside. One that cannot leave stays: the command runs already.
+                    let background = self.background && nix::unistd::daemon(true, true).is_ok();
                     return match (stream, self.terminal) {
                         (Some(stream), Some(terminal)) => {
                             let pipeline = Pipeline::of_this_process();
                             Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline)
+                                .in_background(background)
                                 .run()
                         }
-                        (None, _) if frame.value == 0 => Relay::new(self.connection, self.messages).run(),
+                        (None, _) if frame.value == 0 => {
+                            Relay::new(self.connection, self.messages).in_background(background).run()
+                        }
                         _ => self.lost(&io::ErrorKind::InvalidData.into()),
                     };
                 }

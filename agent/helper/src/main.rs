@@ -58,7 +58,7 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
         Ok(Action::Help) => print(messages, &options::help(messages.name)),
         Ok(Action::Version) => print(messages, concat!("jit-sudo ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Action::Forget { all }) => {
-            talk(messages, None, Asking::default(), |_| Ok(Request::Forget { all }))
+            talk(messages, None, Asking::default(), false, |_| Ok(Request::Forget { all }))
         }
         Ok(Action::Elevate(asked)) => elevate(*asked, messages),
     }
@@ -73,8 +73,8 @@ fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
         own_prompt: asked.prompt.is_some(),
         program: std::env::var_os("SUDO_ASKPASS").filter(|program| !program.is_empty()),
     };
-    let terminal = terminal.as_ref();
-    talk(messages, terminal, asking, |asking| {
+    let (terminal, background) = (terminal.as_ref(), asked.background);
+    talk(messages, terminal, asking, background, |asking| {
         let can_ask = asking.is_possible(terminal);
         Ok(Request::Elevate(Box::new(request::complete(asked, terminal, can_ask)?)))
     })
@@ -84,6 +84,7 @@ fn talk(
     messages: &mut Messages<'_>,
     terminal: Option<&Terminal>,
     asking: Asking,
+    background: bool,
     request: impl FnOnce(&Asking) -> io::Result<Request>,
 ) -> Outcome {
     let request = match request(&asking) {
@@ -101,7 +102,7 @@ fn talk(
     if request::send(&connection, request).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
         return refuse(messages, "the arguments and the environment are too long", "");
     }
-    Conversation { connection: &connection, terminal, asking, messages }.run()
+    Conversation { connection: &connection, terminal, asking, background, messages }.run()
 }
 
 /// Why there is no connection, and what to do.

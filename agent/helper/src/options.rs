@@ -63,6 +63,14 @@ pub(crate) struct Asked {
     pub(crate) duration: Option<u64>,
     /// `--rule`.
     pub(crate) rule: Option<String>,
+    /// `-D`.
+    pub(crate) folder: Option<OsString>,
+    /// `-T`, in seconds.
+    pub(crate) timeout: Option<u64>,
+    /// `-P`.
+    pub(crate) preserve_groups: bool,
+    /// `-b`.
+    pub(crate) background: bool,
     /// `-n`.
     pub(crate) non_interactive: bool,
     /// `-k` beside something else.
@@ -92,6 +100,8 @@ pub(crate) enum Flag {
     Validate,
     List,
     SetHome,
+    PreserveGroups,
+    Background,
     Login,
     Shell,
     Explain,
@@ -103,6 +113,9 @@ pub(crate) enum Value {
     User,
     Group,
     Prompt,
+    Folder,
+    Timeout,
+    CloseFrom,
     Reason,
     For,
     Rule,
@@ -303,6 +316,15 @@ impl Given {
             self.values.iter().position(|(other, _)| *other == which).map(|at| self.values.swap_remove(at).1)
         };
         let prompt = plain(Value::Prompt).or_else(|| variable("SUDO_PROMPT")).map(OsString::into_vec);
+        let folder = plain(Value::Folder);
+        let timeout = match plain(Value::Timeout) {
+            Some(value) => Some(duration::parse_timeout(value.as_bytes()).ok_or(Mistake::Timeout)?)
+                .filter(|seconds| *seconds > 0),
+            None => None,
+        };
+        if plain(Value::CloseFrom).is_some_and(|value| !is_descriptor(&value)) {
+            return Err(Mistake::Descriptor);
+        }
         let user = text(plain(Value::User).map(|value| (value, "-u")))?;
         let group = text(plain(Value::Group).map(|value| (value, "-g")))?;
         Ok(Action::Elevate(Box::new(Asked {
@@ -315,6 +337,10 @@ impl Given {
             duration,
             rule,
             prompt,
+            folder,
+            timeout,
+            preserve_groups: self.has(Flag::PreserveGroups),
+            background: self.has(Flag::Background),
             non_interactive: self.has(Flag::NonInteractive),
             ignore_record: self.has(Flag::Forget),
             no_update: self.has(Flag::NoUpdate),
@@ -376,8 +402,14 @@ impl Given {
         if self.wants_shell() {
             return Err(Mistake::Conflict(option, if self.has(Flag::Login) { "-i" } else { "-s" }));
         }
-        if self.preserve_environment || !self.preserve_names.is_empty() {
-            return Err(Mistake::Conflict(option, "-E"));
+        for (is_given, other) in [
+            (self.preserve_environment || !self.preserve_names.is_empty(), "-E"),
+            (self.has(Flag::PreserveGroups), "-P"),
+            (self.has(Flag::Background), "-b"),
+        ] {
+            if is_given {
+                return Err(Mistake::Conflict(option, other));
+            }
         }
         let asks_for_command = purpose == Purpose::List && !bare_list;
         if !asks_for_command && !self.assignments.is_empty() {
@@ -387,7 +419,8 @@ impl Given {
             let fits = match value {
                 Value::Prompt => true,
                 Value::User | Value::Group => asks_for_command || purpose == Purpose::Validate,
-                Value::Reason | Value::For | Value::Rule => asks_for_command,
+                Value::Reason | Value::For | Value::Rule | Value::Folder | Value::Timeout => asks_for_command,
+                Value::CloseFrom => false,
             };
             if !fits {
                 return Err(Mistake::Conflict(option, value.option()));
@@ -427,11 +460,19 @@ impl Value {
             Self::User => "-u",
             Self::Group => "-g",
             Self::Prompt => "-p",
+            Self::Folder => "-D",
+            Self::Timeout => "-T",
+            Self::CloseFrom => "-C",
             Self::Reason => "--reason",
             Self::For => "--for",
             Self::Rule => "--rule",
         }
     }
+}
+
+/// What `-C` takes. None but the first three descriptors ever reaches a command, so there is nothing more to do.
+fn is_descriptor(value: &OsStr) -> bool {
+    value.to_str().and_then(|text| text.parse::<i32>().ok()).is_some_and(|number| number >= 3)
 }
 
 /// Only of an option that exists its value is looked for: one that is refused is refused without.

@@ -491,6 +491,43 @@ fn a_job_in_the_background_leaves_the_terminal_alone() {
     person.says_status(143);
 }
 
+// sudo(8), -b: "Run the given command in the background."
+#[test]
+fn with_b_the_shell_waits_only_until_the_command_runs() {
+    let mut person = Shell::new();
+    person.types("\"$PROGRAM\" -b make; echo \"left with $?\"\n");
+    let helper = person.agent.accept();
+    assert!(helper.elevate().background && helper.elevate().terminal.is_some());
+    helper.says(&Frame::with(Kind::Prompt, 0, "Password: ", ""));
+    person.sees("Password: ");
+    person.types("secret\n");
+    assert_eq!(helper.hears(), (Kind::Answer, 0, b"secret".to_vec()));
+    let mut stream = helper.starts();
+    person.sees("left with 0");
+    assert_eq!(helper.hears(), (Kind::Continue, 0, Vec::new()), "it is not in the foreground");
+    stream.write_all(b"built\n").unwrap();
+    person.sees("built");
+    // The terminal is the shell's, even if the command asks for it.
+    helper.says(&Frame::new(Kind::Stopped, nix::sys::signal::Signal::SIGTTIN as i32));
+    // Nobody could continue a process that is no shell's job.
+    helper.says(&Frame::new(Kind::Stopped, nix::sys::signal::Signal::SIGSTOP as i32));
+    helper.says(&Frame::with(Kind::Notice, 0, "still here", ""));
+    person.sees("jit-sudo: still here");
+    assert!(!person.is_raw());
+    person.types("echo $((6*7))\n");
+    person.sees("42");
+    drop(stream);
+    helper.says(&Frame::new(Kind::Ended, 3));
+}
+
+#[test]
+fn with_b_a_refusal_is_still_waited_for() {
+    let output = run("exec \"$0\" -b id", b"", |helper| helper.says(&Frame::refused("no", "")));
+    assert_eq!((output.status.code(), output.stderr), (Some(1), b"jit-sudo: no\n".to_vec()));
+    let output = run("exec \"$0\" -b id", b"", ends(7));
+    assert_eq!(output.status.code(), Some(0), "how it ends is not waited for");
+}
+
 #[test]
 fn a_stopped_job_goes_on_in_the_background() {
     let mut person = Shell::new();

@@ -42,6 +42,9 @@ pub struct Order {
     pub restrictions: Restrictions,
     /// The helper's terminal: the command gets one of ours.
     pub terminal: Option<Terminal>,
+    /// It goes on without the helper, until its time is up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
     /// Signals to leave ignored (`nohup`).
     pub ignored_signals: Vec<i32>,
     /// Cgroup of the session that this one is nested in, relative to the spawner's subtree; absent: not nested.
@@ -130,4 +133,7 @@ pub enum Cwd {
     Home,
     /// This one, entered as the target user; refused if that fails.
     Path(Bytes),
+    /// This one of the invoking user's, resolved, entered as the target user; refused if that fails, or if the way there
+    /// is another one by now.
+    Asked(Bytes),
 }

@@ -121,6 +121,18 @@ pub struct Elevate {
     /// `-g`: a name or `#gid`, as typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// `-D`, made absolute by the helper; if that is the working folder itself, in the same words as `cwd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Bytes>,
+    /// `-T`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+    /// `-P`: keep the invoking user's groups.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preserve_groups: bool,
+    /// `-b`: the helper leaves once the command runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
     /// The helper's whole environment. Policy picks; the rest is dropped. A name given twice is refused.
     pub environment: Vec<(Bytes, Bytes)>,
     /// `VAR=value` before the command: refused where policy does not allow them.

@@ -119,6 +119,7 @@ pub(crate) mod tests {
             environment: Vec::new(),
             restrictions: Restrictions { umask: Umask::CallersAnd(0o22), cwd: Cwd::Caller },
             terminal: None,
+            background: false,
             ignored_signals: Vec::new(),
             nested_in: None,
             tty: None,

@@ -88,7 +88,7 @@ pub async fn fulfil(
         }
         Refusal::failure("no grant can be issued")
     })?;
-    let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, None, now);
+    let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, plan.subject.timeout, now);
     if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
         go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
     }

@@ -130,6 +130,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         environment: Vec::new(),
         restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
         terminal: None,
+        background: false,
         ignored_signals: Vec::new(),
         nested_in: None,
         tty: question.tty.clone(),

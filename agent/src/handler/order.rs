@@ -23,8 +23,12 @@ pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
     let nested_in = question.nested.as_ref().and_then(|session| session.cgroup.clone());
     let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
     let invoking = translate::order_account(&plan.people.invoking, None);
-    let target =
-        translate::order_account(&plan.people.target, plan.people.group.as_ref().map(|group| group.gid));
+    let group = plan.people.group.as_ref().map(|group| group.gid);
+    let target = if asked.preserve_groups {
+        translate::with_groups_of(&plan.people.target, &plan.people.invoking, group)
+    } else {
+        translate::order_account(&plan.people.target, group)
+    };
     let origin = environment::Origin {
         invoking: &invoking,
         target: &target,
@@ -44,8 +48,13 @@ pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
         }),
         ask_reason: plan.ask_reason,
         program: Some(translate::program(&plan.found)),
-        restrictions: translate::restrictions(&rule.restrict, None, asked.shell == Some(Shell::Login)),
+        restrictions: translate::restrictions(
+            &rule.restrict,
+            &plan.subject,
+            asked.shell == Some(Shell::Login),
+        ),
         terminal: asked.terminal.clone(),
+        background: asked.background,
         ignored_signals: asked
             .ignored_signals
             .iter()

@@ -149,13 +149,26 @@ fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject 
         trusted: false,
         arguments: wanted.arguments.clone(),
         nested: question.nested.is_some(),
-        cwd: None,
-        timeout: None,
+        cwd: folder(question),
+        cwd_is_callers: asked.folder.as_ref() == Some(&asked.cwd),
+        preserve_groups: asked.preserve_groups,
+        timeout: asked.timeout.map(Duration::from_secs),
         duration: asked.duration.map(Duration::from_secs),
         assignments: names_to_set(asked),
         rule: asked.rule.clone(),
         non_interactive: asked.non_interactive,
     }
+}
+
+/// `-D`: where it leads, if it leads to a folder; else what was asked for, so that nobody learns which of the two it is
+/// but from the monitor, who cannot enter it.
+fn folder(question: &Question) -> Option<Vec<u8>> {
+    let asked = question.asked.folder.as_ref()?;
+    if *asked == question.asked.cwd {
+        return Some(asked.0.clone()); // the kernel's own words
+    }
+    let found = resolve(question.root.as_fd(), asked.as_slice()).ok().filter(Found::is_folder);
+    Some(found.map_or_else(|| asked.0.clone(), |found| found.leads_to))
 }
 
 /// Names of `VAR=value` that a rule has to allow: all but those that anyone may set.

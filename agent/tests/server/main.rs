@@ -15,6 +15,7 @@ mod wire;
 
 mod administration;
 mod attacks;
+mod circumstances;
 mod duties;
 mod elevation;
 mod limits;

@@ -37,8 +37,14 @@ fn talk_asking(name: &'static str, asking: Asking, with_terminal: bool) -> Talk 
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut messages = Messages { name, out: &mut out, err: &mut err };
         let terminal = with_terminal.then_some(&terminal);
-        let outcome =
-            Conversation { connection: &connection, terminal, asking, messages: &mut messages }.run();
+        let outcome = Conversation {
+            connection: &connection,
+            terminal,
+            asking,
+            background: false,
+            messages: &mut messages,
+        }
+        .run();
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     });
     let thread = thread.recv().unwrap();

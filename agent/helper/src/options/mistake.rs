@@ -27,6 +27,10 @@ pub(crate) enum Mistake {
     NotText(&'static str),
     /// Not a duration.
     Duration(&'static str),
+    /// `-T` with something else than a time.
+    Timeout,
+    /// `-C` with something else than a descriptor from 3 on.
+    Descriptor,
     /// Nothing to run.
     NoCommand,
     /// Something to run where nothing is run.
@@ -45,6 +49,7 @@ impl Mistake {
             Self::Refused(..) => "",
             Self::NotBuilt(_) => "this version runs the command without that option",
             Self::Duration(_) => "write it as 90s, 15m, 1h30m or 7d, at least one second",
+            Self::Timeout => "write it in seconds, or as 90s, 15m, 1h30m or 7d",
             _ => "--help lists the options",
         }
     }
@@ -66,6 +71,8 @@ impl fmt::Display for Mistake {
             Self::Conflict(one, other) => write!(f, "{one} and {other} do not go together"),
             Self::NotText(from) => write!(f, "the value of {from} is not UTF-8"),
             Self::Duration(from) => write!(f, "the value of {from} is not a duration"),
+            Self::Timeout => f.write_str("the value of -T is not a time"),
+            Self::Descriptor => f.write_str("the argument to -C must be a number greater than or equal to 3"),
             Self::NoCommand => f.write_str("there is no command to run"),
             Self::TakesNoCommand(option) => write!(f, "the option {option} takes no command"),
         }

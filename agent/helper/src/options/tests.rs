@@ -32,6 +32,10 @@ fn run(command: &[&str]) -> Asked {
         reason: None,
         duration: None,
         rule: None,
+        folder: None,
+        timeout: None,
+        preserve_groups: false,
+        background: false,
         non_interactive: false,
         ignore_record: false,
         no_update: false,
@@ -158,14 +162,7 @@ fn each_client_of_sudo_is_understood() {
 #[test]
 fn a_client_that_needs_what_is_not_built_is_told_so() {
     for (line, option) in [
-        (&["-D", "/tmp", "id"][..], "-D"),
-        (&["-D/tmp", "id"], "-D"),
-        (&["--chdir=/tmp", "id"], "--chdir"),
-        (&["-T5m", "id"], "-T"),
-        (&["-e", "/etc/hosts"], "-e"),
-        (&["-b", "id"], "-b"),
-        (&["-P", "id"], "-P"),
-        (&["-C3", "id"], "-C"),
+        (&["-e", "/etc/hosts"][..], "-e"),
         (&["-ll"], "-ll"),
         (&["-l", "-l"], "-ll"),
         (&["-l", "-U", "bob"], "-U"),
@@ -245,7 +242,7 @@ fn a_value_follows_in_every_form_that_getopt_knows() {
 // sudo allows each option with a value once (sudo 1.9.x, parse_args.c; CVE class: the last one wins over the checked one).
 #[test]
 fn a_value_option_twice_is_refused() {
-    for option in ["-u", "-g", "-p", "--reason", "--for", "--rule"] {
+    for option in ["-u", "-g", "-p", "-D", "-T", "-C", "--reason", "--for", "--rule"] {
         let mistake = read(&[option, "1h", option, "1h", "id"]).unwrap_err();
         assert_eq!(mistake, Mistake::Twice(option.to_owned()));
     }
@@ -318,6 +315,15 @@ fn what_does_not_go_together_is_refused() {
         &["-k", "-u", "bob"],
         &["-k", "A=1"],
         &["-K", "--rule", "x"],
+        &["-v", "-P"],
+        &["-l", "-b"],
+        &["-l", "-P", "id"],
+        &["-v", "-D", "/"],
+        &["-l", "-T", "5"],
+        &["-l", "-C", "5", "id"],
+        &["-k", "-D", "/"],
+        &["-b"],
+        &["-kb"],
         &["--explain", "-v"],
         &["--explain", "-l", "id"],
         &["--explain"],
@@ -355,6 +361,21 @@ fn what_is_unknown_or_incomplete_is_refused_by_name() {
     }
     let not_text = vec![OsString::from("-u"), OsString::from_vec(b"\xff".to_vec()), OsString::from("id")];
     assert_eq!(parse(&not_text, |_| None), Err(Mistake::NotText("-u")));
+}
+
+// sudo(8), -C: "Values less than three are not permitted."
+#[test]
+fn where_and_how_long_it_runs_is_read_as_sudo_reads_it() {
+    let given = asked(&["-D", "/srv", "-T1h", "-C3", "-Pb", "id"]);
+    assert_eq!((given.folder, given.timeout), (Some("/srv".into()), Some(3600)));
+    assert!(given.preserve_groups && given.background);
+    assert_eq!(asked(&["--chdir=.", "--command-timeout", "90", "id"]).timeout, Some(90));
+    assert_eq!(asked(&["-T0", "id"]).timeout, None);
+    assert_eq!(read(&["-T", "soon", "id"]), Err(Mistake::Timeout));
+    for number in ["2", "0", "-3", "x", "3x", "99999999999"] {
+        assert_eq!(read(&["-C", number, "id"]), Err(Mistake::Descriptor), "{number}");
+    }
+    assert_eq!(asked(&["-l", "-D", "/srv", "id"]).folder, Some("/srv".into()));
 }
 
 #[test]

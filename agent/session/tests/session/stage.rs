@@ -616,6 +616,7 @@ pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
         environment: vec![(Bytes::from("PATH"), Bytes::from("/usr/bin:/bin"))],
         restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
         terminal: None,
+        background: false,
         ignored_signals: Vec::new(),
         nested_in: None,
         tty: None,
