@@ -39,6 +39,8 @@ pub(crate) fn complete(asked: Asked, terminal: Option<&Terminal>, can_ask: bool)
         mode: asked.mode,
         command: asked.command.into_iter().map(Bytes::from).collect(),
         shell: asked.shell,
+        detailed: asked.detailed,
+        other_user: asked.other_user,
         path,
         user: asked.user,
         group: asked.group,

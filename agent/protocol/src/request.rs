@@ -115,6 +115,12 @@ pub struct Elevate {
     /// else the agent looks in the rule's `secure_path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Bytes>,
+    /// `-ll`: in full.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detailed: bool,
+    /// `-U`: list for this user (a name or `#uid`, as typed) instead of the invoking one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_user: Option<String>,
     /// `-u`: a name or `#uid`, as typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,

@@ -29,6 +29,8 @@ impl Case {
             command: vec!["id".into()],
             shell: None,
             path: None,
+            detailed: false,
+            other_user: None,
             user: None,
             group: None,
             folder: None,

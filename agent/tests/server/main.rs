@@ -19,6 +19,7 @@ mod circumstances;
 mod duties;
 mod elevation;
 mod limits;
+mod lists;
 mod logins;
 mod messages;
 mod policy;

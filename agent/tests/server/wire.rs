@@ -154,6 +154,8 @@ pub fn command(words: &[&str]) -> Elevate {
         command: words.iter().map(|word| (*word).into()).collect(),
         shell: None,
         path: path.map(|path| (*path).into()),
+        detailed: false,
+        other_user: None,
         user: None,
         group: None,
         folder: None,

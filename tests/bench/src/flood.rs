@@ -157,6 +157,8 @@ fn asked() -> Elevate {
         command: vec!["/usr/bin/true".into()],
         shell: None,
         path: Some("/usr/bin/true".into()),
+        detailed: false,
+        other_user: None,
         user: None,
         group: None,
         folder: None,

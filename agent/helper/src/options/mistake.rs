@@ -7,6 +7,8 @@ use std::fmt;
 pub(crate) enum Mistake {
     /// No such option.
     Unknown(String),
+    /// The beginning of more than one option.
+    Ambiguous(String),
     /// An option of sudo's or ours that is not built yet.
     NotBuilt(String),
     /// An option of sudo's that never will be, and why.
@@ -31,6 +33,8 @@ pub(crate) enum Mistake {
     Timeout,
     /// `-C` with something else than a descriptor from 3 on.
     Descriptor,
+    /// `-U` without `-l`.
+    OnlyWithList,
     /// Nothing to run.
     NoCommand,
     /// Something to run where nothing is run.
@@ -59,6 +63,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(option) => write!(f, "there is no option {option}"),
+            Self::Ambiguous(option) => write!(f, "more than one option begins with {option}"),
             Self::NotBuilt(option) => write!(f, "the option {option} is not built yet"),
             Self::Refused(option, why) => write!(f, "the option {option} is refused: {why}"),
             Self::NeedsValue(option) => write!(f, "the option {option} needs a value"),
@@ -73,6 +78,7 @@ impl fmt::Display for Mistake {
             Self::Duration(from) => write!(f, "the value of {from} is not a duration"),
             Self::Timeout => f.write_str("the value of -T is not a time"),
             Self::Descriptor => f.write_str("the argument to -C must be a number greater than or equal to 3"),
+            Self::OnlyWithList => f.write_str("the -U option may only be used with the -l option"),
             Self::NoCommand => f.write_str("there is no command to run"),
             Self::TakesNoCommand(option) => write!(f, "the option {option} takes no command"),
         }

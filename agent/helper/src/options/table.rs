@@ -103,7 +103,13 @@ pub(super) const TABLE: &[Entry] = &[
     on(b'K', "remove-timestamp", Flag::ForgetAll, "forget every authentication"),
     on(b'N', "no-update", Flag::NoUpdate, "do not keep this authentication"),
     on(b'v', "validate", Flag::Validate, "authenticate, run nothing"),
-    on(b'l', "list", Flag::List, "list what you may run; with a command: whether you may run it"),
+    on(
+        b'l',
+        "list",
+        Flag::List,
+        "list what you may run; with a command: whether you may run it; twice: in full",
+    ),
+    takes(Some(b'U'), "other-user", "USER", Value::OtherUser, "with -l: list for this user; for root"),
     Entry {
         short: Some(b'E'),
         long: "preserve-env",
@@ -165,7 +171,6 @@ pub(super) const TABLE: &[Entry] = &[
     other(Some(b'e'), "edit", Alone, NotBuilt),
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
-    other(Some(b'U'), "other-user", Required("USER"), NotBuilt),
     other(None, "json", Alone, NotBuilt),
     other(None, "token", Required("FILE"), NotBuilt),
     other(None, "wait", Joined("DURATION"), NotBuilt),

@@ -1,7 +1,10 @@
 //! The grammar as tables: what sudo(8) says of an option, and what sudo's clients call.
 
+use std::os::unix::ffi::OsStringExt;
+
 use proptest::prelude::*;
 
+use super::table::TABLE;
 use super::*;
 
 fn words(line: &[&str]) -> Vec<OsString> {
@@ -24,6 +27,8 @@ fn run(command: &[&str]) -> Asked {
         mode: Mode::Run,
         command: words(command),
         shell: None,
+        detailed: false,
+        other_user: None,
         assignments: Vec::new(),
         user: None,
         group: None,
@@ -163,9 +168,6 @@ fn each_client_of_sudo_is_understood() {
 fn a_client_that_needs_what_is_not_built_is_told_so() {
     for (line, option) in [
         (&["-e", "/etc/hosts"][..], "-e"),
-        (&["-ll"], "-ll"),
-        (&["-l", "-l"], "-ll"),
-        (&["-l", "-U", "bob"], "-U"),
         (&["-r", "x", "id"], "-r"),
         (&["-t", "x", "id"], "-t"),
         (&["--wait", "id"], "--wait"),
@@ -242,7 +244,7 @@ fn a_value_follows_in_every_form_that_getopt_knows() {
 // sudo allows each option with a value once (sudo 1.9.x, parse_args.c; CVE class: the last one wins over the checked one).
 #[test]
 fn a_value_option_twice_is_refused() {
-    for option in ["-u", "-g", "-p", "-D", "-T", "-C", "--reason", "--for", "--rule"] {
+    for option in ["-u", "-g", "-p", "-U", "-D", "-T", "-C", "--reason", "--for", "--rule"] {
         let mistake = read(&[option, "1h", option, "1h", "id"]).unwrap_err();
         assert_eq!(mistake, Mistake::Twice(option.to_owned()));
     }
@@ -345,7 +347,11 @@ fn what_is_unknown_or_incomplete_is_refused_by_name() {
         (&["-z", "id"][..], Mistake::Unknown("-z".to_owned())),
         (&["-nz", "id"], Mistake::Unknown("-z".to_owned())),
         (&["--nope", "id"], Mistake::Unknown("--nope".to_owned())),
-        (&["--use=x", "id"], Mistake::Unknown("--use".to_owned())),
+        (&["--us-er=x", "id"], Mistake::Unknown("--us-er".to_owned())),
+        (&["--pre", "id"], Mistake::Ambiguous("--pre".to_owned())),
+        (&["-U", "bob", "id"], Mistake::OnlyWithList),
+        (&["-U", "bob", "-v"], Mistake::OnlyWithList),
+        (&["-U", "bob"], Mistake::NoCommand),
         (&["--=x", "id"], Mistake::Unknown("--".to_owned())),
         (&["-\u{1b}", "id"], Mistake::Unknown("-\\x1b".to_owned())),
         (&["--\u{1b}[2J", "id"], Mistake::Unknown("--\\x1b[2J".to_owned())),
@@ -376,6 +382,28 @@ fn where_and_how_long_it_runs_is_read_as_sudo_reads_it() {
         assert_eq!(read(&["-C", number, "id"]), Err(Mistake::Descriptor), "{number}");
     }
     assert_eq!(asked(&["-l", "-D", "/srv", "id"]).folder, Some("/srv".into()));
+}
+
+// sudo(8), -l: "If this option is specified multiple times … a longer list format is used." -U: "Used in conjunction with -l".
+#[test]
+fn a_list_may_be_longer_and_another_users() {
+    for line in [&["-ll"][..], &["-l", "-l"], &["--list", "-nl"]] {
+        assert!(asked(line).detailed && asked(line).mode == Mode::List, "{line:?}");
+    }
+    let given = asked(&["-lU", "bob", "-u", "www", "id"]);
+    assert_eq!((given.other_user.as_deref(), given.user.as_deref()), (Some("bob"), Some("www")));
+    assert_eq!((given.detailed, asked(&["-l", "--other-user=#5"]).command.len()), (false, 0));
+}
+
+// getopt_long(3): "may be abbreviated, as long as the abbreviation is unique"; scripts do so.
+#[test]
+fn a_long_name_may_be_cut_while_only_one_begins_so() {
+    assert!(asked(&["--non-int", "id"]).non_interactive);
+    assert_eq!(asked(&["--us=bob", "id"]).user.as_deref(), Some("bob"));
+    assert_eq!(asked(&["--preserve-e=A", "id"]).preserve_names, [Bytes::from("A")]);
+    assert!(asked(&["--preserve-g", "id"]).preserve_groups);
+    assert_eq!(read(&["--vers"]), Ok(Action::Version));
+    assert!(matches!(read(&["--chr=/x", "id"]), Err(Mistake::Refused(..))));
 }
 
 #[test]
