@@ -40,7 +40,7 @@ pub struct Origin<'a> {
 /// | the target's account | `HOME LOGNAME MAIL SHELL USER`; of a shell that is asked for with `-s`, `SHELL` is that one |
 /// | the invoking user | `SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_TTY SUDO_UID SUDO_USER` |
 /// | the rule | `PATH` is its `secure_path`; what `env_set` sets, over everything |
-/// | the request | `TERM`; what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
+/// | the request | `TERM`, else `unknown`; `SUDO_PS1` as `PS1`, where a shell is at one's disposal; what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
 ///
 /// A pattern in `env_keep` that has a `*` keeps nothing that makes programs load or run something: such a variable must
 /// be named. `command_is_all`: the rule permits any command, thus `env VAR=value command` as well, so that variables
@@ -67,6 +67,10 @@ pub fn build(
     ];
     for (name, value) in targets.clone() {
         set(name, value);
+    }
+    set("TERM", "unknown".into());
+    if let Some(prompt) = allowed.prompt_of_shells(request, origin) {
+        set("PS1", prompt);
     }
     for (name, value) in &request.environment {
         if allowed.keeps(request, name.as_slice(), value.as_slice()) {
@@ -130,6 +134,14 @@ impl Allowed<'_> {
     fn assigns(self, name: &[u8], value: &[u8]) -> bool {
         let allowed = names::is_on_sudos_lists(name) || self.by_rule(name) || self.by_name(name);
         allowed && names::is_sane(name) && !names::is_ours(name) && values::is_sane(name, value)
+    }
+
+    /// `SUDO_PS1`, which becomes `PS1`: a shell runs what stands in it in `$(…)`. So only for those who can type that into
+    /// their shell as well.
+    fn prompt_of_shells(self, request: &Elevate, origin: &Origin<'_>) -> Option<Bytes> {
+        let is_free = self.command_is_all || origin.shell.is_some() && origin.arguments.is_empty();
+        let (name, value) = request.environment.iter().find(|(name, _)| name.as_slice() == b"SUDO_PS1")?;
+        (is_free && values::is_sane(name.as_slice(), value.as_slice())).then(|| value.clone())
     }
 
     /// By `env_keep`.

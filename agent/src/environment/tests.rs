@@ -9,6 +9,7 @@ struct Case {
     request: Elevate,
     all: bool,
     shell: Option<(Shell, Bytes)>,
+    arguments: Vec<Vec<u8>>,
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
@@ -53,7 +54,7 @@ impl Case {
             cwd: "/".into(),
             ignored_signals: vec![],
         };
-        Self { policy, request, all: false, shell: None }
+        Self { policy, request, all: false, shell: None, arguments: ["-u", "a b"].map(Vec::from).into() }
     }
 
     /// `-E`.
@@ -95,12 +96,11 @@ impl Case {
             shell: "/bin/bash".into(),
         };
         let (alice, root) = (account("alice", 1000, "/home/alice"), account("root", 0, "/root"));
-        let arguments = ["-u", "a b"].map(Vec::from);
         let origin = Origin {
             invoking: &alice,
             target: &root,
             path: b"/usr/bin/id",
-            arguments: &arguments,
+            arguments: &self.arguments,
             shell: self.shell.as_ref().map(|(shell, path)| (*shell, path)),
             tty: Some("pts/0"),
         };
@@ -120,7 +120,7 @@ impl Case {
     }
 }
 
-const ALWAYS: [&str; 12] = [
+const ALWAYS: [&str; 13] = [
     "HOME=/root",
     "LOGNAME=root",
     "MAIL=/var/mail/root",
@@ -132,6 +132,7 @@ const ALWAYS: [&str; 12] = [
     "SUDO_TTY=/dev/pts/0",
     "SUDO_UID=1000",
     "SUDO_USER=alice",
+    "TERM=unknown",
     "USER=root",
 ];
 
@@ -300,6 +301,69 @@ fn a_login_shell_has_the_targets_home_and_shell_whatever_the_rule_keeps() {
 #[test]
 fn in_a_shell_of_the_persons_own_choice_shell_names_that_one() {
     assert_eq!(Case::new("", &[]).shell(Shell::Plain, "/bin/zsh").more(), ["SHELL=/bin/zsh"]);
+}
+
+/// What sudo 1.9.16 on Debian 13 leaves of a variable under its defaults, and what we do: a dash for nothing.
+const AS_SUDO: [(&str, &str, &str, &str); 31] = [
+    ("COLORS", "x", "x", "x"),
+    ("DISPLAY", ":0", ":0", ":0"),
+    ("HOSTNAME", "box", "box", "box"),
+    ("LS_COLORS", "di=1", "di=1", "di=1"),
+    ("XAUTHORITY", "/home/alice/.Xauthority", "/home/alice/.Xauthority", "/home/alice/.Xauthority"),
+    ("XAUTHORIZATION", "x", "x", "x"),
+    ("COLORTERM", "truecolor", "truecolor", "truecolor"),
+    ("COLORTERM", "a/b", "-", "-"),
+    ("LANG", "de_DE.UTF-8", "de_DE.UTF-8", "de_DE.UTF-8"),
+    ("LANG", "a/b", "-", "-"),
+    ("LANG", "%s", "-", "-"),
+    ("LANGUAGE", "de:en", "de:en", "de:en"),
+    ("LC_ALL", "%s", "-", "-"),
+    ("LC_TIME", "C", "C", "C"),
+    ("LINGUAS", "de en", "de en", "de en"),
+    ("TERM", "xterm-256color", "xterm-256color", "xterm-256color"),
+    ("TERM", "a/b", "unknown", "unknown"),
+    ("TERM", "() { x", "unknown", "unknown"),
+    ("TZ", "Europe/Rome", "Europe/Rome", "Europe/Rome"),
+    ("TZ", "/etc/passwd", "-", "-"),
+    ("TZ", "a b", "-", "-"),
+    ("COLORS", "() { x", "-", "-"),
+    ("FOO", "x", "-", "-"),
+    ("LD_PRELOAD", "x", "-", "-"),
+    ("SUDO_PS1", "# ", "-", "-"),
+    ("PATH", "/tmp", "-", "-"),
+    ("HOME", "/home/alice", "-", "-"),
+    // Ours keeps less: they name files, or are programs for a shell (docs/decisions/0016).
+    ("KRB5CCNAME", "k", "k", "-"),
+    ("PS1", "a", "a", "-"),
+    ("PS2", "b", "b", "-"),
+    ("XDG_CURRENT_DESKTOP", "KDE", "KDE", "-"),
+];
+
+#[test]
+fn what_sudo_keeps_is_kept_but_for_what_names_files_and_programs() {
+    for (name, value, sudos, ours) in AS_SUDO {
+        let case = Case::new("", &[(name, value)]);
+        let kept = if ours == "-" || ours == "unknown" { vec![] } else { vec![format!("{name}={ours}")] };
+        assert_eq!(case.more(), kept, "{name}={value}");
+        assert!(sudos == ours || ours == "-", "{name}: never more than sudo");
+    }
+}
+
+// sudo(8): "PS1 … set to SUDO_PS1". In `$(…)` of it a shell runs what it likes.
+#[test]
+fn a_prompt_of_ones_own_is_for_a_shell_of_ones_own() {
+    let case = || Case::new("", &[("SUDO_PS1", "# ")]);
+    assert_eq!(case().more(), NOTHING);
+    assert_eq!(case().all().more(), ["PS1=# "]);
+    let shell = |words: &[&str]| {
+        let mut case = case().shell(Shell::Login, "/bin/bash");
+        case.arguments = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        case.build().unwrap().contains(&"PS1=# ".to_owned())
+    };
+    assert_eq!((shell(&[]), shell(&["-c", "id"])), (true, false));
+    assert_eq!(Case::new("", &[("SUDO_PS1", "() { x")]).all().more(), NOTHING);
+    let set = Case::new("env_set = { PS1 = \"root> \" }", &[("SUDO_PS1", "# ")]).all();
+    assert_eq!(set.more(), ["PS1=root> "], "the rule's word is the last");
 }
 
 // CVE-2010-1646: PATH twice.
