@@ -12,6 +12,7 @@ mod audit;
 mod authentication;
 mod callers;
 mod canary;
+mod command_line;
 mod crash;
 mod disk;
 mod elevation;
