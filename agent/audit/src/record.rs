@@ -159,7 +159,7 @@ pub struct Record {
     /// It is a shell that was asked for as such: `shell` (`-s`) or `login` (`-i`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// The working folder, as the helper says.
+    /// The folder that the command starts in; the caller's own is the helper's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<Text>,
     /// Id of the rule.

@@ -2,7 +2,7 @@
 
 use jit_audit::record::{Event, Record, Target, Text, User};
 use jit_protocol::frame::Frame;
-use jit_protocol::order::Order;
+use jit_protocol::order::{Cwd, Order};
 use jit_protocol::request::{Elevate, Shell};
 
 use super::plan::Plan;
@@ -78,6 +78,12 @@ impl Case {
         let path = Text::from(plan.found.path.as_slice());
         let arguments = plan.subject.arguments.iter().map(|word| Text::from(word.as_slice()));
         self.0.command = [path].into_iter().chain(arguments).collect();
+        // Where it starts, as sudo's log has it; the caller's folder is the helper's word, which is there already.
+        self.0.cwd = match &order.restrictions.cwd {
+            Cwd::Caller => self.0.cwd.take(),
+            Cwd::Home => Some(Text::from(order.target.home.as_slice())),
+            Cwd::Path(folder) | Cwd::Asked(folder) => Some(Text::from(folder.as_slice())),
+        };
         self.0.rule = Some(plan.rule.clone());
         self.0.session = Some(order.session.clone());
     }

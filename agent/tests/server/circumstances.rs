@@ -58,6 +58,9 @@ fn a_folder_is_entered_where_the_rule_allows_it_resolved() {
     ] {
         assert_eq!(ordered(&stage, folder(path)).restrictions.cwd, entered, "{path}");
     }
+    let log = stage.await_events("session.started", 5);
+    let logged: Vec<_> = log.iter().map(|record| record["cwd"].as_str().unwrap()).collect();
+    assert_eq!(logged, ["/var", "/usr/lib", "/usr/lib", "/usr/lib", "/srv/no/such"]);
     // Whether there is a folder is not told: it is the same answer.
     for path in ["/usr", "/usr/lib/..", "/no/such", "/usr/bin/id", "/srv/no/../no/such", "relative", ""] {
         assert_eq!(refusal(&stage, folder(path)), NO_SUCH_OPTIONS, "{path}");

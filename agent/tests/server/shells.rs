@@ -79,6 +79,7 @@ fn a_login_shell_is_the_targets_and_starts_at_home() {
     assert_eq!(variable(&order, "HOME").unwrap(), order.target.home.to_string_lossy());
     let started = stage.await_event("session.started");
     assert_eq!((&started["mode"], &started["command"][2]), (&"login".into(), &"id -u".into()));
+    assert_eq!(started["cwd"], order.target.home.to_string_lossy());
     assert_eq!(started["command"].as_array().unwrap().len(), 3, "as policy was asked");
 }
 
