@@ -186,7 +186,8 @@ impl Conversation<'_, '_> {
             None => return Err("a password is not asked for without /proc".to_owned()),
         }
         let Asking { stdin, askpass, bell, own_prompt, program } = &self.asking;
-        let mut prompt = if *own_prompt {
+        // Another question of a module's may come from afar, and is not the person's own.
+        let mut prompt = if *own_prompt && frame.value == 2 {
             frame.first.clone()
         } else {
             jit_protocol::escape_lines(&frame.first_text()).into_bytes()

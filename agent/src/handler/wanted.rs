@@ -92,6 +92,8 @@ fn joined(words: &[Bytes]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     fn shell(name: &str, words: &[&str], login: bool) -> Wanted {
@@ -119,6 +121,21 @@ mod tests {
             assert_eq!(joined(&words), line.as_bytes(), "{words:?}");
         }
         assert_eq!(joined(&[Bytes::from(&b"\xff\n"[..])]), b"\\\xff\\\n");
+    }
+
+    #[test]
+    fn shells_give_back_each_word_as_it_was() {
+        let words = [
+            "a b", "*", "?[a]", "'", "\"", "`id`", "(id)", "\\", "~", "#x", "!x", ";", "&&", "|", "<x",
+            "{a,b}", "=", "x=y", "Straße", "\t", "-n", "%s",
+        ];
+        let line = joined(&["printf", "%s|"].into_iter().chain(words).map(Bytes::from).collect::<Vec<_>>());
+        for shell in ["/bin/dash", "/bin/bash"] {
+            let output =
+                std::process::Command::new(shell).arg("-c").arg(std::ffi::OsStr::from_bytes(&line)).output();
+            let expected = words.join("|") + "|";
+            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), expected, "{shell}");
+        }
     }
 
     #[test]

@@ -152,9 +152,14 @@ fn a_prompt_is_answered_by_what_the_person_types() {
 // features.md, 2.2: "printed verbatim"; sudo-rs #1461 is what happens otherwise. PAM's own text may come from afar.
 #[test]
 fn only_a_prompt_of_the_users_own_may_steer_the_terminal() {
-    for (own, shown) in [(true, "\x1b[1mpw:"), (false, "\\x1b[1mpw:")] {
+    for (own, value, shown) in [
+        (true, 2, "\x1b[1mpw:"),
+        (true, 0, "\\x1b[1mpw:"),
+        (false, 2, "\\x1b[1mpw:"),
+        (false, 0, "\\x1b[1mpw:"),
+    ] {
         let mut talk = talk("jit-sudo", own, true);
-        talk.says(&Frame::with(Kind::Prompt, 0, "\x1b[1mpw:", ""));
+        talk.says(&Frame::with(Kind::Prompt, value, "\x1b[1mpw:", ""));
         talk.sees(shown);
         talk.person.write_all(b"\x04").unwrap();
         let (answer, _) = talk.other.receive_frame().unwrap();
