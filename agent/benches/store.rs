@@ -107,6 +107,8 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             arguments: vec![b"restart".to_vec(), b"nginx.service".to_vec()],
             nested: false,
             cwd: None,
+            cwd_is_callers: false,
+            preserve_groups: false,
             timeout: None,
             duration: None,
             assignments: Vec::new(),

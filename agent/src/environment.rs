@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jit_policy::Restrict;
 use jit_protocol::order::Account;
-use jit_protocol::request::Elevate;
+use jit_protocol::request::{Elevate, Shell};
 use jit_protocol::{Bytes, escape};
 
 use crate::refusal::Refusal;
@@ -25,8 +25,10 @@ pub struct Origin<'a> {
     pub target: &'a Account,
     /// The program's path.
     pub path: &'a [u8],
-    /// Its arguments, with `argv[0]`.
-    pub argv: &'a [Bytes],
+    /// Its arguments, without `argv[0]`.
+    pub arguments: &'a [Vec<u8>],
+    /// The shell that was asked for as such, by its path as it runs.
+    pub shell: Option<(Shell, &'a Bytes)>,
     /// Terminal of the invoking user: `pts/0`.
     pub tty: Option<&'a str>,
 }
@@ -35,10 +37,10 @@ pub struct Origin<'a> {
 ///
 /// | from | which |
 /// |---|---|
-/// | the target's account | `HOME LOGNAME MAIL SHELL USER` |
+/// | the target's account | `HOME LOGNAME MAIL SHELL USER`; of a shell that is asked for with `-s`, `SHELL` is that one |
 /// | the invoking user | `SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_TTY SUDO_UID SUDO_USER` |
 /// | the rule | `PATH` is its `secure_path`; what `env_set` sets, over everything |
-/// | the request | `TERM` (without one `unknown`, as sudo has it); what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
+/// | the request | `TERM`, else `unknown`; `SUDO_PS1` as `PS1`, where a shell is at one's disposal; what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
 ///
 /// A pattern in `env_keep` that has a `*` keeps nothing that makes programs load or run something: such a variable must
 /// be named. `command_is_all`: the rule permits any command, thus `env VAR=value command` as well, so that variables
@@ -56,16 +58,28 @@ pub fn build(
     let allowed = Allowed { restrict, command_is_all };
     let mut environment: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
     let mut set = |name: &str, value: Bytes| environment.insert(name.into(), value);
-    set("HOME", origin.target.home.clone());
-    set("LOGNAME", origin.target.name.as_str().into());
-    set("MAIL", format!("/var/mail/{}", origin.target.name).into());
-    set("SHELL", origin.target.shell.clone());
+    let targets = [
+        ("HOME", origin.target.home.clone()),
+        ("LOGNAME", origin.target.name.as_str().into()),
+        ("MAIL", format!("/var/mail/{}", origin.target.name).into()),
+        ("SHELL", origin.shell.map_or_else(|| shell_of(origin.target), |(_, path)| path.clone())),
+        ("USER", origin.target.name.as_str().into()),
+    ];
+    for (name, value) in targets.clone() {
+        set(name, value);
+    }
     set("TERM", "unknown".into());
-    set("USER", origin.target.name.as_str().into());
+    if let Some(prompt) = allowed.prompt_of_shells(request, origin) {
+        set("PS1", prompt);
+    }
     for (name, value) in &request.environment {
         if allowed.keeps(request, name.as_slice(), value.as_slice()) {
             environment.insert(name.0.clone(), value.clone());
         }
+    }
+    if matches!(origin.shell, Some((Shell::Login, _))) {
+        // As at a login, whatever the rule keeps.
+        environment.extend(targets.map(|(name, value)| (name.into(), value)));
     }
     let mut refused = Vec::new();
     for (name, value) in &request.assignments {
@@ -122,6 +136,14 @@ impl Allowed<'_> {
         allowed && names::is_sane(name) && !names::is_ours(name) && values::is_sane(name, value)
     }
 
+    /// `SUDO_PS1`, which becomes `PS1`: a shell runs what stands in it in `$(…)`. So only for those who can type that into
+    /// their shell as well.
+    fn prompt_of_shells(self, request: &Elevate, origin: &Origin<'_>) -> Option<Bytes> {
+        let is_free = self.command_is_all || origin.shell.is_some() && origin.arguments.is_empty();
+        let (name, value) = request.environment.iter().find(|(name, _)| name.as_slice() == b"SUDO_PS1")?;
+        (is_free && values::is_sane(name.as_slice(), value.as_slice())).then(|| value.clone())
+    }
+
     /// By `env_keep`.
     fn by_rule(self, name: &[u8]) -> bool {
         let exactly = self.restrict.env_keep.iter().any(|pattern| pattern.as_str().as_bytes() == name);
@@ -157,10 +179,14 @@ fn check_names(request: &Elevate) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The account's shell; one that names none has this (passwd(5)).
+pub fn shell_of(account: &Account) -> Bytes {
+    if account.shell.as_slice().is_empty() { "/bin/sh".into() } else { account.shell.clone() }
+}
+
 /// Path and arguments, joined by blanks.
 fn command(origin: &Origin<'_>) -> Bytes {
-    let arguments: Vec<&[u8]> = origin.argv.iter().skip(1).map(Bytes::as_slice).collect();
-    let mut arguments = arguments.join(&b' ');
+    let mut arguments = origin.arguments.join(&b' ');
     arguments.truncate(ARGUMENTS);
     let mut command = origin.path.to_vec();
     if !arguments.is_empty() {

@@ -46,6 +46,12 @@ pub struct Subject {
     /// `-D`, resolved.
     #[serde(with = "stored_some_bytes")]
     pub cwd: Option<Vec<u8>>,
+    /// It is the folder that the invoking user is in.
+    #[serde(default)]
+    pub cwd_is_callers: bool,
+    /// `-P`
+    #[serde(default)]
+    pub preserve_groups: bool,
     /// `-T`
     pub timeout: Option<Duration>,
     /// `--for`
@@ -84,6 +90,8 @@ impl Subject {
             now,
             asked: Asked {
                 cwd: self.cwd.as_deref(),
+                cwd_is_callers: self.cwd_is_callers,
+                preserve_groups: self.preserve_groups,
                 timeout: self.timeout,
                 duration: self.duration,
                 assignments: &self.assignments,
@@ -114,6 +122,19 @@ pub fn policy_account(account: &account::Account, aliases: Vec<String>) -> Accou
     let mut names = vec![account.name.clone()];
     names.extend(aliases);
     Account { uid: account.uid, gid: account.gid, names, groups: account.groups.clone() }
+}
+
+/// The target user for the monitor, with the groups of the invoking user (`-P`).
+pub fn with_groups_of(
+    target: &account::Account,
+    invoking: &account::Account,
+    group: Option<u32>,
+) -> order::Account {
+    let mut groups = invoking.groups.clone();
+    groups.push(group.unwrap_or(target.gid));
+    groups.sort_unstable();
+    groups.dedup();
+    order::Account { groups, ..order_account(target, group) }
 }
 
 /// An account for the monitor. With `-g` that group is the primary one, and the account keeps its others.
@@ -160,10 +181,13 @@ pub fn scope(rule: &Rule) -> Scope {
     }
 }
 
-/// How a command must run. `asked` is the folder of `-D`, which the policy has allowed.
-pub fn restrictions(restrict: &Restrict, asked: Option<&[u8]>) -> order::Restrictions {
-    let cwd = match (asked, &restrict.cwd) {
-        (Some(folder), _) => order::Cwd::Path(Bytes::from(folder)),
+/// How a command must run. The folder of `-D` is one that the policy has allowed; a login shell starts at home unless the
+/// rule says where.
+pub fn restrictions(restrict: &Restrict, subject: &Subject, login: bool) -> order::Restrictions {
+    let cwd = match (&subject.cwd, &restrict.cwd) {
+        (Some(_), jit_policy::Cwd::Caller) if subject.cwd_is_callers => order::Cwd::Caller,
+        (Some(folder), _) => order::Cwd::Asked(Bytes::from(folder.as_slice())),
+        (None, jit_policy::Cwd::Caller) if login => order::Cwd::Home,
         (None, jit_policy::Cwd::Caller) => order::Cwd::Caller,
         (None, jit_policy::Cwd::Folder(folder)) => order::Cwd::Path(Bytes::from(folder.as_str())),
     };

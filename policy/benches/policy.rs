@@ -73,6 +73,8 @@ fn is_permitted(policy: &Policy, user: &Account) -> bool {
         now: jiff::Timestamp::UNIX_EPOCH,
         asked: Asked {
             cwd: None,
+            cwd_is_callers: false,
+            preserve_groups: false,
             timeout: None,
             duration: None,
             assignments: &[],

@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
-use crate::account::{Account, Directory, Group, Host, LookupFailed};
+use crate::account::{Account, Directory, Host, LookupFailed};
 use crate::decision::{Candidate, Decision, Denial, Why};
 use crate::index::Half;
 use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol, is_normal};
 use crate::policy::Core;
 use crate::request::Request;
-use crate::rule::{Effect, Rule};
+use crate::rule::{Cwd, Effect, Rule};
 
 /// One question to one policy.
 pub(crate) struct Question<'p, 'r> {
@@ -172,26 +172,35 @@ impl<'p, 'r> Question<'p, 'r> {
         self.core.is_one_of(self.request.user, &rule.except_users, self.directory)
     }
 
-    /// `run_as_groups`
+    /// `run_as_groups`, for `-g` and for the groups that `-P` brings along.
     pub(crate) fn group_holds(&self, rule: &Rule) -> Result<bool, LookupFailed> {
         let target = self.request.target;
+        if let Some(named) = rule.run_as_groups.as_ref().filter(|_| self.request.asked.preserve_groups) {
+            // An allow must name each that the target has not, a deny any.
+            let denies = rule.effect == Effect::Deny;
+            for gid in &self.request.user.groups {
+                if (denies || !target.account.is_in(*gid)) && self.is_named(named, *gid)? == denies {
+                    return Ok(denies);
+                }
+            }
+        }
         match (rule.effect, &rule.run_as_groups, target.group) {
             (_, None, _) | (Effect::Allow, Some(_), None) => Ok(true),
             // A deny that names groups is about requests that ask for one.
             (Effect::Deny, Some(_), None) => Ok(false),
             (Effect::Allow, Some(_), Some(group)) if target.account.is_in(group.gid) => Ok(true),
-            (_, Some(groups), Some(group)) => self.is_named(groups, group),
+            (_, Some(groups), Some(group)) => self.is_named(groups, group.gid),
         }
     }
 
-    fn is_named(&self, groups: &[GroupName], group: &Group) -> Result<bool, LookupFailed> {
+    fn is_named(&self, groups: &[GroupName], asked: u32) -> Result<bool, LookupFailed> {
         let mut failed = Ok(false);
         for entry in groups {
             let same = match entry {
                 GroupName::All => true,
-                GroupName::Gid(gid) => *gid == group.gid,
+                GroupName::Gid(gid) => *gid == asked,
                 GroupName::Name(name) => match self.core.gid_of(*name, self.directory) {
-                    Ok(gid) => gid == Some(group.gid),
+                    Ok(gid) => gid == Some(asked),
                     Err(failure) => {
                         failed = Err(failure);
                         false
@@ -215,7 +224,11 @@ impl<'p, 'r> Question<'p, 'r> {
     pub(crate) fn unserved(&self, rule: &Rule, any_command: bool) -> Option<&'static str> {
         let asked = &self.request.asked;
         let Rule { restrict, grant, .. } = rule;
-        if asked.cwd.is_some_and(|folder| !restrict.allow_cwd.allows(folder)) {
+        let serves = |folder: &[u8]| match &restrict.cwd {
+            Cwd::Caller => asked.cwd_is_callers,
+            Cwd::Folder(named) => named.as_bytes() == folder,
+        };
+        if asked.cwd.is_some_and(|folder| !serves(folder) && !restrict.allow_cwd.allows(folder)) {
             return Some("-D: the folder is not in `allow_cwd`");
         }
         if asked

@@ -63,6 +63,10 @@ pub struct Resolved {
 pub struct Asked<'a> {
     /// `-D`: the folder to run in, resolved.
     pub cwd: Option<&'a [u8]>,
+    /// That folder is the one that the invoking user is in.
+    pub cwd_is_callers: bool,
+    /// `-P`: with the groups of the invoking user, in the place of the target's.
+    pub preserve_groups: bool,
     /// `-T`: end the command after this long.
     pub timeout: Option<Duration>,
     /// `--for`: how long the grant shall live.

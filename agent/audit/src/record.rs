@@ -156,7 +156,10 @@ pub struct Record {
     /// The command and its arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<Text>,
-    /// The working folder, as the helper says.
+    /// It is a shell that was asked for as such: `shell` (`-s`) or `login` (`-i`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// The folder that the command starts in; the caller's own is the helper's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<Text>,
     /// Id of the rule.
@@ -221,6 +224,7 @@ impl Record {
             origin: None,
             target: None,
             command: Vec::new(),
+            mode: None,
             cwd: None,
             rule: None,
             policy: None,

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 
 use jit_protocol::client::Connection;
 use jit_protocol::frame::{Frame, Kind, MAX_ANSWER};
 
+use crate::askpass;
 use crate::messages::Messages;
 use crate::process;
 use crate::prompt::{Answer, Asker};
@@ -38,16 +40,38 @@ impl Outcome {
     }
 }
 
+/// How the person is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Asking {
+    /// `-S`.
+    pub(crate) stdin: bool,
+    /// `-A`.
+    pub(crate) askpass: bool,
+    /// `-B`.
+    pub(crate) bell: bool,
+    /// The prompt is the user's own (`-p`): it is shown as it is.
+    pub(crate) own_prompt: bool,
+    /// `SUDO_ASKPASS`: used with `-A`, and where there is neither `-S` nor a terminal.
+    pub(crate) program: Option<OsString>,
+}
+
+impl Asking {
+    /// Whether there is any way to. `-A` without a program fails once somebody has to be asked, as sudo's does.
+    pub(crate) fn is_possible(&self, has_terminal: bool) -> bool {
+        self.stdin || self.askpass || self.program.is_some() || has_terminal
+    }
+}
+
 /// The helper's side of the talk.
 pub(crate) struct Conversation<'a, 'm> {
     /// The agent's, then the monitor's.
     pub(crate) connection: &'a Connection,
     /// The helper's own terminal, and what else has to do with it.
     pub(crate) terminal: Option<(&'a Terminal, Pipeline)>,
-    /// `-S`.
-    pub(crate) stdin: bool,
-    /// The prompt is the user's own (`-p`): it is shown as it is.
-    pub(crate) own_prompt: bool,
+    /// How the person is asked.
+    pub(crate) asking: Asking,
+    /// `-b`: once the command runs, whoever waits for this process waits no more.
+    pub(crate) background: bool,
     /// What is said.
     pub(crate) messages: &'a mut Messages<'m>,
 }
@@ -80,12 +104,17 @@ impl Conversation<'_, '_> {
                 Kind::Ended => return Outcome::of(frame.value),
                 Kind::Started => {
                     let stream = stream.filter(|_| frame.value == 1);
+                    // Its parent exits with 0 inside. One that cannot leave stays: the command runs already.
+                    let background = self.background && nix::unistd::daemon(true, true).is_ok();
                     return match (stream, self.terminal) {
                         (Some(stream), Some((terminal, pipeline))) => {
                             Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline)
+                                .in_background(background)
                                 .run()
                         }
-                        (None, _) if frame.value == 0 => Relay::new(self.connection, self.messages).run(),
+                        (None, _) if frame.value == 0 => {
+                            Relay::new(self.connection, self.messages).in_background(background).run()
+                        }
                         _ => self.lost(&io::ErrorKind::InvalidData.into()),
                     };
                 }
@@ -155,19 +184,35 @@ impl Conversation<'_, '_> {
             Some(true) => return Err("a password is not asked for while this program is traced".to_owned()),
             None => return Err("a password is not asked for without /proc".to_owned()),
         }
-        let prompt = if self.own_prompt {
+        let Asking { stdin, askpass, bell, own_prompt, program } = &self.asking;
+        // Another question of a module's may come from afar, and is not the person's own.
+        let mut prompt = if *own_prompt && frame.value == 2 {
             frame.first.clone()
         } else {
             jit_protocol::escape_lines(&frame.first_text()).into_bytes()
         };
         let connection = self.connection.as_fd();
+        let answer;
         let asker = match self.terminal {
+            terminal if *askpass || !*stdin && terminal.is_none() && program.is_some() => {
+                let program =
+                    program.as_ref().ok_or("no askpass program specified, try setting SUDO_ASKPASS")?;
+                let shown = jit_protocol::escape(program.as_encoded_bytes());
+                answer = askpass::start(program, &prompt)
+                    .map_err(|error| format!("unable to run {shown}: {error}"))?;
+                prompt.clear();
+                let (input, output) = (answer.as_fd(), rustix::stdio::stderr());
+                Asker { input, output, connection, stars: false }
+            }
             // Who types is a program, which takes all that it gets for the prompt.
-            _ if self.stdin => {
+            _ if *stdin => {
                 let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stderr());
                 Asker { input, output, connection, stars: false }
             }
             Some((terminal, _)) => {
+                if *bell && !prompt.is_empty() {
+                    prompt.insert(0, b'\x07');
+                }
                 Asker { input: terminal.as_fd(), output: terminal.as_fd(), connection, stars: true }
             }
             None => return Err("there is no terminal to ask for a password".to_owned()),

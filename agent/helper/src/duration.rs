@@ -21,6 +21,15 @@ pub(crate) fn parse(mut text: &[u8]) -> Option<u64> {
     (1..=LONGEST).contains(&seconds).then_some(seconds)
 }
 
+/// As sudo's `-T` has it: also plain seconds, and 0, which is no limit. `None`: not such a time.
+pub(crate) fn parse_timeout(text: &[u8]) -> Option<u64> {
+    let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    if is_plain && text.iter().all(|digit| *digit == b'0') {
+        return Some(0);
+    }
+    if is_plain { parse(&[text, b"s"].concat()) } else { parse(&text.to_ascii_lowercase()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +46,17 @@ mod tests {
             ("3650d", LONGEST),
         ] {
             assert_eq!(parse(text.as_bytes()), Some(seconds), "{text}");
+        }
+    }
+
+    // sudo(8), -T: "[d][h][m][s] … If no unit, seconds".
+    #[test]
+    fn a_commands_timeout_may_be_plain_seconds() {
+        for (text, seconds) in [("5", 5), ("0", 0), ("00", 0), ("90S", 90), ("1H30m", 5400)] {
+            assert_eq!(parse_timeout(text.as_bytes()), Some(seconds), "{text}");
+        }
+        for text in ["", "abc", "-1", "5 ", "0s", "315360001"] {
+            assert_eq!(parse_timeout(text.as_bytes()), None, "{text:?}");
         }
     }
 

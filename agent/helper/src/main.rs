@@ -3,6 +3,7 @@
 //! It runs as the invoking user and decides nothing. What it is told to do is `options.rs`; the talk with agent and
 //! monitor is `conversation.rs`; a command's session is `relay.rs`.
 
+mod askpass;
 mod conversation;
 mod duration;
 mod messages;
@@ -23,7 +24,7 @@ use jit_protocol::client::Connection;
 use jit_protocol::paths;
 use jit_protocol::request::Request;
 
-use crate::conversation::{Conversation, Outcome};
+use crate::conversation::{Asking, Conversation, Outcome};
 use crate::messages::Messages;
 use crate::options::{Action, Asked, Mistake};
 use crate::terminal::{Pipeline, Terminal};
@@ -57,7 +58,9 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
         Err(mistake) => refuse(messages, &mistake.to_string(), mistake.hint()),
         Ok(Action::Help) => print(messages, &options::help(messages.name)),
         Ok(Action::Version) => print(messages, concat!("jit-sudo ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Action::Forget { all }) => talk(messages, None, false, false, || Ok(Request::Forget { all })),
+        Ok(Action::Forget { all }) => {
+            talk(messages, None, Asking::default(), false, |_| Ok(Request::Forget { all }))
+        }
         Ok(Action::Elevate(asked)) => elevate(*asked, messages),
     }
 }
@@ -65,21 +68,29 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
 fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
     messages.person &= !asked.non_interactive && !asked.stdin;
     let terminal = Terminal::find();
-    let (stdin, own_prompt) = (asked.stdin, asked.prompt.is_some());
+    let asking = Asking {
+        stdin: asked.stdin,
+        askpass: asked.askpass,
+        bell: asked.bell,
+        own_prompt: asked.prompt.is_some(),
+        program: std::env::var_os("SUDO_ASKPASS").filter(|program| !program.is_empty()),
+    };
     let terminal = terminal.as_ref().map(|terminal| (terminal, Pipeline::of_this_process(terminal)));
-    talk(messages, terminal, stdin, own_prompt, || {
-        Ok(Request::Elevate(Box::new(request::complete(asked, terminal)?)))
+    let background = asked.background;
+    talk(messages, terminal, asking, background, |asking| {
+        let can_ask = asking.is_possible(terminal.is_some());
+        Ok(Request::Elevate(Box::new(request::complete(asked, terminal, can_ask)?)))
     })
 }
 
 fn talk(
     messages: &mut Messages<'_>,
     terminal: Option<(&Terminal, Pipeline)>,
-    stdin: bool,
-    own_prompt: bool,
-    request: impl FnOnce() -> io::Result<Request>,
+    asking: Asking,
+    background: bool,
+    request: impl FnOnce(&Asking) -> io::Result<Request>,
 ) -> Outcome {
-    let request = match request() {
+    let request = match request(&asking) {
         Ok(request) => request,
         Err(error) => return refuse(messages, &format!("the working folder has no path: {error}"), ""),
     };
@@ -94,7 +105,7 @@ fn talk(
     if request::send(&connection, request).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
         return refuse(messages, "the arguments and the environment are too long", "");
     }
-    Conversation { connection: &connection, terminal, stdin, own_prompt, messages }.run()
+    Conversation { connection: &connection, terminal, asking, background, messages }.run()
 }
 
 /// Why there is no connection, and what to do.

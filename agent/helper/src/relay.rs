@@ -39,6 +39,8 @@ pub(crate) struct Relay<'a, 'm> {
     ended: Option<Outcome>,
     /// The monitor said that the command stopped, and was not told to continue it.
     stopped: bool,
+    /// `-b`: no shell knows this process as a job, and the terminal's keys are never ours.
+    background: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,7 @@ enum Source {
 impl<'a, 'm> Relay<'a, 'm> {
     /// A command without a terminal.
     pub(crate) fn new(connection: &'a Connection, messages: &'a mut Messages<'m>) -> Self {
-        Self { connection, messages, screen: None, ended: None, stopped: false }
+        Self { connection, messages, screen: None, ended: None, stopped: false, background: false }
     }
 
     /// A command with a terminal of its own, whose bytes come and go by `stream`.
@@ -64,6 +66,15 @@ impl<'a, 'm> Relay<'a, 'm> {
         pipeline: Pipeline,
     ) -> Self {
         Self { screen: Some(Screen::new(terminal, stream, pipeline)), ..Self::new(connection, messages) }
+    }
+
+    /// Of a command that runs in the background (`-b`).
+    pub(crate) fn in_background(mut self, background: bool) -> Self {
+        self.background = background;
+        if let Some(screen) = self.screen.as_mut().filter(|_| background) {
+            screen.never_takes_keys();
+        }
+        self
     }
 
     /// Relays until the command has ended and all it wrote is shown.
@@ -189,6 +200,9 @@ impl<'a, 'm> Relay<'a, 'm> {
 
     /// The command stopped: so do we, that the shell sees it. But if it only wants the terminal and we have it, it gets it.
     fn on_stop(&mut self, number: i32) {
+        if self.background {
+            return; // nobody could continue us
+        }
         self.stopped = true;
         let signal = Signal::try_from(number).unwrap_or(Signal::SIGTSTP);
         let wants_terminal = matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU);

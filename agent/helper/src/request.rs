@@ -10,21 +10,31 @@ use jit_protocol::Bytes;
 use jit_protocol::client::Connection;
 use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::request::{Elevate, Envelope, Mode, Request};
-use rustix::fs::{CWD, Mode as Permissions, OFlags, openat};
+use rustix::fs::{CWD, Mode as Permissions, OFlags, Stat, openat, stat};
 
 use crate::options::Asked;
 use crate::process;
 use crate::terminal::{Pipeline, Terminal};
 
-/// Completes what was asked for with the environment, the working folder and the terminal.
+/// Completes what was asked for with the environment, the working folder and the terminal. `can_ask`: there is a way to
+/// ask the person.
 ///
 /// # Errors
 /// A relative command in a working folder that no longer has a path.
-pub(crate) fn complete(asked: Asked, terminal: Option<(&Terminal, Pipeline)>) -> io::Result<Elevate> {
+pub(crate) fn complete(
+    asked: Asked,
+    terminal: Option<(&Terminal, Pipeline)>,
+    can_ask: bool,
+) -> io::Result<Elevate> {
     let cwd = std::env::current_dir();
     let path = match asked.command.first() {
-        Some(name) if name.as_bytes().contains(&b'/') => Some(absolute(name, &cwd)?),
+        // What a shell is to run, the shell finds.
+        Some(name) if asked.shell.is_none() && name.as_bytes().contains(&b'/') => Some(absolute(name, &cwd)?),
         _ => None,
+    };
+    let folder = match &asked.folder {
+        Some(folder) => Some(asked_folder(folder, &cwd)?),
+        None => None,
     };
     // A folder that was removed still is one to start in; the kernel's link says what it was called.
     let cwd = cwd.or_else(|_| std::fs::read_link("/proc/self/cwd")).unwrap_or_default();
@@ -32,9 +42,16 @@ pub(crate) fn complete(asked: Asked, terminal: Option<(&Terminal, Pipeline)>) ->
     Ok(Elevate {
         mode: asked.mode,
         command: asked.command.into_iter().map(Bytes::from).collect(),
+        shell: asked.shell,
+        detailed: asked.detailed,
+        other_user: asked.other_user,
         path,
         user: asked.user,
         group: asked.group,
+        folder,
+        timeout: asked.timeout,
+        preserve_groups: asked.preserve_groups,
+        background: asked.background,
         environment: environment(std::env::vars_os()),
         assignments: asked.assignments,
         preserve_environment: asked.preserve_environment,
@@ -44,8 +61,9 @@ pub(crate) fn complete(asked: Asked, terminal: Option<(&Terminal, Pipeline)>) ->
         rule: asked.rule,
         non_interactive: asked.non_interactive,
         ignore_record: asked.ignore_record,
+        no_update: asked.no_update,
         prompt: asked.prompt.map(Bytes::from),
-        can_ask: asked.stdin || terminal.is_some(),
+        can_ask,
         terminal: terminal
             .filter(|_| runs)
             .and_then(|(terminal, pipeline)| terminal.describe(pipeline.began_in_foreground)),
@@ -100,6 +118,17 @@ fn absolute(name: &OsString, cwd: &io::Result<PathBuf>) -> io::Result<Bytes> {
     Ok(Bytes::from(path))
 }
 
+/// `-D`, absolute: the working folder in its own words if it is that one, whatever it was called.
+fn asked_folder(folder: &OsString, cwd: &io::Result<PathBuf>) -> io::Result<Bytes> {
+    let is_here = |here: &Stat, there: &Stat| (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino);
+    match (cwd, stat("."), stat(folder)) {
+        (Ok(cwd), Ok(here), Ok(there)) if is_here(&here, &there) => {
+            Ok(Bytes::from(cwd.as_os_str().as_bytes()))
+        }
+        _ => absolute(folder, cwd),
+    }
+}
+
 /// Each name once: of two the first, as getenv(3) finds it.
 fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(Bytes, Bytes)> {
     let mut all: Vec<(Bytes, Bytes)> = variables
@@ -120,6 +149,20 @@ mod tests {
         let pairs = [("B", "1"), ("A", "1"), ("B", "2"), ("=C", "x"), ("", "y")];
         let sent = environment(pairs.into_iter().map(|(name, value)| (name.into(), value.into())));
         assert_eq!(sent, [("A".into(), "1".into()), ("B".into(), "1".into())]);
+    }
+
+    #[test]
+    fn the_folder_asked_for_is_absolute_and_the_working_folder_called_by_its_name() {
+        let here = std::env::current_dir();
+        let name = || Bytes::from(here.as_ref().unwrap().as_os_str().as_bytes());
+        let dotted =
+            [name().0, b"/../".to_vec(), here.as_ref().unwrap().file_name().unwrap().as_bytes().to_vec()];
+        for folder in [OsString::from("."), "./src/..".into(), OsString::from_vec(dotted.concat())] {
+            assert_eq!(asked_folder(&folder, &here).unwrap(), name(), "{folder:?}");
+        }
+        assert_eq!(asked_folder(&"/no/../such".into(), &here).unwrap(), "/no/../such".into());
+        assert_eq!(asked_folder(&"src".into(), &here).unwrap(), Bytes([name().0, b"/src".to_vec()].concat()));
+        assert!(asked_folder(&"src".into(), &Err(io::ErrorKind::NotFound.into())).is_err());
     }
 
     #[test]

@@ -23,7 +23,8 @@ const HEADER: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// To the helper: ask the person. `value` 1: echo on. `first`: the prompt, shown verbatim. Followed by `Answer`.
+    /// To the helper: ask the person. `first`: the prompt. `value` 0: without echo, 1: with echo, 2: without echo, and the
+    /// prompt is the person's own (`-p`), shown as it is. Followed by `Answer`.
     Prompt = 1,
     /// To the helper: a line from PAM for stderr. `value` 0: information, 1: error. `first`: text.
     Message = 2,

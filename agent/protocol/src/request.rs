@@ -89,24 +89,56 @@ pub enum Mode {
     Explain,
 }
 
+/// A shell in the place of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shell {
+    /// `-s`: the one that the variable `SHELL` names, or the invoking user's own.
+    Plain,
+    /// `-i`: the target user's, as at a login.
+    Login,
+}
+
 /// One elevation asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Elevate {
     /// What to do.
     pub mode: Mode,
-    /// The command as typed and its arguments; `command[0]` becomes `argv[0]`. Empty for `-v` and plain `-l`.
+    /// The command as typed and its arguments; `command[0]` becomes `argv[0]`. Empty for `-v` and plain `-l`. With `shell`
+    /// the words that the shell is to run; none: it reads them itself.
     pub command: Vec<Bytes>,
+    /// `-s` and `-i`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Shell>,
     /// Absolute path of the command, if what was typed has a slash in it (made absolute by the helper, not resolved);
     /// else the agent looks in the rule's `secure_path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Bytes>,
+    /// `-ll`: in full.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detailed: bool,
+    /// `-U`: list for this user (a name or `#uid`, as typed) instead of the invoking one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_user: Option<String>,
     /// `-u`: a name or `#uid`, as typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// `-g`: a name or `#gid`, as typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// `-D`, made absolute by the helper; if that is the working folder itself, in the same words as `cwd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Bytes>,
+    /// `-T`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+    /// `-P`: keep the invoking user's groups.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preserve_groups: bool,
+    /// `-b`: the helper leaves once the command runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
     /// The helper's whole environment. Policy picks; the rest is dropped. A name given twice is refused.
     pub environment: Vec<(Bytes, Bytes)>,
     /// `VAR=value` before the command: refused where policy does not allow them.
@@ -128,10 +160,13 @@ pub struct Elevate {
     pub non_interactive: bool,
     /// `-k` with a command: use no authentication record and make none.
     pub ignore_record: bool,
+    /// `-N`: make no authentication record; one that is there is used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_update: bool,
     /// `-p`, with sudo's `%` escapes; empty: no prompt at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Bytes>,
-    /// Whether the helper can ask a person at all (a terminal, or `-S`).
+    /// Whether the helper can ask a person at all (a terminal, `-S`, or a program that asks).
     pub can_ask: bool,
     /// The helper's terminal, if it has one: then the command gets a terminal of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]

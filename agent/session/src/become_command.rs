@@ -36,10 +36,12 @@ pub struct Way<'a> {
     oom_score: String,
     program: &'a Program,
     path: CString,
-    /// None: policy names the folder.
+    /// None: it starts in another folder.
     callers_folder: Option<CallersFolder<'a>>,
     /// Where it goes if it is not the caller's: the first that can be entered.
     folders: Vec<CString>,
+    /// The folder entered must be the one with this path.
+    folder_is_resolved: bool,
     limits: Limits,
     own_limits: Limits,
     uid: Uid,
@@ -72,7 +74,8 @@ impl<'a> Way<'a> {
         let zero_byte = |_| NotRun { step: Step::Exec, errno: 0 };
         let target = &order.target;
         let (callers_folder, folders) = match &order.restrictions.cwd {
-            Cwd::Path(folder) => (None, vec![folder.as_slice()]),
+            Cwd::Path(folder) | Cwd::Asked(folder) => (None, vec![folder.as_slice()]),
+            Cwd::Home => (None, vec![target.home.as_slice(), b"/"]),
             Cwd::Caller => {
                 let caller = CallersFolder::of(&order.invoking, command.cwd);
                 (Some(caller), vec![target.home.as_slice(), b"/"])
@@ -97,6 +100,7 @@ impl<'a> Way<'a> {
             path: CString::new(program.path.as_slice()).map_err(zero_byte)?,
             callers_folder,
             folders: folders.into_iter().map(CString::new).collect::<Result<_, _>>().map_err(zero_byte)?,
+            folder_is_resolved: matches!(order.restrictions.cwd, Cwd::Asked(_)),
             limits: command.limits,
             own_limits: command.own_limits,
             uid: Uid::from_raw(target.uid),
@@ -211,13 +215,15 @@ impl<'a> Way<'a> {
         setresuid(uid, uid, uid).map_err(number)
     }
 
-    /// The folder that policy names, as the target user; for the caller's that could not be entered the target's home.
+    /// The folder that was ordered, as the target user; for the caller's that could not be entered the target's home.
     fn enter_folder(&self) -> Result<(), Errno> {
         let mut result = Err(nix::errno::Errno::ENOENT as Errno);
         for folder in &self.folders {
             result = chdir(folder.as_c_str()).map_err(number);
             if result.is_ok() {
-                break;
+                // A link that somebody has put there since leads elsewhere.
+                let is_there = !self.folder_is_resolved || process::is_cwd(folder);
+                return if is_there { Ok(()) } else { Err(nix::errno::Errno::ELOOP as Errno) };
             }
         }
         result

@@ -8,7 +8,7 @@ use jit_protocol::frame::{Frame, Kind};
 use jit_sys::pam::{Conversation, Style};
 use zeroize::Zeroizing;
 
-use crate::helper::Helper;
+use crate::helper::{Helper, Shown};
 use crate::prompt;
 use crate::report::Report;
 use crate::watch::Watch;
@@ -26,6 +26,8 @@ pub struct Dialogue {
     spawner: Rc<Watch>,
     /// In the place of PAM's `Password:`; empty: ask without a word.
     password_prompt: Vec<u8>,
+    /// That is the person's own (`-p`).
+    is_own: bool,
     /// Whose password it is.
     user: String,
     state: Rc<State>,
@@ -45,17 +47,23 @@ impl Dialogue {
         helper: Rc<Helper>,
         spawner: Rc<Watch>,
         password_prompt: Vec<u8>,
+        is_own: bool,
         user: String,
         state: Rc<State>,
     ) -> Self {
-        Self { helper, spawner, password_prompt, user, state }
+        Self { helper, spawner, password_prompt, is_own, user, state }
     }
 
     fn ask(&self, text: &[u8], echo: bool) -> Option<Zeroizing<Vec<u8>>> {
-        let prompt =
-            if !echo && prompt::is_standard(text, &self.user) { &self.password_prompt } else { text };
+        // What else a module asks for comes from wherever: it is never shown as it is.
+        let (prompt, shown) = match echo {
+            true => (text, Shown::Echoed),
+            false if !prompt::is_standard(text, &self.user) => (text, Shown::Hidden),
+            false if self.is_own => (self.password_prompt.as_slice(), Shown::Own),
+            false => (self.password_prompt.as_slice(), Shown::Hidden),
+        };
         self.spawner.tell(&Report::Within(Some(ANSWER_TIME + WORK_TIME)));
-        let answer = self.helper.ask(prompt, echo, ANSWER_TIME).ok().flatten();
+        let answer = self.helper.ask(prompt, shown, ANSWER_TIME).ok().flatten();
         self.spawner.tell(&Report::Within(Some(WORK_TIME)));
         answer
     }

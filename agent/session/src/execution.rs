@@ -101,6 +101,7 @@ impl<'a> Execution<'a, '_> {
             link,
             self.spawner,
             self.go.grace_ms,
+            self.order.background,
             signals,
             deadline,
             warning,

@@ -45,6 +45,17 @@ pub struct Helper {
     buffer: RefCell<Zeroizing<Vec<u8>>>,
 }
 
+/// How a question is shown. The number is the frame's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Without echo.
+    Hidden = 0,
+    /// With echo.
+    Echoed = 1,
+    /// Without echo, and the prompt is the person's own.
+    Own = 2,
+}
+
 /// What the helper wants while the command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
@@ -86,8 +97,13 @@ impl Helper {
     ///
     /// # Errors
     /// [`Lost`] if no answer comes.
-    pub fn ask(&self, prompt: &[u8], echo: bool, time: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, Lost> {
-        self.send(&Frame::with(Kind::Prompt, i32::from(echo), prompt, ""))?;
+    pub fn ask(
+        &self,
+        prompt: &[u8],
+        shown: Shown,
+        time: Duration,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Lost> {
+        self.send(&Frame::with(Kind::Prompt, shown as i32, prompt, ""))?;
         let end = Instant::now() + time;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -294,7 +310,7 @@ mod tests {
     fn a_signal_during_a_prompt_gives_up() {
         let (helper, other) = connected();
         say(&other, &Frame::new(Kind::Signal, libc_sigint()), &[]);
-        assert_eq!(helper.ask(b"Password: ", false, Duration::from_secs(1)).unwrap(), None);
+        assert_eq!(helper.ask(b"Password: ", Shown::Hidden, Duration::from_secs(1)).unwrap(), None);
         assert_eq!(helper.interruption(), Some(Signal::SIGINT));
     }
 
@@ -308,7 +324,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        let answer = helper.ask(b"Password: ", false, Duration::from_millis(200));
+        let answer = helper.ask(b"Password: ", Shown::Hidden, Duration::from_millis(200));
         assert_eq!(answer.unwrap_err(), Lost::Late);
         assert!(start.elapsed() < Duration::from_secs(1));
         drop(helper);

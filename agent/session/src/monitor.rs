@@ -16,7 +16,7 @@ use nix::unistd::{Pid, getpid};
 use crate::cgroup::{Cgroup, Subtree};
 use crate::conversation::{ANSWER_TIME, Dialogue, State, WORK_TIME};
 use crate::execution::Execution;
-use crate::helper::{Helper, Lost};
+use crate::helper::{Helper, Lost, Shown};
 use crate::link::Link;
 use crate::open_session::OpenSession;
 use crate::peer::{self, PeerError, Place};
@@ -157,7 +157,7 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
 /// Reads the person's reason.
 fn ask_reason(order: &Order, helper: &Helper, spawner: &Watch) -> Result<String, Refusal> {
     spawner.tell(&Report::Within(Some(ANSWER_TIME + WORK_TIME)));
-    let answer = helper.ask(&prompt::reason(order), true, ANSWER_TIME)?;
+    let answer = helper.ask(&prompt::reason(order), Shown::Echoed, ANSWER_TIME)?;
     spawner.tell(&Report::Within(Some(WORK_TIME)));
     let text = answer.map(|answer| String::from_utf8_lossy(&answer).trim().to_owned()).unwrap_or_default();
     if text.is_empty() {
@@ -179,10 +179,11 @@ fn authenticate(
         Some(whose) => (prompt::password(order, whose), whose.user.clone()),
         None => (Vec::new(), order.invoking.name.clone()),
     };
+    let is_own = whose.is_some_and(|whose| whose.prompt.is_some());
     // The account and session modules may have something to say as well.
     let state = Rc::new(State::default());
     let dialogue =
-        Dialogue::new(helper.clone(), spawner.clone(), password_prompt, user.clone(), state.clone());
+        Dialogue::new(helper.clone(), spawner.clone(), password_prompt, is_own, user.clone(), state.clone());
     pam.set_conversation(Box::new(dialogue));
     set_items(pam, order).map_err(|error| Refusal::internal("PAM", error))?;
     let Some(whose) = whose else { return Ok(false) };

@@ -44,6 +44,8 @@ pub struct Supervisor<'a> {
     pub link: &'a mut Link,
     spawner: &'a Watch,
     grace: Duration,
+    /// It goes on without its helper.
+    background: bool,
     signals: SignalFd,
     deadline: DeadlineTimer,
     /// When the person is told that the grant has expired.
@@ -73,6 +75,7 @@ impl<'a> Supervisor<'a> {
         link: &'a mut Link,
         spawner: &'a Watch,
         grace_ms: u64,
+        background: bool,
         signals: SignalFd,
         deadline: DeadlineTimer,
         warning: DeadlineTimer,
@@ -86,6 +89,7 @@ impl<'a> Supervisor<'a> {
             link,
             spawner,
             grace,
+            background,
             signals,
             deadline,
             warning,
@@ -273,6 +277,7 @@ impl<'a> Supervisor<'a> {
             match helper.wish() {
                 Ok(None) => return,
                 Ok(Some(wish)) => self.grant_wish(wish),
+                Err(_) if self.background => self.helper = None,
                 Err(_) => {
                     // Its person is gone: what ran for them is told so, and ends.
                     self.helper = None;

@@ -8,6 +8,8 @@ struct Case {
     policy: Policy,
     request: Elevate,
     all: bool,
+    shell: Option<(Shell, Bytes)>,
+    arguments: Vec<Vec<u8>>,
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
@@ -26,9 +28,16 @@ impl Case {
         let request = Elevate {
             mode: Mode::Run,
             command: vec!["id".into()],
+            shell: None,
             path: None,
+            detailed: false,
+            other_user: None,
             user: None,
             group: None,
+            folder: None,
+            timeout: None,
+            preserve_groups: false,
+            background: false,
             environment: pairs(environment),
             assignments: vec![],
             preserve_environment: false,
@@ -38,13 +47,14 @@ impl Case {
             rule: None,
             non_interactive: false,
             ignore_record: false,
+            no_update: false,
             prompt: None,
             can_ask: false,
             terminal: None,
             cwd: "/".into(),
             ignored_signals: vec![],
         };
-        Self { policy, request, all: false }
+        Self { policy, request, all: false, shell: None, arguments: ["-u", "a b"].map(Vec::from).into() }
     }
 
     /// `-E`.
@@ -70,6 +80,12 @@ impl Case {
         self
     }
 
+    /// `-s` and `-i`.
+    fn shell(mut self, shell: Shell, path: &str) -> Self {
+        self.shell = Some((shell, path.into()));
+        self
+    }
+
     fn build(&self) -> Result<Vec<String>, Refusal> {
         let account = |name: &str, uid, home: &str| Account {
             name: name.into(),
@@ -80,9 +96,14 @@ impl Case {
             shell: "/bin/bash".into(),
         };
         let (alice, root) = (account("alice", 1000, "/home/alice"), account("root", 0, "/root"));
-        let argv = ["id", "-u", "a b"].map(Bytes::from);
-        let origin =
-            Origin { invoking: &alice, target: &root, path: b"/usr/bin/id", argv: &argv, tty: Some("pts/0") };
+        let origin = Origin {
+            invoking: &alice,
+            target: &root,
+            path: b"/usr/bin/id",
+            arguments: &self.arguments,
+            shell: self.shell.as_ref().map(|(shell, path)| (*shell, path)),
+            tty: Some("pts/0"),
+        };
         let rule: &Rule = self.policy.rule("r").unwrap();
         let built = build(&self.request, &rule.restrict, self.all, &origin)?;
         Ok(built
@@ -263,6 +284,88 @@ fn what_the_command_relies_on_cannot_be_kept() {
     assert_eq!(Case::new("secure_path = \"/opt/bin\"", &[]).more(), ["PATH=/opt/bin"]);
 }
 
+// sudoers(5), "Command environment": with -i HOME, MAIL, SHELL, USER and LOGNAME are the target's in any case.
+#[test]
+fn a_login_shell_has_the_targets_home_and_shell_whatever_the_rule_keeps() {
+    let environment = [("HOME", "/home/alice"), ("SHELL", "/bin/zsh"), ("MAIL", "/tmp/m"), ("FOO", "1")];
+    let case = || Case::new("env_keep = [\"HOME\", \"SHELL\", \"MAIL\", \"FOO\"]", &environment);
+    assert_eq!(case().more(), ["FOO=1", "HOME=/home/alice", "MAIL=/tmp/m", "SHELL=/bin/zsh"]);
+    let login = || case().shell(Shell::Login, "/bin/bash");
+    assert_eq!(login().more(), ["FOO=1"]);
+    assert_eq!(login().build().unwrap().len(), ALWAYS.len() + 1);
+    let set = Case::new("env_set = { HOME = \"/srv\" }", &[]).shell(Shell::Login, "/bin/bash");
+    assert_eq!(set.more(), ["HOME=/srv"], "the rule's word is the last");
+}
+
+// As sudo -s: programs in it start the shell that the person is in.
+#[test]
+fn in_a_shell_of_the_persons_own_choice_shell_names_that_one() {
+    assert_eq!(Case::new("", &[]).shell(Shell::Plain, "/bin/zsh").more(), ["SHELL=/bin/zsh"]);
+}
+
+/// What sudo 1.9.16 on Debian 13 leaves of a variable under its defaults, and what we do: a dash for nothing.
+const AS_SUDO: [(&str, &str, &str, &str); 31] = [
+    ("COLORS", "x", "x", "x"),
+    ("DISPLAY", ":0", ":0", ":0"),
+    ("HOSTNAME", "box", "box", "box"),
+    ("LS_COLORS", "di=1", "di=1", "di=1"),
+    ("XAUTHORITY", "/home/alice/.Xauthority", "/home/alice/.Xauthority", "/home/alice/.Xauthority"),
+    ("XAUTHORIZATION", "x", "x", "x"),
+    ("COLORTERM", "truecolor", "truecolor", "truecolor"),
+    ("COLORTERM", "a/b", "-", "-"),
+    ("LANG", "de_DE.UTF-8", "de_DE.UTF-8", "de_DE.UTF-8"),
+    ("LANG", "a/b", "-", "-"),
+    ("LANG", "%s", "-", "-"),
+    ("LANGUAGE", "de:en", "de:en", "de:en"),
+    ("LC_ALL", "%s", "-", "-"),
+    ("LC_TIME", "C", "C", "C"),
+    ("LINGUAS", "de en", "de en", "de en"),
+    ("TERM", "xterm-256color", "xterm-256color", "xterm-256color"),
+    ("TERM", "a/b", "unknown", "unknown"),
+    ("TERM", "() { x", "unknown", "unknown"),
+    ("TZ", "Europe/Rome", "Europe/Rome", "Europe/Rome"),
+    ("TZ", "/etc/passwd", "-", "-"),
+    ("TZ", "a b", "-", "-"),
+    ("COLORS", "() { x", "-", "-"),
+    ("FOO", "x", "-", "-"),
+    ("LD_PRELOAD", "x", "-", "-"),
+    ("SUDO_PS1", "# ", "-", "-"),
+    ("PATH", "/tmp", "-", "-"),
+    ("HOME", "/home/alice", "-", "-"),
+    // Ours keeps less: they name files, or are programs for a shell (docs/decisions/0016).
+    ("KRB5CCNAME", "k", "k", "-"),
+    ("PS1", "a", "a", "-"),
+    ("PS2", "b", "b", "-"),
+    ("XDG_CURRENT_DESKTOP", "KDE", "KDE", "-"),
+];
+
+#[test]
+fn what_sudo_keeps_is_kept_but_for_what_names_files_and_programs() {
+    for (name, value, sudos, ours) in AS_SUDO {
+        let case = Case::new("", &[(name, value)]);
+        let kept = if ours == "-" || ours == "unknown" { vec![] } else { vec![format!("{name}={ours}")] };
+        assert_eq!(case.more(), kept, "{name}={value}");
+        assert!(sudos == ours || ours == "-", "{name}: never more than sudo");
+    }
+}
+
+// sudo(8): "PS1 … set to SUDO_PS1". In `$(…)` of it a shell runs what it likes.
+#[test]
+fn a_prompt_of_ones_own_is_for_a_shell_of_ones_own() {
+    let case = || Case::new("", &[("SUDO_PS1", "# ")]);
+    assert_eq!(case().more(), NOTHING);
+    assert_eq!(case().all().more(), ["PS1=# "]);
+    let shell = |words: &[&str]| {
+        let mut case = case().shell(Shell::Login, "/bin/bash");
+        case.arguments = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        case.build().unwrap().contains(&"PS1=# ".to_owned())
+    };
+    assert_eq!((shell(&[]), shell(&["-c", "id"])), (true, false));
+    assert_eq!(Case::new("", &[("SUDO_PS1", "() { x")]).all().more(), NOTHING);
+    let set = Case::new("env_set = { PS1 = \"root> \" }", &[("SUDO_PS1", "# ")]).all();
+    assert_eq!(set.more(), ["PS1=root> "], "the rule's word is the last");
+}
+
 // CVE-2010-1646: PATH twice.
 #[test]
 fn a_name_that_stands_twice_or_cannot_be_one_is_refused() {
@@ -351,14 +454,21 @@ fn the_command_is_told_in_sudos_words_and_cut() {
         home: "/".into(),
         shell: "/bin/sh".into(),
     };
-    let argv = [Bytes::from("sh"), Bytes::from("x".repeat(5000)), Bytes::from(&b"\xff"[..])];
-    let origin = Origin { invoking: &account, target: &account, path: b"/bin/sh", argv: &argv, tty: None };
+    let arguments = [vec![b'x'; 5000], b"\xff".to_vec()];
+    let origin = Origin {
+        invoking: &account,
+        target: &account,
+        path: b"/bin/sh",
+        arguments: &arguments,
+        shell: None,
+        tty: None,
+    };
     let built = build(&case.request, &case.policy.rule("r").unwrap().restrict, false, &origin).unwrap();
     let find = |name: &str| {
         built.iter().find(|(known, _)| known.as_slice() == name.as_bytes()).map(|(_, value)| value)
     };
     assert_eq!(find("SUDO_COMMAND").unwrap(), &Bytes::from("/bin/sh ".to_owned() + &"x".repeat(4096)));
     assert_eq!(find("SUDO_TTY"), None);
-    let origin = Origin { argv: &argv[..1], ..origin };
+    let origin = Origin { arguments: &[], ..origin };
     assert_eq!(command(&origin), Bytes::from("/bin/sh"));
 }

@@ -78,6 +78,8 @@ fn subject() -> Subject {
         arguments: Vec::new(),
         nested: false,
         cwd: None,
+        cwd_is_callers: false,
+        preserve_groups: false,
         timeout: None,
         duration: Some(Duration::from_mins(15)),
         assignments: Vec::new(),

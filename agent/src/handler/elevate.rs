@@ -40,8 +40,8 @@ pub struct Elevation {
     pub keys: Keys,
     /// The session around it.
     pub nested: Option<Session>,
-    /// `-k` with a command: no record is made.
-    pub ignore_record: bool,
+    /// `-k` with a command, or `-N`: no record is made.
+    pub makes_no_record: bool,
 }
 
 /// Serves one elevation; every no is told and recorded.
@@ -135,7 +135,8 @@ async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Resu
         let decided = plan(&task, &question).and_then(|plan| {
             let order = order(&plan, &question)?;
             let Question { asked, keys, nested, .. } = question;
-            Ok(Elevation { plan, order, keys, nested, ignore_record: asked.ignore_record })
+            let makes_no_record = asked.ignore_record || asked.no_update;
+            Ok(Elevation { plan, order, keys, nested, makes_no_record })
         });
         // A denial names who asked, too.
         let name = decided.is_err().then(|| account::by_uid(uid).ok().flatten()).flatten();

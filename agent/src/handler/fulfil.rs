@@ -55,7 +55,7 @@ pub async fn fulfil(
     elevation: &mut Elevation,
     case: &mut Case,
 ) -> Result<Following, Stopped> {
-    let Elevation { plan, order, keys, nested, ignore_record } = elevation;
+    let Elevation { plan, order, keys, nested, makes_no_record } = elevation;
     let Fulfilled { authenticated, reason } =
         await_duties(agent, link, case, order.authenticate.is_some()).await?;
     let since = agent.clock.now();
@@ -88,7 +88,7 @@ pub async fn fulfil(
         }
         Refusal::failure("no grant can be issued")
     })?;
-    let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, None, now);
+    let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, plan.subject.timeout, now);
     if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
         go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
     }
@@ -127,7 +127,7 @@ pub async fn fulfil(
         return Err(refusal.into());
     }
     link.send(&first_word(go, &mut ended)).await;
-    let authenticated = (authenticated && !*ignore_record).then_some((plan.whose, since));
+    let authenticated = (authenticated && !*makes_no_record).then_some((plan.whose, since));
     let starting = Starting { taken, authenticated };
     let mut following =
         Following::new(session, std::mem::take(link), ended, case.clone(), Some(Box::new(starting)));

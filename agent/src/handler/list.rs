@@ -1,13 +1,13 @@
 //! `-l` and `-v`: nothing runs, but the person proves who they are as for a command.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use jit_policy::{Authentication, Policy, Rule, format_duration};
+use jit_policy::{Authentication, Rule};
 use jit_protocol::escape;
 use jit_protocol::link::ToMonitor;
 use jit_protocol::order::{Authenticate, Cwd, Order, Restrictions, Umask};
 use jit_protocol::request::Mode;
+use jit_sys::account::{self, Account, NameOrId, parse_name_or_id};
 use tokio::time::timeout;
 
 use super::case::{Case, deny, record_denial};
@@ -17,9 +17,11 @@ use super::fulfil::{Stopped, await_acceptance, await_duties};
 use super::order::TRIES;
 use super::people::{People, people};
 use super::plan::{Question, plan};
+use super::table::{entry, table};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::identifier;
+use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::Keys;
 use crate::translate;
@@ -33,7 +35,7 @@ pub struct Report {
     stderr: String,
     status: i32,
     keys: Keys,
-    ignore_record: bool,
+    makes_no_record: bool,
 }
 
 /// Serves `-l` and `-v`.
@@ -57,7 +59,7 @@ pub async fn list(agent: &Arc<Agent>, conversation: Conversation, question: Ques
     };
     match fulfilled {
         Ok(fulfilled) => {
-            if fulfilled.authenticated && !report.ignore_record {
+            if fulfilled.authenticated && !report.makes_no_record {
                 agent.records.add(uid, report.keys.terminal(), order.invoking.uid, agent.clock.now());
             }
             give(agent, &mut link, &report).await;
@@ -89,20 +91,19 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
     let loaded = agent.policy.current();
     let asked = &question.asked;
     let people = people(agent, &loaded, question)?;
-    let now = question.now.timestamp();
-    let rules = loaded
-        .policy
-        .eligible(&people.user, agent.policy_host(&question.host), now, &*agent.directory)
-        .map_err(|error| Refusal::failure(error.to_string()))?;
+    let rules = eligible(agent, &loaded, question, &people)?;
     let (stdout, stderr, status) = match asked.mode {
-        Mode::List if !asked.command.is_empty() => match plan(agent, &permissive(question)) {
-            Ok(plan) => {
-                let words = plan.subject.arguments.iter().map(|word| format!(" {}", escape(word)));
-                (format!("{}{}\n", escape(&plan.found.path), words.collect::<String>()), String::new(), 0)
+        Mode::List => {
+            let about = about(question, &people)?;
+            match told(agent, &loaded, &permissive(question, &about)) {
+                Ok(text) => (text, String::new(), 0),
+                // Of one's own it is refused above.
+                Err(refusal) if asked.command.is_empty() && refusal == Refusal::without_rule() => {
+                    (table(&loaded.policy, &[], &about.name, &question.host, false), String::new(), 0)
+                }
+                Err(refusal) => (String::new(), refusal.what, 1),
             }
-            Err(refusal) => (String::new(), refusal.what, 1),
-        },
-        Mode::List => (table(&loaded.policy, &rules, &people, &question.host), String::new(), 0),
+        }
         _ => (String::new(), String::new(), 0),
     };
     let wanted = authentication(agent, question, &rules, &people);
@@ -110,7 +111,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         return Err(Refusal::password_required());
     }
     if wanted && !asked.can_ask {
-        let hint = "use -S to read it from standard input";
+        let hint = "use -S to read it from standard input, or set SUDO_ASKPASS";
         return Err(Refusal::new("a terminal is required to read the password", hint));
     }
     let name = people.invoking.name.clone();
@@ -126,30 +127,86 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         ask_reason: false,
         program: None,
         argv: Vec::new(),
+        shell: None,
         environment: Vec::new(),
         restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
         terminal: None,
+        background: false,
         ignored_signals: Vec::new(),
         nested_in: None,
         tty: question.tty.clone(),
         host: question.host.clone(),
     };
-    let report =
-        Report { stdout, stderr, status, keys: question.keys.clone(), ignore_record: asked.ignore_record };
+    let makes_no_record = asked.ignore_record || asked.no_update;
+    let report = Report { stdout, stderr, status, keys: question.keys.clone(), makes_no_record };
     Ok((order, report))
 }
 
-/// `-l COMMAND` asks whether it could run, not whether it could run without a person.
-fn permissive(question: &Question) -> Question {
+/// Whose rules are listed: the invoking user's, or with `-U` another's, which is for root (who could ask as that user).
+fn about(question: &Question, people: &People) -> Result<Account, Refusal> {
+    let Some(name) = &question.asked.other_user else { return Ok(people.invoking.clone()) };
+    let failed = |error: account::LookupFailed| Refusal::failure(error.to_string());
+    let found = match parse_name_or_id(name) {
+        Some(NameOrId::Name(name)) => account::by_name(&name).map_err(failed)?,
+        Some(NameOrId::Id(uid)) => account::by_uid(uid).map_err(failed)?,
+        None => None,
+    };
+    if !is_shown(found.as_ref().map(|other| other.uid), question.uid) {
+        let hint = "-l without -U lists your own";
+        return Err(Refusal::new("only root may list what another user may run", hint));
+    }
+    match found {
+        Some(other) => Ok(other),
+        None => Err(Refusal::new(format!("unknown user {}", escape(name.as_bytes())), "")),
+    }
+}
+
+/// Everyone is shown their own list, root everybody's; whether there is such a user is nobody else's business either.
+fn is_shown(about: Option<u32>, to: u32) -> bool {
+    to == 0 || about == Some(to)
+}
+
+/// The list, or the command with its path if it is permitted.
+fn told(agent: &Agent, loaded: &Loaded, question: &Question) -> Result<String, Refusal> {
+    let detailed = question.asked.detailed;
+    if !question.asked.command.is_empty() {
+        let plan = plan(agent, question)?;
+        let words = plan.subject.arguments.iter().map(|word| format!(" {}", escape(word)));
+        let mut text = format!("{}{}\n", escape(&plan.found.path), words.collect::<String>());
+        if let Some(rule) = plan.rule().filter(|_| detailed) {
+            text.push_str(&entry(&plan.loaded.policy, rule, true));
+        }
+        return Ok(text);
+    }
+    let people = people(agent, loaded, question)?;
+    let rules = eligible(agent, loaded, question, &people)?;
+    Ok(table(&loaded.policy, &rules, &people.invoking.name, &question.host, detailed))
+}
+
+fn eligible<'l>(
+    agent: &Agent,
+    loaded: &'l Loaded,
+    question: &Question,
+    people: &People,
+) -> Result<Vec<&'l Rule>, Refusal> {
+    let (host, now) = (agent.policy_host(&question.host), question.now.timestamp());
+    let rules = loaded.policy.eligible(&people.user, host, now, &*agent.directory);
+    rules.map_err(|error| Refusal::failure(error.to_string()))
+}
+
+/// `-l COMMAND` asks whether it could run, not whether it could run without a person. Of another user it is asked as if they
+/// were not in any session.
+fn permissive(question: &Question, about: &Account) -> Question {
+    let is_other = about.uid != question.uid;
     let mut asked = question.asked.clone();
     asked.non_interactive = false;
     asked.can_ask = true;
     Question {
         asked,
-        uid: question.uid,
+        uid: about.uid,
         keys: question.keys.clone(),
         tty: question.tty.clone(),
-        nested: question.nested.clone(),
+        nested: question.nested.clone().filter(|_| !is_other),
         root: Arc::clone(&question.root),
         now: question.now,
         host: question.host.clone(),
@@ -173,31 +230,21 @@ fn authentication(agent: &Agent, question: &Question, rules: &[&Rule], people: &
     wanted && !live
 }
 
-fn table(policy: &Policy, rules: &[&Rule], people: &People, host: &str) -> String {
-    let mut text =
-        format!("{} may run on {}:\n", escape(people.invoking.name.as_bytes()), escape(host.as_bytes()));
-    for rule in rules {
-        let said = policy.text_of(rule);
-        let _ = write!(text, "  {}", rule.id);
-        if let Some(description) = &rule.description {
-            let _ = write!(text, " ({})", escape(description.as_bytes()));
-        }
-        let mut duties = Vec::new();
-        if !matches!(rule.require.reason, jit_policy::Reason::No) {
-            duties.push("reason");
-        }
-        if rule.require.authentication == Authentication::Password {
-            duties.push("authentication");
-        }
-        let duties = if duties.is_empty() { "none".to_owned() } else { duties.join(", ") };
-        let (run_as, time) = (said.run_as.join(", "), format_duration(rule.grant.duration));
-        let _ = write!(text, "\n    as {run_as}; duties: {duties}; for {time}\n");
-        for command in &said.commands {
-            let _ = writeln!(text, "    {command}");
-        }
-        for command in &said.except_commands {
-            let _ = writeln!(text, "    not {command}");
+#[cfg(test)]
+mod tests {
+    use super::is_shown;
+
+    #[test]
+    fn only_root_is_shown_what_others_may_run() {
+        for (about, to, shown) in [
+            (Some(1000), 1000, true),
+            (Some(1001), 1000, false),
+            (Some(0), 1000, false),
+            (None, 1000, false),
+            (Some(1000), 0, true),
+            (None, 0, true),
+        ] {
+            assert_eq!(is_shown(about, to), shown, "{about:?} to {to}");
         }
     }
-    text
 }

@@ -19,6 +19,8 @@ pub mod revoke;
 pub mod rotate;
 pub mod sessions;
 pub mod status;
+pub mod table;
+pub mod wanted;
 
 use std::sync::Arc;
 

@@ -99,6 +99,8 @@ fn permits(holder: &PolicyHolder, user: &str) -> bool {
         arguments: Vec::new(),
         nested: false,
         cwd: None,
+        cwd_is_callers: false,
+        preserve_groups: false,
         timeout: None,
         duration: None,
         assignments: Vec::new(),

@@ -16,6 +16,8 @@ fn subject() -> Subject {
         arguments: vec![b"-u".to_vec(), b"\xfe".to_vec(), b"".to_vec()],
         nested: false,
         cwd: None,
+        cwd_is_callers: false,
+        preserve_groups: false,
         timeout: Some(Duration::from_secs(5)),
         duration: None,
         assignments: vec![b"A".to_vec()],

@@ -1,5 +1,6 @@
 //! Attributes of this process that children and cores would inherit or show.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -60,6 +61,15 @@ pub fn is_cwd_reachable() -> bool {
     // SAFETY: the kernel writes at most the length given.
     let length = unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) };
     length > 0 && buffer.starts_with(b"/")
+}
+
+/// Whether this is the path of the working folder: absolute, without links. Allocates nothing.
+pub fn is_cwd(path: &CStr) -> bool {
+    let mut buffer = [0_u8; 4096];
+    // SAFETY: the kernel writes at most the length given.
+    let length = unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) };
+    // The length counts the zero byte at the end.
+    usize::try_from(length).ok().and_then(|length| buffer.get(..length)) == Some(path.to_bytes_with_nul())
 }
 
 /// Whether the supplementary groups are these and no others, whatever their order. Allocates nothing.

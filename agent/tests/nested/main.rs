@@ -19,8 +19,8 @@ mod wire;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jit_protocol::link::FromMonitor;
-use jit_protocol::request::{Elevate, Request};
+use jit_protocol::link::{FromMonitor, ToMonitor};
+use jit_protocol::request::{Elevate, Mode, Request};
 use jit_protocol::response::Response;
 
 use crate::stage::{Monitor, NOTHING, SOON, Stage, rule, us};
@@ -109,6 +109,17 @@ fn a_nested_session_is_inside_the_one_around_it_in_every_way() {
     let wire = stage.connect();
     wire.elevate(wire::command(&["env"]));
     assert_eq!(wire.refusal(), "no rule lets you run this", "`nested = false`");
+    // Whoever asks about another is in a session; the other is not.
+    for (about, status) in [(None, 1), (Some("daemon".to_owned()), 0)] {
+        stage.connect().elevate(Elevate { mode: Mode::List, other_user: about, ..wire::command(&["env"]) });
+        let monitor = stage.monitor();
+        match monitor.fulfil() {
+            ToMonitor::Finish { status: told, .. } if status == 1 => assert_eq!(told, 1),
+            ToMonitor::Part { .. } => assert!(matches!(monitor.hear(), ToMonitor::Finish { status: 0, .. })),
+            other => panic!("{other:?}"),
+        }
+        monitor.say(&FromMonitor::Gone);
+    }
 
     // Deeper: the innermost session counts. One that the agent does not know is no place to elevate from.
     subtree.enter("s-1/s-2");

@@ -72,6 +72,31 @@ fn small_k_with_a_command_uses_no_record_and_makes_none() {
     assert!(order(&stage, ignoring).order.authenticate.is_some(), "none is used");
 }
 
+// sudo(8), -N: "Do not update the user's cached credentials … existing cached credentials are used if they are valid."
+#[test]
+fn large_n_uses_a_record_and_makes_none() {
+    let stage = Stage::with(&rule("id", ""));
+    let quiet = |mode: Mode| {
+        let mut asked = id();
+        (asked.no_update, asked.mode) = (true, mode);
+        if mode == Mode::Validate {
+            asked.command.clear();
+        }
+        asked
+    };
+    order(&stage, quiet(Mode::Run)).run(0);
+    for mode in [Mode::Validate, Mode::Run, Mode::List] {
+        let monitor = order(&stage, quiet(mode));
+        assert!(monitor.order.authenticate.is_some(), "{mode:?}: none was made");
+        if mode != Mode::Run {
+            monitor.fulfil();
+            monitor.say(&FromMonitor::Gone);
+        }
+    }
+    order(&stage, id()).run(0);
+    assert!(order(&stage, quiet(Mode::Run)).order.authenticate.is_none(), "one is used");
+}
+
 // sudo's words: Ansible and pyinfra look for them.
 #[test]
 fn with_n_a_missing_password_is_said_in_sudos_words() {

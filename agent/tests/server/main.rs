@@ -15,13 +15,16 @@ mod wire;
 
 mod administration;
 mod attacks;
+mod circumstances;
 mod duties;
 mod elevation;
 mod limits;
+mod lists;
 mod logins;
 mod messages;
 mod policy;
 mod restart;
 mod rollback;
 mod rotation;
+mod shells;
 mod time;

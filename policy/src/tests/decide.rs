@@ -331,6 +331,53 @@ restrict.allow_cwd = ["/srv", "/home/*"]
     assert_eq!(asked(|ask| ask.cwd = Some(b"/x".to_vec())).decide(&allow("")), "deny: options for r");
 }
 
+// "`cwd = "caller"`, or a path; `allow_cwd = […]` for -D": where the rule has it run anyway may be asked for.
+#[test]
+fn the_folder_that_it_runs_in_anyway_may_be_asked_for() {
+    let here = |folder: &str, is_callers| {
+        asked(|ask| (ask.cwd, ask.cwd_is_callers) = (Some(folder.into()), is_callers))
+    };
+    let callers = allow("");
+    assert!(here("/home/alice", true).is_permitted(&callers));
+    assert!(!here("/home/alice", false).is_permitted(&callers));
+    let named = allow("restrict.cwd = \"/srv\"");
+    assert!(here("/srv", false).is_permitted(&named));
+    assert!(!here("/home/alice", true).is_permitted(&named), "the rule says where");
+    let more = allow("restrict.cwd = \"/srv\"\nrestrict.allow_cwd = [\"/home/*\"]");
+    assert!(here("/home/alice", true).is_permitted(&more));
+}
+
+// -P brings the invoking user's groups along (1000 and web, in tests): as if each were asked for with -g.
+#[test]
+fn groups_that_are_brought_along_must_each_be_permitted() {
+    for (groups, permitted) in [
+        ("", false),
+        ("run_as_groups = [\"web\"]", false),
+        ("run_as_groups = [\"web\", \"#1000\"]", true),
+        ("run_as_groups = [\"ALL\"]", true),
+    ] {
+        let ask = asked(|ask| ask.preserve_groups = true);
+        assert_eq!(ask.is_permitted(&allow(groups)), permitted, "{groups}");
+        let members = asked(|ask| {
+            ask.preserve_groups = true;
+            ask.target = account(1001, 1001, &["bob"], &[33, 1000, 1001]);
+        });
+        assert!(members.is_permitted(&allow(groups)), "the target has them anyway");
+    }
+    let denied = |groups: &str| {
+        let policy = deny(&format!("run_as_groups = [{groups}]"));
+        asked(|ask| ask.preserve_groups = true).decide(&policy)
+    };
+    assert_eq!(denied("\"web\""), "deny: by d");
+    assert_eq!(denied("\"docker\""), "permit all");
+    let broken = asked(|ask| {
+        ask.preserve_groups = true;
+        ask.directory.broken.insert("web".into());
+    });
+    assert!(!broken.is_permitted(&deny("run_as_groups = [\"web\"]")), "a deny must not be missed");
+    assert!(!broken.is_permitted(&allow("run_as_groups = [\"web\"]")));
+}
+
 // "`--rule ID` picks one"
 #[test]
 fn a_rule_that_is_asked_for_is_the_only_candidate() {

@@ -13,6 +13,7 @@ mod authentication;
 mod callers;
 mod canary;
 mod clients;
+mod command_line;
 mod crash;
 mod disk;
 mod elevation;

@@ -22,6 +22,10 @@ struct Talk {
 }
 
 fn talk(name: &'static str, own_prompt: bool, with_terminal: bool) -> Talk {
+    talk_asking(name, Asking { own_prompt, ..Asking::default() }, with_terminal)
+}
+
+fn talk_asking(name: &'static str, asking: Asking, with_terminal: bool) -> Talk {
     let (ours, other) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let pty = openpty(None, None).unwrap();
@@ -36,8 +40,8 @@ fn talk(name: &'static str, own_prompt: bool, with_terminal: bool) -> Talk {
         let outcome = Conversation {
             connection: &connection,
             terminal,
-            stdin: false,
-            own_prompt,
+            asking,
+            background: false,
             messages: &mut messages,
         }
         .run();
@@ -148,9 +152,14 @@ fn a_prompt_is_answered_by_what_the_person_types() {
 // features.md, 2.2: "printed verbatim"; sudo-rs #1461 is what happens otherwise. PAM's own text may come from afar.
 #[test]
 fn only_a_prompt_of_the_users_own_may_steer_the_terminal() {
-    for (own, shown) in [(true, "\x1b[1mpw:"), (false, "\\x1b[1mpw:")] {
+    for (own, value, shown) in [
+        (true, 2, "\x1b[1mpw:"),
+        (true, 0, "\\x1b[1mpw:"),
+        (false, 2, "\\x1b[1mpw:"),
+        (false, 0, "\\x1b[1mpw:"),
+    ] {
         let mut talk = talk("jit-sudo", own, true);
-        talk.says(&Frame::with(Kind::Prompt, 0, "\x1b[1mpw:", ""));
+        talk.says(&Frame::with(Kind::Prompt, value, "\x1b[1mpw:", ""));
         talk.sees(shown);
         talk.person.write_all(b"\x04").unwrap();
         let (answer, _) = talk.other.receive_frame().unwrap();
@@ -182,6 +191,19 @@ fn a_refusal_during_a_prompt_withdraws_it() {
     talk.sees("? ");
     talk.says(&Frame::refused("no answer came in time", ""));
     assert_eq!(talk.ended().2, "jit-sudo: no answer came in time\n");
+}
+
+// sudo(8), -B: "Ring the bell as part of the password prompt when a terminal is present."
+#[test]
+fn the_bell_rings_once_before_each_prompt_that_is_shown() {
+    let mut talk = talk_asking("sudo", Asking { bell: true, ..Asking::default() }, true);
+    for _ in 0..2 {
+        talk.says(&Frame::with(Kind::Prompt, 0, "pw:", ""));
+        talk.sees("\x07pw:");
+        talk.person.write_all(b"x\n").unwrap();
+        talk.sees("*\x08 \x08\r\n");
+        assert_eq!(talk.other.receive_frame().unwrap().0.kind, Kind::Answer);
+    }
 }
 
 #[test]

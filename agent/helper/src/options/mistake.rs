@@ -7,6 +7,8 @@ use std::fmt;
 pub(crate) enum Mistake {
     /// No such option.
     Unknown(String),
+    /// The beginning of more than one option.
+    Ambiguous(String),
     /// An option of sudo's or ours that is not built yet.
     NotBuilt(String),
     /// An option of sudo's that never will be, and why.
@@ -27,6 +29,12 @@ pub(crate) enum Mistake {
     NotText(&'static str),
     /// Not a duration.
     Duration(&'static str),
+    /// `-T` with something else than a time.
+    Timeout,
+    /// `-C` with something else than a descriptor from 3 on.
+    Descriptor,
+    /// `-U` without `-l`.
+    OnlyWithList,
     /// Nothing to run.
     NoCommand,
     /// Something to run where nothing is run.
@@ -45,6 +53,7 @@ impl Mistake {
             Self::Refused(..) => "",
             Self::NotBuilt(_) => "this version runs the command without that option",
             Self::Duration(_) => "write it as 90s, 15m, 1h30m or 7d, at least one second",
+            Self::Timeout => "write it in seconds, or as 90s, 15m, 1h30m or 7d",
             _ => "--help lists the options",
         }
     }
@@ -54,6 +63,7 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(option) => write!(f, "there is no option {option}"),
+            Self::Ambiguous(option) => write!(f, "more than one option begins with {option}"),
             Self::NotBuilt(option) => write!(f, "the option {option} is not built yet"),
             Self::Refused(option, why) => write!(f, "the option {option} is refused: {why}"),
             Self::NeedsValue(option) => write!(f, "the option {option} needs a value"),
@@ -66,6 +76,9 @@ impl fmt::Display for Mistake {
             Self::Conflict(one, other) => write!(f, "{one} and {other} do not go together"),
             Self::NotText(from) => write!(f, "the value of {from} is not UTF-8"),
             Self::Duration(from) => write!(f, "the value of {from} is not a duration"),
+            Self::Timeout => f.write_str("the value of -T is not a time"),
+            Self::Descriptor => f.write_str("the argument to -C must be a number greater than or equal to 3"),
+            Self::OnlyWithList => f.write_str("the -U option may only be used with the -l option"),
             Self::NoCommand => f.write_str("there is no command to run"),
             Self::TakesNoCommand(option) => write!(f, "the option {option} takes no command"),
         }

@@ -75,9 +75,18 @@ const fn other(short: Option<u8>, long: &'static str, argument: Argument, meanin
 /// All options.
 pub(super) const TABLE: &[Entry] = &[
     on(b'n', "non-interactive", Flag::NonInteractive, "ask nobody; fail if somebody would have to be asked"),
+    on(
+        b'i',
+        "login",
+        Flag::Login,
+        "run the target user's shell as at a login; with a command: by that shell",
+    ),
+    on(b's', "shell", Flag::Shell, "run the shell of SHELL, or your own; with a command: by that shell"),
     takes(Some(b'u'), "user", "USER", Value::User, "run as this user (a name or #uid) instead of root"),
     takes(Some(b'g'), "group", "GROUP", Value::Group, "run with this group (a name or #gid)"),
     on(b'S', "stdin", Flag::Stdin, "read the password from standard input, prompt on standard error"),
+    on(b'A', "askpass", Flag::Askpass, "let the program that SUDO_ASKPASS names ask for the password"),
+    on(b'B', "bell", Flag::Bell, "ring the bell before asking"),
     takes(
         Some(b'p'),
         "prompt",
@@ -92,8 +101,15 @@ pub(super) const TABLE: &[Entry] = &[
         "forget this terminal's authentication; with a command: ignore it",
     ),
     on(b'K', "remove-timestamp", Flag::ForgetAll, "forget every authentication"),
+    on(b'N', "no-update", Flag::NoUpdate, "do not keep this authentication"),
     on(b'v', "validate", Flag::Validate, "authenticate, run nothing"),
-    on(b'l', "list", Flag::List, "list what you may run; with a command: whether you may run it"),
+    on(
+        b'l',
+        "list",
+        Flag::List,
+        "list what you may run; with a command: whether you may run it; twice: in full",
+    ),
+    takes(Some(b'U'), "other-user", "USER", Value::OtherUser, "with -l: list for this user; for root"),
     Entry {
         short: Some(b'E'),
         long: "preserve-env",
@@ -102,6 +118,23 @@ pub(super) const TABLE: &[Entry] = &[
         help: "keep the environment, or the variables named, as far as policy allows",
     },
     on(b'H', "set-home", Flag::SetHome, "set HOME to the target user's (it always is)"),
+    takes(Some(b'D'), "chdir", "FOLDER", Value::Folder, "run it in this folder, if policy allows"),
+    takes(
+        Some(b'T'),
+        "command-timeout",
+        "TIME",
+        Value::Timeout,
+        "end it after this time: seconds, or 15m, 1h30m; the grant's end comes first",
+    ),
+    on(b'b', "background", Flag::Background, "run it in the background, until it or its grant ends"),
+    on(b'P', "preserve-groups", Flag::PreserveGroups, "keep your groups, if policy allows (run_as_groups)"),
+    takes(
+        Some(b'C'),
+        "close-from",
+        "NUMBER",
+        Value::CloseFrom,
+        "pass on no descriptor from this one on (only 0, 1 and 2 ever are)",
+    ),
     takes(None, "reason", "TEXT", Value::Reason, "why it is needed (also from JIT_REASON)"),
     takes(
         None,
@@ -135,20 +168,9 @@ pub(super) const TABLE: &[Entry] = &[
         Refused("a root folder of the invoking user's choice cannot be made safe"),
     ),
     // sudo's and ours that are not built yet.
-    other(Some(b'A'), "askpass", Alone, NotBuilt),
-    other(Some(b'b'), "background", Alone, NotBuilt),
-    other(Some(b'B'), "bell", Alone, NotBuilt),
-    other(Some(b'C'), "close-from", Required("NUMBER"), NotBuilt),
-    other(Some(b'D'), "chdir", Required("FOLDER"), NotBuilt),
     other(Some(b'e'), "edit", Alone, NotBuilt),
-    other(Some(b'i'), "login", Alone, NotBuilt),
-    other(Some(b'N'), "no-update", Alone, NotBuilt),
-    other(Some(b'P'), "preserve-groups", Alone, NotBuilt),
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
-    other(Some(b's'), "shell", Alone, NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
-    other(Some(b'T'), "command-timeout", Required("DURATION"), NotBuilt),
-    other(Some(b'U'), "other-user", Required("USER"), NotBuilt),
     other(None, "json", Alone, NotBuilt),
     other(None, "token", Required("FILE"), NotBuilt),
     other(None, "wait", Joined("DURATION"), NotBuilt),
@@ -156,8 +178,9 @@ pub(super) const TABLE: &[Entry] = &[
 
 /// What `--help` prints: built from the table, so that it is complete.
 pub(crate) fn help(name: &str) -> String {
-    let mut text =
-        format!("usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n\noptions:\n");
+    let mut text = format!(
+        "usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n       {name} -i | -s [options] [VAR=value ...] [command [argument ...]]\n\noptions:\n"
+    );
     for entry in TABLE.iter().filter(|entry| !entry.help.is_empty()) {
         let short =
             entry.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{}, ", char::from(letter)));

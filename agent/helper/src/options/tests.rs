@@ -1,7 +1,12 @@
-//! The grammar as tables: what sudo(8) says of an option, and what sudo's clients call.
+//! The grammar as tables: what sudo(8) says of an option; clients.rs has what sudo's clients call.
+
+mod clients;
+
+use std::os::unix::ffi::OsStringExt;
 
 use proptest::prelude::*;
 
+use super::table::TABLE;
 use super::*;
 
 fn words(line: &[&str]) -> Vec<OsString> {
@@ -23,6 +28,9 @@ fn run(command: &[&str]) -> Asked {
     Asked {
         mode: Mode::Run,
         command: words(command),
+        shell: None,
+        detailed: false,
+        other_user: None,
         assignments: Vec::new(),
         user: None,
         group: None,
@@ -31,9 +39,16 @@ fn run(command: &[&str]) -> Asked {
         reason: None,
         duration: None,
         rule: None,
+        folder: None,
+        timeout: None,
+        preserve_groups: false,
+        background: false,
         non_interactive: false,
         ignore_record: false,
+        no_update: false,
         stdin: false,
+        askpass: false,
+        bell: false,
         prompt: None,
     }
 }
@@ -42,124 +57,11 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
     all.iter().map(|(name, value)| (Bytes::from(*name), Bytes::from(*value))).collect()
 }
 
-// research/features.md, 2.1: "What each client really passes", word for word.
-#[test]
-fn each_client_of_sudo_is_understood() {
-    let root = || Some("root".to_owned());
-    let become_command = "echo BECOME-SUCCESS-abcdefghijklmnopqrstuvwxyzabcdef ; /usr/bin/python3 x.py";
-    let calls: &[(&str, &[&str], Asked)] = &[
-        (
-            "Ansible without a password",
-            &["-H", "-S", "-n", "-u", "root", "/bin/sh", "-c", become_command],
-            Asked {
-                stdin: true,
-                non_interactive: true,
-                user: root(),
-                ..run(&["/bin/sh", "-c", become_command])
-            },
-        ),
-        (
-            "Ansible with a password",
-            &["-H", "-S", "-p", "[sudo via ansible, key=abc] password:", "-u", "root", "/bin/sh", "-c", "x"],
-            Asked {
-                stdin: true,
-                user: root(),
-                prompt: Some(b"[sudo via ansible, key=abc] password:".to_vec()),
-                ..run(&["/bin/sh", "-c", "x"])
-            },
-        ),
-        (
-            "Ansible's flags in one word",
-            &["-HSn", "-u", "root", "/bin/sh", "-c", "x"],
-            Asked { stdin: true, non_interactive: true, user: root(), ..run(&["/bin/sh", "-c", "x"]) },
-        ),
-        (
-            "pyinfra without a password",
-            &["-H", "-n", "-E", "-u", "deploy", "sh", "-c", "x"],
-            Asked {
-                non_interactive: true,
-                preserve_environment: true,
-                user: Some("deploy".to_owned()),
-                ..run(&["sh", "-c", "x"])
-            },
-        ),
-        (
-            "Fabric",
-            &["-S", "-p", "[sudo] password: ", "id"],
-            Asked { stdin: true, prompt: Some(b"[sudo] password: ".to_vec()), ..run(&["id"]) },
-        ),
-        (
-            "Vagrant",
-            &["-E", "-H", "bash", "-l"],
-            Asked { preserve_environment: true, ..run(&["bash", "-l"]) },
-        ),
-        (
-            "Homebrew",
-            &["-u", "root", "-n", "-E", "PATH=/a b:/c", "X=", "--", "/usr/bin/env", "A=1", "tool"],
-            Asked {
-                user: root(),
-                non_interactive: true,
-                preserve_environment: true,
-                assignments: pairs(&[("PATH", "/a b:/c"), ("X", "")]),
-                ..run(&["/usr/bin/env", "A=1", "tool"])
-            },
-        ),
-        (
-            "Homebrew's prompt",
-            &["--prompt", "Password for %p:", "-u", "root", "-E", "--", "id"],
-            Asked {
-                prompt: Some(b"Password for %p:".to_vec()),
-                user: root(),
-                preserve_environment: true,
-                ..run(&["id"])
-            },
-        ),
-        (
-            "Ghostty",
-            &["TERMINFO=/usr/share/terminfo", "id"],
-            Asked { assignments: pairs(&[("TERMINFO", "/usr/share/terminfo")]), ..run(&["id"]) },
-        ),
-        (
-            "VeraCrypt",
-            &["-S", "-p", "", "id"],
-            Asked { stdin: true, prompt: Some(Vec::new()), ..run(&["id"]) },
-        ),
-        (
-            "Cockpit, but for -A",
-            &["-k", "cockpit-bridge", "--privileged"],
-            Asked { ignore_record: true, ..run(&["cockpit-bridge", "--privileged"]) },
-        ),
-        ("liquidprompt", &["-nv"], Asked { mode: Mode::Validate, non_interactive: true, ..run(&[]) }),
-        ("scripts: may I?", &["-n", "true"], Asked { non_interactive: true, ..run(&["true"]) }),
-        ("scripts: may I run it?", &["-l", "apt"], Asked { mode: Mode::List, ..run(&["apt"]) }),
-        ("Packer", &["-S", "-E", "sh"], Asked { stdin: true, preserve_environment: true, ..run(&["sh"]) }),
-    ];
-    for (client, line, expected) in calls {
-        assert_eq!(&asked(line), expected, "{client}: {line:?}");
-    }
-}
-
 // What the client needs is not built yet: it is told so, by the option's name.
 #[test]
 fn a_client_that_needs_what_is_not_built_is_told_so() {
     for (line, option) in [
-        (&["-H", "-A", "-k", "id"][..], "-A"),
-        (&["-i"], "-i"),
-        (&["-Nnv"], "-N"),
-        (&["-Hi", "id"], "-i"),
-        (&["-u", "root", "-s"], "-s"),
-        (&["-D", "/tmp", "id"], "-D"),
-        (&["-D/tmp", "id"], "-D"),
-        (&["--chdir=/tmp", "id"], "--chdir"),
-        (&["-T5m", "id"], "-T"),
-        (&["-e", "/etc/hosts"], "-e"),
-        (&["-b", "id"], "-b"),
-        (&["-B", "id"], "-B"),
-        (&["-P", "id"], "-P"),
-        (&["-C3", "id"], "-C"),
-        (&["-ll"], "-ll"),
-        (&["-l", "-l"], "-ll"),
-        (&["-l", "-U", "bob"], "-U"),
+        (&["-e", "/etc/hosts"][..], "-e"),
         (&["-r", "x", "id"], "-r"),
         (&["-t", "x", "id"], "-t"),
         (&["--wait", "id"], "--wait"),
@@ -169,6 +71,31 @@ fn a_client_that_needs_what_is_not_built_is_told_so() {
     ] {
         assert_eq!(read(line), Err(Mistake::NotBuilt(option.to_owned())), "{line:?}");
     }
+}
+
+// sudo(8): "-i, -s"; parse_args.c allows -i with a list of variables, but not with all.
+#[test]
+fn a_shell_is_asked_for_with_and_without_a_command() {
+    for (line, shell, command) in [
+        (&["-i"][..], Shell::Login, &[][..]),
+        (&["--login"], Shell::Login, &[]),
+        (&["-s"], Shell::Plain, &[]),
+        (&["--shell", "-n"], Shell::Plain, &[]),
+        (&["-Hi", "-u", "bob", "id", "-u"], Shell::Login, &["id", "-u"]),
+        (&["-ki"], Shell::Login, &[]),
+        (&["-s", "--", "-x", ""], Shell::Plain, &["-x", ""]),
+        (&["-s", ""], Shell::Plain, &[""]),
+        (&["-i", "--preserve-env=A", "B=1", "id"], Shell::Login, &["id"]),
+        (&["--explain", "-i"], Shell::Login, &[]),
+    ] {
+        let asked = asked(line);
+        assert_eq!((asked.shell, asked.command), (Some(shell), words(command)), "{line:?}");
+    }
+    assert!(asked(&["-ki"]).ignore_record);
+    assert_eq!(asked(&["id", "-i"]).shell, None);
+    let reason = parse(&words(&["-i"]), |name| (name == "JIT_REASON").then(|| "x".into()));
+    let Ok(Action::Elevate(asked)) = reason else { panic!("a shell is something to run") };
+    assert_eq!(asked.reason.as_deref(), Some("x"));
 }
 
 // CVE-2025-32462 (-h with a command) and CVE-2025-32463 (-R): refused with the reason, in every form.
@@ -211,7 +138,7 @@ fn a_value_follows_in_every_form_that_getopt_knows() {
 // sudo allows each option with a value once (sudo 1.9.x, parse_args.c; CVE class: the last one wins over the checked one).
 #[test]
 fn a_value_option_twice_is_refused() {
-    for option in ["-u", "-g", "-p", "--reason", "--for", "--rule"] {
+    for option in ["-u", "-g", "-p", "-U", "-D", "-T", "-C", "--reason", "--for", "--rule"] {
         let mistake = read(&[option, "1h", option, "1h", "id"]).unwrap_err();
         assert_eq!(mistake, Mistake::Twice(option.to_owned()));
     }
@@ -257,9 +184,19 @@ fn forgetting_is_alone_and_ignoring_is_beside_something() {
 fn what_does_not_go_together_is_refused() {
     for line in [
         &["-v", "-l"][..],
+        &["-i", "-s"],
+        &["-is", "id"],
+        &["-i", "-E"],
+        &["-i", "-l"],
+        &["-s", "-l", "id"],
+        &["-s", "-v"],
+        &["-K", "-i"],
         &["-v", "-K"],
         &["-l", "-K"],
         &["-k", "-K"],
+        &["-k", "-N", "id"],
+        &["-KN"],
+        &["-A", "-S", "id"],
         &["-K", "id"],
         &["-v", "id"],
         &["-v", "A=1"],
@@ -274,6 +211,15 @@ fn what_does_not_go_together_is_refused() {
         &["-k", "-u", "bob"],
         &["-k", "A=1"],
         &["-K", "--rule", "x"],
+        &["-v", "-P"],
+        &["-l", "-b"],
+        &["-l", "-P", "id"],
+        &["-v", "-D", "/"],
+        &["-l", "-T", "5"],
+        &["-l", "-C", "5", "id"],
+        &["-k", "-D", "/"],
+        &["-b"],
+        &["-kb"],
         &["--explain", "-v"],
         &["--explain", "-l", "id"],
         &["--explain"],
@@ -295,7 +241,11 @@ fn what_is_unknown_or_incomplete_is_refused_by_name() {
         (&["-z", "id"][..], Mistake::Unknown("-z".to_owned())),
         (&["-nz", "id"], Mistake::Unknown("-z".to_owned())),
         (&["--nope", "id"], Mistake::Unknown("--nope".to_owned())),
-        (&["--use=x", "id"], Mistake::Unknown("--use".to_owned())),
+        (&["--us-er=x", "id"], Mistake::Unknown("--us-er".to_owned())),
+        (&["--pre", "id"], Mistake::Ambiguous("--pre".to_owned())),
+        (&["-U", "bob", "id"], Mistake::OnlyWithList),
+        (&["-U", "bob", "-v"], Mistake::OnlyWithList),
+        (&["-U", "bob"], Mistake::NoCommand),
         (&["--=x", "id"], Mistake::Unknown("--".to_owned())),
         (&["-\u{1b}", "id"], Mistake::Unknown("-\\x1b".to_owned())),
         (&["--\u{1b}[2J", "id"], Mistake::Unknown("--\\x1b[2J".to_owned())),
@@ -311,6 +261,43 @@ fn what_is_unknown_or_incomplete_is_refused_by_name() {
     }
     let not_text = vec![OsString::from("-u"), OsString::from_vec(b"\xff".to_vec()), OsString::from("id")];
     assert_eq!(parse(&not_text, |_| None), Err(Mistake::NotText("-u")));
+}
+
+// sudo(8), -C: "Values less than three are not permitted."
+#[test]
+fn where_and_how_long_it_runs_is_read_as_sudo_reads_it() {
+    let given = asked(&["-D", "/srv", "-T1h", "-C3", "-Pb", "id"]);
+    assert_eq!((given.folder, given.timeout), (Some("/srv".into()), Some(3600)));
+    assert!(given.preserve_groups && given.background);
+    assert_eq!(asked(&["--chdir=.", "--command-timeout", "90", "id"]).timeout, Some(90));
+    assert_eq!(asked(&["-T0", "id"]).timeout, None);
+    assert_eq!(read(&["-T", "soon", "id"]), Err(Mistake::Timeout));
+    for number in ["2", "0", "-3", "x", "3x", "99999999999"] {
+        assert_eq!(read(&["-C", number, "id"]), Err(Mistake::Descriptor), "{number}");
+    }
+    assert_eq!(asked(&["-l", "-D", "/srv", "id"]).folder, Some("/srv".into()));
+}
+
+// sudo(8), -l: "If this option is specified multiple times … a longer list format is used." -U: "Used in conjunction with -l".
+#[test]
+fn a_list_may_be_longer_and_another_users() {
+    for line in [&["-ll"][..], &["-l", "-l"], &["--list", "-nl"]] {
+        assert!(asked(line).detailed && asked(line).mode == Mode::List, "{line:?}");
+    }
+    let given = asked(&["-lU", "bob", "-u", "www", "id"]);
+    assert_eq!((given.other_user.as_deref(), given.user.as_deref()), (Some("bob"), Some("www")));
+    assert_eq!((given.detailed, asked(&["-l", "--other-user=#5"]).command.len()), (false, 0));
+}
+
+// getopt_long(3): "may be abbreviated, as long as the abbreviation is unique"; scripts do so.
+#[test]
+fn a_long_name_may_be_cut_while_only_one_begins_so() {
+    assert!(asked(&["--non-int", "id"]).non_interactive);
+    assert_eq!(asked(&["--us=bob", "id"]).user.as_deref(), Some("bob"));
+    assert_eq!(asked(&["--preserve-e=A", "id"]).preserve_names, [Bytes::from("A")]);
+    assert!(asked(&["--preserve-g", "id"]).preserve_groups);
+    assert_eq!(read(&["--vers"]), Ok(Action::Version));
+    assert!(matches!(read(&["--chr=/x", "id"]), Err(Mistake::Refused(..))));
 }
 
 #[test]
@@ -364,7 +351,7 @@ fn help_and_version_need_nothing_else() {
     for option in ["-n, --non-interactive", "--preserve-env[=NAMES]", "--for DURATION", "--explain"] {
         assert!(text.contains(option), "{option}");
     }
-    assert!(!text.contains("--askpass"), "what is not built is not offered");
+    assert!(!text.contains("--token"), "what is not built is not offered");
 }
 
 #[test]

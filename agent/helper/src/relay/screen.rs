@@ -22,6 +22,8 @@ pub(super) struct Screen<'a> {
     raw: Option<Settings<'a>>,
     /// Keys that somebody else may want are not ours before the command asks for them.
     pipeline: Pipeline,
+    /// The keys are never ours.
+    background: bool,
     size: Option<(u16, u16)>,
     keys: Flow,
     output: Flow,
@@ -78,7 +80,16 @@ impl Flow {
 impl<'a> Screen<'a> {
     pub(super) fn new(terminal: &'a Terminal, stream: OwnedFd, pipeline: Pipeline) -> Self {
         let size = terminal.size();
-        Self { terminal, stream, raw: None, pipeline, size, keys: Flow::new(), output: Flow::new() }
+        Self {
+            terminal,
+            stream,
+            raw: None,
+            pipeline,
+            background: false,
+            size,
+            keys: Flow::new(),
+            output: Flow::new(),
+        }
     }
 
     pub(super) fn terminal(&self) -> BorrowedFd<'_> {
@@ -94,6 +105,11 @@ impl<'a> Screen<'a> {
         self.pipeline.began_in_foreground
     }
 
+    /// In the background.
+    pub(super) fn never_takes_keys(&mut self) {
+        self.background = true;
+    }
+
     /// The command asked for the keys.
     pub(super) fn wants_keys(&mut self) {
         self.pipeline.shares_keys = false;
@@ -101,7 +117,7 @@ impl<'a> Screen<'a> {
 
     /// Makes the terminal raw if this process is in its foreground; whether it is.
     pub(super) fn enter(&mut self) -> bool {
-        if self.pipeline.shares_keys || !is_foreground(self.terminal.as_fd()) {
+        if self.background || self.pipeline.shares_keys || !is_foreground(self.terminal.as_fd()) {
             self.leave();
             return false;
         }

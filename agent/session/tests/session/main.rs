@@ -14,6 +14,7 @@
 
 mod attacks;
 mod before_exec;
+mod circumstances;
 mod crash;
 mod fuse;
 mod home;
@@ -92,6 +93,7 @@ fn main() {
         .iter()
         .chain(before_exec::BEFORE_EXEC)
         .chain(modules::MODULES)
+        .chain(circumstances::CIRCUMSTANCES)
         .chain(crash::CRASHES)
         .chain(TESTS)
     {

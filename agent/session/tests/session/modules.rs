@@ -26,6 +26,7 @@ pub(crate) const MODULES: &[Test] = &[
     ("a_module_that_leaves_a_thread_behind_is_refused", module_thread),
     ("a_module_that_asks_without_an_end_is_cut_off", module_asks_endlessly),
     ("a_module_with_a_binary_or_endless_message_harms_nobody", module_odd_messages),
+    ("a_prompt_of_the_persons_own_is_told_from_a_modules", own_prompt),
     ("a_password_is_not_in_the_memory_of_the_monitor_afterwards", password_wiped),
     ("a_service_that_becomes_a_link_is_watched_where_it_leads", linked_service),
     ("a_service_that_is_gone_refuses_until_it_is_back", missing_service),
@@ -274,6 +275,19 @@ fn module_odd_messages(stage: &Stage) {
             assert_eq!(session.finish().stdout == "ran\n", runs, "{how}");
         });
     }
+}
+
+fn own_prompt(stage: &Stage) {
+    with_misbehaviour(stage, "auth", "password", || {
+        for (given, value, shown) in [(Some("%u: \x1b"), 2, "root: \x1b"), (None, 0, "Password for root: ")] {
+            let mut wanted = asking(&["/bin/true"]);
+            wanted.authenticate.as_mut().unwrap().prompt = given.map(Into::into);
+            let mut session = stage.begin(&wanted);
+            let frame = session.await_frame(Kind::Prompt);
+            assert!(frame.value == value && frame.first_text().ends_with(shown), "{frame:?}");
+            session.hang_up_helper();
+        }
+    });
 }
 
 fn password_wiped(stage: &Stage) {

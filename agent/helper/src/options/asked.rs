@@ -1,0 +1,111 @@
+//! From what was given to what is asked for, with what the environment adds.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use jit_protocol::request::{Mode, Shell};
+
+use super::given::Given;
+use super::purpose::Purpose;
+use super::{Action, Asked, Flag, Mistake, Value};
+use crate::duration;
+
+impl Given {
+    /// The action, once all options are read.
+    ///
+    /// # Errors
+    /// [`Mistake`] if they do not go together, or a value is none.
+    pub(super) fn finish(
+        mut self,
+        command: Vec<OsString>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Action, Mistake> {
+        let purpose = self.purpose(&command)?;
+        self.check_fits(purpose, &command)?;
+        let mode = match purpose {
+            Purpose::Forget => return Ok(Action::Forget { all: false }),
+            Purpose::ForgetAll => return Ok(Action::Forget { all: true }),
+            Purpose::Run => Mode::Run,
+            Purpose::Validate => Mode::Validate,
+            Purpose::List => Mode::List,
+            Purpose::Explain => Mode::Explain,
+        };
+        // From the environment only where the option could stand too: automation sets it once for all calls.
+        let shell = match (self.has(Flag::Login), self.has(Flag::Shell)) {
+            (true, _) => Some(Shell::Login),
+            (_, true) => Some(Shell::Plain),
+            _ => None,
+        };
+        let about_command = !command.is_empty() || shell.is_some();
+        let mut value = |which, name: &'static str, long: &'static str| {
+            let given = self
+                .values
+                .iter()
+                .position(|(other, _)| *other == which)
+                .map(|at| self.values.swap_remove(at).1);
+            match given {
+                Some(value) => Some((value, long)),
+                None => variable(name)
+                    .filter(|value| !value.is_empty() && about_command)
+                    .map(|value| (value, name)),
+            }
+        };
+        let reason = text(value(Value::Reason, "JIT_REASON", "--reason"))?;
+        let rule = text(value(Value::Rule, "JIT_RULE", "--rule"))?;
+        let duration = match value(Value::For, "JIT_FOR", "--for") {
+            Some((value, from)) => Some(duration::parse(value.as_bytes()).ok_or(Mistake::Duration(from))?),
+            None => None,
+        };
+        let mut plain = |which| {
+            self.values.iter().position(|(other, _)| *other == which).map(|at| self.values.swap_remove(at).1)
+        };
+        let prompt = plain(Value::Prompt).or_else(|| variable("SUDO_PROMPT")).map(OsString::into_vec);
+        let folder = plain(Value::Folder);
+        let timeout = match plain(Value::Timeout) {
+            Some(value) => Some(duration::parse_timeout(value.as_bytes()).ok_or(Mistake::Timeout)?)
+                .filter(|seconds| *seconds > 0),
+            None => None,
+        };
+        if plain(Value::CloseFrom).is_some_and(|value| !is_descriptor(&value)) {
+            return Err(Mistake::Descriptor);
+        }
+        let user = text(plain(Value::User).map(|value| (value, "-u")))?;
+        let other_user = text(plain(Value::OtherUser).map(|value| (value, "-U")))?;
+        let group = text(plain(Value::Group).map(|value| (value, "-g")))?;
+        Ok(Action::Elevate(Box::new(Asked {
+            mode,
+            command,
+            shell,
+            detailed: self.flags.iter().filter(|flag| **flag == Flag::List).count() > 1,
+            other_user,
+            user,
+            group,
+            reason,
+            duration,
+            rule,
+            prompt,
+            folder,
+            timeout,
+            preserve_groups: self.has(Flag::PreserveGroups),
+            background: self.has(Flag::Background),
+            non_interactive: self.has(Flag::NonInteractive),
+            ignore_record: self.has(Flag::Forget),
+            no_update: self.has(Flag::NoUpdate),
+            stdin: self.has(Flag::Stdin),
+            askpass: self.has(Flag::Askpass),
+            bell: self.has(Flag::Bell),
+            preserve_environment: self.preserve_environment,
+            preserve_names: self.preserve_names,
+            assignments: self.assignments,
+        })))
+    }
+}
+
+/// What `-C` takes. None but the first three descriptors ever reaches a command, so there is nothing more to do.
+fn is_descriptor(value: &OsStr) -> bool {
+    value.to_str().and_then(|text| text.parse::<i32>().ok()).is_some_and(|number| number >= 3)
+}
+
+fn text(value: Option<(OsString, &'static str)>) -> Result<Option<String>, Mistake> {
+    value.map(|(value, from)| value.into_string().map_err(|_| Mistake::NotText(from))).transpose()
+}

@@ -1,0 +1,128 @@
+//! What a command line is for, and whether all that was given fits that.
+
+use std::ffi::OsString;
+
+use super::given::Given;
+use super::{Flag, Mistake, Value};
+
+/// What a command line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Run,
+    Validate,
+    List,
+    Explain,
+    Forget,
+    ForgetAll,
+}
+
+impl Purpose {
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::Run => "a command",
+            Self::Validate => "-v",
+            Self::List => "-l",
+            Self::Explain => "--explain",
+            Self::Forget => "-k",
+            Self::ForgetAll => "-K",
+        }
+    }
+}
+
+impl Value {
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::User => "-u",
+            Self::Group => "-g",
+            Self::OtherUser => "-U",
+            Self::Prompt => "-p",
+            Self::Folder => "-D",
+            Self::Timeout => "-T",
+            Self::CloseFrom => "-C",
+            Self::Reason => "--reason",
+            Self::For => "--for",
+            Self::Rule => "--rule",
+        }
+    }
+}
+
+impl Given {
+    /// What the options are for, all together: at most one of them may say so. `-k` says so only if nothing else does.
+    pub(super) fn purpose(&self, command: &[OsString]) -> Result<Purpose, Mistake> {
+        let mut purpose = None;
+        for (flag, says) in [
+            (Flag::ForgetAll, Purpose::ForgetAll),
+            (Flag::Validate, Purpose::Validate),
+            (Flag::List, Purpose::List),
+            (Flag::Explain, Purpose::Explain),
+        ] {
+            if self.has(flag)
+                && let Some(other) = purpose.replace(says)
+            {
+                return Err(Mistake::Conflict(other.option(), says.option()));
+            }
+        }
+        for (one, other, names) in [
+            (Flag::Forget, Flag::ForgetAll, ("-k", "-K")),
+            (Flag::Forget, Flag::NoUpdate, ("-k", "-N")),
+            (Flag::ForgetAll, Flag::NoUpdate, ("-K", "-N")),
+            (Flag::Askpass, Flag::Stdin, ("-A", "-S")),
+        ] {
+            if self.has(one) && self.has(other) {
+                return Err(Mistake::Conflict(names.0, names.1));
+            }
+        }
+        let alone = self.has(Flag::Forget) && command.is_empty() && !self.wants_shell();
+        Ok(purpose.unwrap_or(if alone { Purpose::Forget } else { Purpose::Run }))
+    }
+
+    pub(super) fn check_fits(&self, purpose: Purpose, command: &[OsString]) -> Result<(), Mistake> {
+        let bare_list = purpose == Purpose::List && command.is_empty();
+        let runs = matches!(purpose, Purpose::Run | Purpose::Explain);
+        let option = purpose.option();
+        match command.first() {
+            None if runs && !self.wants_shell() => return Err(Mistake::NoCommand),
+            Some(_) if !runs && purpose != Purpose::List => return Err(Mistake::TakesNoCommand(option)),
+            Some(name) if name.is_empty() && !self.wants_shell() => return Err(Mistake::NoCommand),
+            _ => {}
+        }
+        if purpose != Purpose::List && self.values.iter().any(|(value, _)| *value == Value::OtherUser) {
+            return Err(Mistake::OnlyWithList);
+        }
+        if runs {
+            return match (self.has(Flag::Login), self.has(Flag::Shell)) {
+                (true, true) => Err(Mistake::Conflict("-i", "-s")),
+                (true, _) if self.preserve_environment => Err(Mistake::Conflict("-i", "-E")),
+                _ => Ok(()),
+            };
+        }
+        if self.wants_shell() {
+            return Err(Mistake::Conflict(option, if self.has(Flag::Login) { "-i" } else { "-s" }));
+        }
+        for (is_given, other) in [
+            (self.preserve_environment || !self.preserve_names.is_empty(), "-E"),
+            (self.has(Flag::PreserveGroups), "-P"),
+            (self.has(Flag::Background), "-b"),
+        ] {
+            if is_given {
+                return Err(Mistake::Conflict(option, other));
+            }
+        }
+        let asks_for_command = purpose == Purpose::List && !bare_list;
+        if !asks_for_command && !self.assignments.is_empty() {
+            return Err(Mistake::Conflict(option, "VAR=value"));
+        }
+        for (value, _) in &self.values {
+            let fits = match value {
+                Value::Prompt | Value::OtherUser => true,
+                Value::User | Value::Group => asks_for_command || purpose == Purpose::Validate,
+                Value::Reason | Value::For | Value::Rule | Value::Folder | Value::Timeout => asks_for_command,
+                Value::CloseFrom => false,
+            };
+            if !fits {
+                return Err(Mistake::Conflict(option, value.option()));
+            }
+        }
+        Ok(())
+    }
+}
