@@ -229,6 +229,8 @@ fn not_built(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -261,6 +263,37 @@ mod tests {
         assert_eq!((audit.rotate_size, audit.keep), (64 << 20, Keep::Files(52)));
         assert_eq!(audit.rotate_age, Duration::from_hours(7 * 24));
         assert_eq!(Settings::parse("audit.keep = \"all\"").unwrap().audit.keep, Keep::All);
+    }
+
+    /// All keys, from what the reader itself says it expects.
+    fn keys() -> Vec<String> {
+        let expected = |text: &str| {
+            let mistake = Settings::parse(text).expect_err(text);
+            let names = mistake.split("expected").nth(1).expect(&mistake).split('`').skip(1).step_by(2);
+            names.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let inner = |table: String| {
+            let keys = expected(&format!("{table}.zz = 1"));
+            keys.into_iter().map(move |key| format!("{table}.{key}")).collect::<Vec<_>>()
+        };
+        expected("zz = 1").into_iter().flat_map(inner).collect()
+    }
+
+    #[test]
+    fn the_document_has_every_key_with_its_default_and_no_other() {
+        let document = include_str!("../../docs/operations.md");
+        let section = document.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        let mut written = Vec::new();
+        for row in section.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> =
+                row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+            let [key, _, default] = cells[..] else { panic!("{row}") };
+            written.push(key.to_owned());
+            let value = if default == "none" { "[]" } else { default };
+            assert_eq!(Settings::parse(&format!("{key} = {value}")), Ok(Settings::default()), "{row}");
+        }
+        assert_eq!(written.iter().collect::<BTreeSet<_>>(), keys().iter().collect());
+        assert!(written.len() > 15, "{written:?}");
     }
 
     #[test]

@@ -250,3 +250,31 @@ fn names_that_nobody_has_are_listed_once() {
     assert_eq!(names, ["%dokcer", "%wbe", "alcie", "root"]);
     assert_eq!((unknown[0].rule.as_str(), unknown[0].line), ("r", 2));
 }
+
+/// The guide is the manual page, too: no key is without its place in it.
+#[test]
+fn the_guide_has_every_key() {
+    let guide = include_str!("../../../docs/policy.md");
+    let mut keys = 0;
+    for table in ["", "[defaults]\n", "[sets]\n", "[[rule]]\n", "[[login]]\n", "[login_defaults]\n"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(["require", "grant", "restrict"].map(|table| format!("[[rule]]\n[rule.{table}]\n")))
+    {
+        let mistakes = super::diagnostics::mistakes(&format!("{table}zzzzzzzz = 1"));
+        let known = mistakes.iter().find_map(|mistake| mistake.split(" may have: ").nth(1));
+        let known = known.unwrap_or_else(|| panic!("{table}{mistakes:?}")).trim_end_matches(')');
+        for key in known.split(", ") {
+            let forms = [
+                format!("`{key}`"),
+                format!("\n{key} = "),
+                format!("[{key}."),
+                format!("[{key}]"),
+                format!(".{key}]"),
+            ];
+            assert!(forms.iter().any(|form| guide.contains(form)), "{table}{key} is not in docs/policy.md");
+            keys += 1;
+        }
+    }
+    assert!(keys > 50, "{keys}");
+}
