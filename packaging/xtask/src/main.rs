@@ -3,10 +3,13 @@
 
 mod bench;
 mod cargo;
+mod completions;
 mod demo;
 mod faults;
+mod help;
 mod host;
 mod package;
+mod pages;
 mod test;
 mod tiers;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cargo::{Done, VERSION, cargo, command, read, run, workspace};
-use crate::host;
+use crate::{completions, help, host, pages};
 
 const MAINTAINER: &str = "jit-sudo maintainers <jit-sudo@packages.debian.invalid>";
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
@@ -34,8 +34,8 @@ pub(crate) fn build() -> Done<PathBuf> {
     let root = folder.join(&name);
     let _ = fs::remove_dir_all(&root);
     stage(&release, &root)?;
-    let documents = root.join("usr/share/doc/jit-sudo");
-    run(command(&["gzip", "-9nf", &text(&documents.join("changelog"))]))?;
+    let zipped = [root.join("usr/share/doc/jit-sudo/changelog"), root.join("usr/share/man")];
+    run(command(&["gzip", "--recursive", "-9nf", &text(&zipped[0]), &text(&zipped[1])]))?;
     control(&root, &release, &architecture)?;
     open_folders(&root)?;
 
@@ -62,6 +62,7 @@ pub(crate) fn stage(programs: &Programs, root: &Path) -> Done {
     for item in items(programs, &triplet)? {
         put(&item, root)?;
     }
+    describe(programs, root)?;
     make_folder(&root.join("etc/jit-sudo/policy.d"))?;
     open_folders(root)
 }
@@ -146,6 +147,21 @@ fn items(programs: &Programs, triplet: &str) -> Done<Vec<Item>> {
     Ok(items)
 }
 
+/// The manual pages and the completions of these very programs.
+fn describe(programs: &Programs, root: &Path) -> Done {
+    let helper = help::of_helper(&programs.fixed.join("jit-sudo"))?;
+    let control = help::of_control(&programs.dynamic.join("jitctl"))?;
+    for name in pages::PAGES {
+        let section = name.rsplit('.').next().unwrap_or_default();
+        let page = pages::page(name, &helper, &control, &source_date())?;
+        write(&root.join(format!("usr/share/man/man{section}/{name}")), &page)?;
+    }
+    for (path, completion) in completions::all(&helper, &control) {
+        write(&root.join(path), &completion)?;
+    }
+    Ok(())
+}
+
 /// The folder DEBIAN: control, conffiles, md5sums, scripts.
 fn control(root: &Path, programs: &Programs, architecture: &str) -> Done {
     let deb = workspace().join("packaging/deb");
@@ -217,6 +233,7 @@ fn open_folders(root: &Path) -> Done {
 }
 
 fn write(path: &Path, content: &str) -> Done {
+    make_folder(path.parent().unwrap_or(path))?;
     fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
         .map_err(|error| format!("{}: {error}", path.display()))

@@ -125,6 +125,36 @@ fn the_timer_rotates_a_log_that_is_due_and_no_other() {
     assert!(level <= 2.0, "{exposure}");
 }
 
+/// A page for each program, in its section, and one that man(1) can read; no file of ours has another's name.
+#[test]
+fn manual_pages_and_completions_are_where_they_are_looked_for() {
+    let guest = Guest::shared();
+    for page in ["1/jit-sudo.1", "8/jitctl.8", "8/jit-agentd.8", "5/jit-policy.5", "8/pam_jit.8"] {
+        let path = format!("/usr/share/man/man{page}.gz");
+        guest
+            .sh(&format!("dpkg -L jit-sudo | grep -x {path} && zcat {path}"))
+            .success()
+            .shows(".Sh NAME\n.Nm ");
+    }
+    guest.sh("zcat /usr/share/man/man1/jit-sudo.1.gz").shows("non\\-interactive");
+    let completes = |program: &str, words: &str, has: &str| {
+        let (function, at) = (program.replace('-', "_"), words.split(' ').count());
+        let call = format!(
+            "COMP_WORDS=({program} {words}) COMP_CWORD={at}; _{function}; echo \"${{COMPREPLY[@]}}\""
+        );
+        guest
+            .sh(&format!("bash -ec '. /usr/share/bash-completion/completions/{program}; {call}'"))
+            .success()
+            .shows(has);
+    };
+    completes("jit-sudo", "-u roo", "root");
+    completes("jit-sudo", "-n --us", "--user");
+    completes("jitctl", "policy che", "check");
+    guest
+        .sh("ls /usr/share/zsh/vendor-completions/_jit-sudo /usr/share/fish/vendor_completions.d/jitctl.fish")
+        .success();
+}
+
 /// Logins must not hang on a module that is gone; what the agent knew is gone with a purge.
 #[test]
 fn a_removed_package_leaves_no_gate_and_a_purged_one_nothing() {

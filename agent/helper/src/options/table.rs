@@ -151,7 +151,13 @@ pub(super) const TABLE: &[Entry] = &[
         meaning: Meaning::Flag(Flag::Explain),
         help: "print why it is permitted or denied, run nothing",
     },
-    Entry { short: Some(b'h'), long: "help", argument: Alone, meaning: Meaning::Help, help: "print this" },
+    Entry {
+        short: Some(b'h'),
+        long: "help",
+        argument: Alone,
+        meaning: Meaning::Help,
+        help: "print the options",
+    },
     Entry {
         short: Some(b'V'),
         long: "version",
