@@ -51,11 +51,25 @@ pub fn package() -> PathBuf {
     if let Some(path) = std::env::var_os("JIT_DEB") {
         return PathBuf::from(path);
     }
-    let folder = target().join("debian");
-    let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let debs = files.filter(|path| path.extension().is_some_and(|extension| extension == "deb"));
-    let newest = debs.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok());
-    newest.unwrap_or_else(|| panic!("no package in {}: run `cargo xtask package`", folder.display()))
+    newest("jit-sudo", &target().join("debian"))
+}
+
+/// The package that makes ours `sudo`: the newest beside [`package`].
+///
+/// # Panics
+/// If there is none.
+pub fn as_sudo() -> PathBuf {
+    newest("jit-sudo-as-sudo", package().parent().unwrap_or(Path::new(".")))
+}
+
+fn newest(name: &str, folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let named = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        file.starts_with(&format!("{name}_")) && file.ends_with(".deb")
+    };
+    let newest = files.filter(named).max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok());
+    newest.unwrap_or_else(|| panic!("no {name} in {}: run `cargo xtask package`", folder.display()))
 }
 
 /// The image of a release with `more` packages (`""`, or [`PEERS`]) and ours installed in it, made if it is not there

@@ -20,7 +20,7 @@ usage: cargo xtask <task>
 
   demo            build, and show what it does in a throwaway sandbox (as root; about a minute)
   demo --shell    the same sandbox, with a shell in it to try things by hand
-  package         build the Debian package into target/debian/
+  package         build the Debian packages into target/debian/
   test            every tier, several at the same time: format, lints, tests, demo, faults, package, images, trixie, bookworm
   test --fast     the tiers that need no package and no guest: format, lints, tests
   test TIER       one of them; guests (Debian 13: trixie, 12: bookworm) have the package that was built last
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         ["demo", "--shell"] => demo::shell(),
         // What `demo` starts again inside the sandbox.
         ["demo", "--inside", what] => demo::inside(what),
-        ["package"] => package::build().map(|deb| println!("{}", deb.display())),
+        ["package"] => package::build().map(|debs| debs.iter().for_each(|deb| println!("{}", deb.display()))),
         ["test"] => test::all(),
         ["test", "--fast"] => test::fast(),
         ["test", name] => tiers::tier(name),

@@ -1,14 +1,17 @@
-//! The Debian package: what goes where, with which mode. Written with Debian's own tools.
+//! The Debian package: what goes where, with which mode.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::cargo::{Done, VERSION, cargo, command, read, run, workspace};
+use crate::cargo::{Done, cargo, command, read, run, workspace};
 use crate::{completions, help, host, pages};
 
-const MAINTAINER: &str = "jit-sudo maintainers <jit-sudo@packages.debian.invalid>";
-const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+mod archive;
+mod as_sudo;
+
+use archive::{MAINTAINER, source_date};
+
 /// All crates with something to install. The last is linked statically, the others need NSS or PAM.
 pub(crate) const PROGRAMS: [&str; 5] = ["jit-agent", "jit-session", "jitctl", "pam-jit", "jit-sudo"];
 const CRT_STATIC: &str = "-C target-feature=+crt-static";
@@ -21,30 +24,23 @@ struct Item {
     mode: u32,
 }
 
-/// Builds all programs for release and packs them; returns the package's path.
+/// Builds all programs for release, packs them, and beside them the package that makes them `sudo`; returns both packages'
+/// paths.
 ///
 /// # Errors
 /// What could not be built or packed.
-pub(crate) fn build() -> Done<PathBuf> {
+pub(crate) fn build() -> Done<[PathBuf; 2]> {
     host::install(&[host::BUILD, host::PACKAGE])?;
     let release = build_programs()?;
     let architecture = read(command(&["dpkg", "--print-architecture"]))?;
-    let name = format!("jit-sudo_{VERSION}_{architecture}");
-    let folder = jit_tests::image::target().join("debian");
-    let root = folder.join(&name);
-    let _ = fs::remove_dir_all(&root);
+    let root = archive::root("jit-sudo", &architecture)?;
     stage(&release, &root)?;
     let zipped = [root.join("usr/share/doc/jit-sudo/changelog"), root.join("usr/share/man")];
     run(command(&["gzip", "--recursive", "-9nf", &text(&zipped[0]), &text(&zipped[1])]))?;
-    control(&root, &release, &architecture)?;
-    open_folders(&root)?;
-
-    let deb = folder.join(format!("{name}.deb"));
-    let mut pack = command(&["dpkg-deb", "--root-owner-group", "-Zxz", "--build", &text(&root), &text(&deb)]);
-    // The same sources give the same package, whenever it is packed.
-    pack.env("SOURCE_DATE_EPOCH", source_date());
-    run(pack)?;
-    Ok(deb)
+    let depends = dependencies(&root, &release)?;
+    let fields = [("@ARCHITECTURE@", architecture.as_str()), ("@DEPENDS@", &depends)];
+    let main = archive::pack(&root, &workspace().join("packaging/deb"), &fields)?;
+    Ok([main, as_sudo::build()?])
 }
 
 /// The folders with the built programs: dynamically linked ones, and the statically linked helper.
@@ -162,31 +158,6 @@ fn describe(programs: &Programs, root: &Path) -> Done {
     Ok(())
 }
 
-/// The folder DEBIAN: control, conffiles, md5sums, scripts.
-fn control(root: &Path, programs: &Programs, architecture: &str) -> Done {
-    let deb = workspace().join("packaging/deb");
-    let control = root.join("DEBIAN");
-    let size = read(command(&["du", "--summarize", "--apparent-size", "--block-size=1024", &text(root)]))?;
-    make_folder(&control)?;
-    let size = size.split_whitespace().next().unwrap_or("0");
-    let template =
-        fs::read_to_string(deb.join("control.in")).map_err(|error| format!("control.in: {error}"))?;
-    let filled = template
-        .replace("@VERSION@", VERSION)
-        .replace("@ARCHITECTURE@", architecture)
-        .replace("@MAINTAINER@", MAINTAINER)
-        .replace("@INSTALLED_SIZE@", size)
-        .replace("@DEPENDS@", &dependencies(root, programs)?);
-    write(&control.join("control"), &filled)?;
-    put(&Item { from: deb.join("conffiles"), to: "DEBIAN/conffiles".into(), mode: 0o644 }, root)?;
-    for script in SCRIPTS {
-        put(&Item { from: deb.join(script), to: format!("DEBIAN/{script}"), mode: 0o755 }, root)?;
-    }
-    let mut sums = command(&["sh", "-c", "find usr -type f -print0 | sort -z | xargs -0 md5sum"]);
-    sums.current_dir(root);
-    write(&control.join("md5sums"), &format!("{}\n", read(sums)?))
-}
-
 /// Which shared libraries the programs need, and which versions of them, as dpkg-shlibdeps sees it.
 fn dependencies(root: &Path, programs: &Programs) -> Done<String> {
     // It insists on a source package's debian/control.
@@ -206,13 +177,6 @@ fn dependencies(root: &Path, programs: &Programs) -> Done<String> {
     let depends = depends.ok_or_else(|| format!("dpkg-shlibdeps said: {found}"))?;
     let _ = fs::remove_dir_all(&folder);
     Ok(depends.to_owned())
-}
-
-/// Seconds since 1970 of the last commit; where there is no git, of nothing.
-fn source_date() -> String {
-    let mut command = command(&["git", "log", "-1", "--format=%ct"]);
-    command.current_dir(workspace());
-    read(command).unwrap_or_else(|_| "0".into())
 }
 
 fn put(item: &Item, root: &Path) -> Done {

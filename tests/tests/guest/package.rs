@@ -1,6 +1,8 @@
 //! What `dpkg -i` leaves behind.
 
-use jit_tests::Guest;
+use std::fs;
+
+use jit_tests::{Guest, image};
 
 use crate::disk;
 
@@ -153,6 +155,62 @@ fn manual_pages_and_completions_are_where_they_are_looked_for() {
     guest
         .sh("ls /usr/share/zsh/vendor-completions/_jit-sudo /usr/share/fish/vendor_completions.d/jitctl.fish")
         .success();
+}
+
+const SUDO: &str =
+    "sha256sum $(ls -d /usr/bin/sudo* /usr/bin/sudoedit*); stat -c '%n %a %U %s %Y' /usr/bin/sudo*";
+
+/// "divert it, never overwrite": Debian's sudo is moved aside and comes back byte for byte, also when it was upgraded
+/// meanwhile.
+#[test]
+fn as_sudo_it_stands_beside_debians_which_comes_back_unchanged() {
+    let guest = Guest::boot_with_clients(Guest::shared().release());
+    let before = guest.sh(SUDO).success().stdout;
+    guest.write("/root/as-sudo.deb", &fs::read(image::as_sudo()).unwrap());
+    guest.sh("dpkg -i /root/as-sudo.deb").success();
+    is_ours(&guest);
+    guest.sh("/usr/bin/sudo.distrib -V").success().shows("Sudo version");
+    guest.sh("find /usr/bin/sudo.distrib -perm -4000").prints("/usr/bin/sudo.distrib");
+    // Once more, and over itself through itself, as an upgrade does.
+    guest.sh("sudo dpkg -i /root/as-sudo.deb").success();
+    is_ours(&guest);
+    guest.sh("dpkg -P jit-sudo-as-sudo").success();
+    assert_eq!(guest.sh(SUDO).success().stdout, before);
+    guest.sh("sudo -V").success().shows("Sudo version");
+    guest.sh("dpkg-divert --list 'jit-sudo*'").prints("");
+    // Debian's package goes while ours is there, and leaves nothing for us to bring back.
+    guest.sh("dpkg -i /root/as-sudo.deb && SUDO_FORCE_REMOVE=yes dpkg -P sudo").success();
+    is_ours(&guest);
+    guest.sh("dpkg -r jit-sudo-as-sudo").success();
+    guest.sh("ls /usr/bin/sudo /usr/bin/sudo.distrib").exits(2).prints("");
+}
+
+#[test]
+fn as_sudo_it_needs_no_sudo_to_stand_beside() {
+    let guest = Guest::boot(Guest::shared().release());
+    guest.sh("ls /usr/bin/sudo").exits(2);
+    guest.write("/root/as-sudo.deb", &fs::read(image::as_sudo()).unwrap());
+    guest.sh("dpkg -i /root/as-sudo.deb").success();
+    is_ours(&guest);
+    // It is nothing without the package that it leads to.
+    guest.sh("dpkg -r jit-sudo").exits(1);
+    guest.sh("dpkg -P jit-sudo-as-sudo").success();
+    guest
+        .sh("ls /usr/bin/sudo /usr/bin/sudoedit /usr/bin/sudo.distrib; dpkg-divert --list 'jit-sudo*'")
+        .prints("");
+}
+
+/// What is called `sudo` is ours, works, and says so by that name.
+#[track_caller]
+fn is_ours(guest: &Guest) {
+    guest.sh("sudo -n true && sudo -n id -u").success().prints("0");
+    guest
+        .sh("readlink -f $(command -v sudo) $(command -v sudoedit)")
+        .prints("/usr/bin/jit-sudo\n/usr/bin/jit-sudo");
+    let refused = guest.sh("sudo -n -u nobody-at-all true");
+    assert!(refused.stderr.starts_with("sudo: "), "{refused}");
+    guest.sh("sudoedit -h host x 2>&1").exits(1).shows("sudoedit: ");
+    assert!(guest.sh("dpkg -V jit-sudo-as-sudo").success().stdout.is_empty());
 }
 
 /// Logins must not hang on a module that is gone; what the agent knew is gone with a purge.

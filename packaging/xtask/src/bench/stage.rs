@@ -132,7 +132,8 @@ fn package() -> Done<(PathBuf, String)> {
     if let Some(path) = std::env::var_os("JIT_DEB") {
         return Ok((PathBuf::from(path), format!("a given jit-sudo {VERSION}")));
     }
-    Ok((package::build()?, ours()))
+    let [package, _] = package::build()?;
+    Ok((package, ours()))
 }
 
 /// The peers that are measured, `true` bare first. All run the same command.
