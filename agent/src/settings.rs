@@ -170,6 +170,8 @@ pub enum ForeignMountNamespace {
     /// It is refused, by the monitor.
     #[default]
     Refuse,
+    /// It is served in the host's, if its root folder is the host's: a service under `PrivateTmp=`.
+    Host,
 }
 
 /// About accounts and paths.
@@ -251,7 +253,7 @@ mod tests {
             audit.rotate_size = "64M"
             audit.rotate_age = "7d"
             audit.keep = 52
-            sessions.foreign_mount_namespace = "refuse"
+            sessions.foreign_mount_namespace = "host"
             lookup.timeout = "3s"
         "#;
         let settings = Settings::parse(text).unwrap();
@@ -259,6 +261,7 @@ mod tests {
         assert_eq!((settings.limits.connections_per_user, settings.limits.sessions_per_user), (4, 3));
         assert_eq!(settings.policy.last_good_for, Duration::from_hours(24));
         assert_eq!(settings.lookup.timeout, Duration::from_secs(3));
+        assert_eq!(settings.sessions.foreign_mount_namespace, ForeignMountNamespace::Host);
         let audit = &settings.audit;
         assert_eq!((audit.rotate_size, audit.keep), (64 << 20, Keep::Files(52)));
         assert_eq!(audit.rotate_age, Duration::from_hours(7 * 24));
@@ -320,7 +323,7 @@ mod tests {
             ("audit.keep = -1", "at least 1"),
             ("audit.keep = \"none\"", "\"all\""),
             ("audit.on_failure = \"allow\"", "allow"),
-            ("sessions.foreign_mount_namespace = \"host\"", "not built yet"),
+            ("sessions.foreign_mount_namespace = \"guest\"", "guest"),
             ("x = 1\nx = 2", "duplicate"),
         ] {
             let mistake = Settings::parse(text).expect_err(text);

@@ -49,6 +49,10 @@ pub struct Order {
     pub ignored_signals: Vec<i32>,
     /// Cgroup of the session that this one is nested in, relative to the spawner's subtree; absent: not nested.
     pub nested_in: Option<String>,
+    /// A peer in another mount namespace is served in ours, where its working folder is the one with this path; absent: it is
+    /// refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_mounts: Option<Bytes>,
     /// Facts for PAM and the audit: terminal of the invoking user (`PAM_TTY`), e.g. `pts/0`.
     pub tty: Option<String>,
     /// Node name of the host, for the prompt.

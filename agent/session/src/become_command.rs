@@ -56,10 +56,16 @@ pub struct Way<'a> {
 
 /// The helper's folder, and whose rights it is entered with.
 struct CallersFolder<'a> {
-    folder: BorrowedFd<'a>,
+    folder: Folder<'a>,
     uid: u32,
     gid: u32,
     groups: Vec<Gid>,
+}
+
+/// A folder that is open here, or that has to be looked for: the caller's own is in another mount namespace.
+enum Folder<'a> {
+    Open(BorrowedFd<'a>),
+    Path(CString),
 }
 
 type Errno = i32;
@@ -77,7 +83,12 @@ impl<'a> Way<'a> {
             Cwd::Path(folder) | Cwd::Asked(folder) => (None, vec![folder.as_slice()]),
             Cwd::Home => (None, vec![target.home.as_slice(), b"/"]),
             Cwd::Caller => {
-                let caller = CallersFolder::of(&order.invoking, command.cwd);
+                let folder = match order.foreign_mounts.as_ref().filter(|_| command.inherited.foreign_mounts)
+                {
+                    Some(path) => Folder::Path(CString::new(path.as_slice()).map_err(zero_byte)?),
+                    None => Folder::Open(command.cwd),
+                };
+                let caller = CallersFolder::of(&order.invoking, folder);
                 (Some(caller), vec![target.home.as_slice(), b"/"])
             }
         };
@@ -237,7 +248,7 @@ impl<'a> Way<'a> {
 }
 
 impl<'a> CallersFolder<'a> {
-    fn of(user: &Account, folder: BorrowedFd<'a>) -> Self {
+    fn of(user: &Account, folder: Folder<'a>) -> Self {
         let groups = user.groups.iter().copied().map(Gid::from_raw).collect();
         Self { folder, uid: user.uid, gid: user.gid, groups }
     }
@@ -252,10 +263,19 @@ impl<'a> CallersFolder<'a> {
         // The calls tell the identity before them; asked again they tell the one in force (setfsuid(2)).
         let switched = setfsuid(Uid::from_raw(self.uid)).as_raw() == self.uid
             && setfsgid(Gid::from_raw(self.gid)).as_raw() == self.gid;
-        let entered = switched && fchdir(self.folder).is_ok() && process::is_cwd_reachable();
+        let entered = switched && self.folder.enter() && process::is_cwd_reachable();
         setfsuid(Uid::from_raw(0));
         setfsgid(Gid::from_raw(0));
         entered
+    }
+}
+
+impl Folder<'_> {
+    fn enter(&self) -> bool {
+        match self {
+            Self::Open(folder) => fchdir(folder).is_ok(),
+            Self::Path(path) => chdir(path.as_c_str()).is_ok(),
+        }
     }
 }
 

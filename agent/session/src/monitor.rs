@@ -115,7 +115,9 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
 
     // The peer is who the order says, and lives where we live.
     let inherited = own_place
-        .and_then(|place| peer::inspect(helper.as_fd(), order.invoking.uid, &place))
+        .and_then(|place| {
+            peer::inspect(helper.as_fd(), order.invoking.uid, &place, order.foreign_mounts.is_some())
+        })
         .map_err(elsewhere)?;
     let [input, output, error, cwd] = helper.descriptors()?;
     let stdio = [input, output, error];

@@ -25,6 +25,8 @@ pub struct Inherited {
     pub login_uid: Option<u32>,
     /// Its `oom_score_adj`: −1000 to 1000.
     pub oom_score: i32,
+    /// It lives in another mount namespace: its working folder is none of ours.
+    pub foreign_mounts: bool,
 }
 
 /// Why the peer is not served.
@@ -47,11 +49,16 @@ impl From<io::Error> for PeerError {
 }
 
 /// Checks the connection's peer against the order and against our own namespaces and root; tells what the command
-/// takes over from it.
+/// takes over from it. `foreign_mounts`: its mount namespace may be another one, with the same root folder.
 ///
 /// # Errors
 /// [`PeerError`]; anything that can't be determined refuses.
-pub fn inspect(connection: BorrowedFd<'_>, uid: u32, own: &Place) -> Result<Inherited, PeerError> {
+pub fn inspect(
+    connection: BorrowedFd<'_>,
+    uid: u32,
+    own: &Place,
+    foreign_mounts: bool,
+) -> Result<Inherited, PeerError> {
     let credentials = getsockopt(&connection, sockopt::PeerCredentials).map_err(io::Error::from)?;
     if credentials.uid() != uid {
         return Err(PeerError::OtherUser);
@@ -59,10 +66,10 @@ pub fn inspect(connection: BorrowedFd<'_>, uid: u32, own: &Place) -> Result<Inhe
     let pid = Pid::from_raw(credentials.pid());
     let process = pidfd(connection, pid)?;
     check_alive(&process)?;
-    own.is_that_of(pid)?;
+    let shares_mounts = own.is_that_of(pid, foreign_mounts)?;
     let inherited = inherited(pid)?;
     check_alive(&process)?;
-    Ok(inherited)
+    Ok(Inherited { foreign_mounts: !shares_mounts, ..inherited })
 }
 
 /// The peer's pidfd. Only `ENOPROTOOPT` means a kernel without it (before 6.5), and there the agent has made sure,
@@ -92,10 +99,12 @@ fn check_alive(process: &OwnedFd) -> Result<(), PeerError> {
 /// What a peer must share with us: its links below `/proc/PID`, and what people call them.
 const SHARED: [(&str, &str); 4] = [
     ("ns/user", "user namespace"),
-    ("ns/mnt", "mount namespace"),
+    (MOUNTS, "mount namespace"),
     ("ns/pid", "process namespace"),
-    ("root", "root folder"),
+    (ROOT, "root folder"),
 ];
+const MOUNTS: &str = "ns/mnt";
+const ROOT: &str = "root";
 
 /// Device, inode and mount of what a path leads to.
 type Identity = (u32, u32, u64, u64);
@@ -117,15 +126,26 @@ impl Place {
         Ok(Self(own))
     }
 
-    /// Whether a process lives there too: an error if not.
-    fn is_that_of(&self, pid: Pid) -> Result<(), PeerError> {
+    /// Whether a process lives there too: an error if not. False: in all but the mount namespace, where that is allowed.
+    fn is_that_of(&self, pid: Pid, foreign_mounts: bool) -> Result<bool, PeerError> {
+        let mut shares_mounts = true;
         for (own, (link, what)) in self.0.iter().zip(SHARED) {
-            if identity_of(&format!("/proc/{pid}/{link}"))? != *own {
-                return Err(PeerError::Elsewhere(what));
+            let theirs = identity_of(&format!("/proc/{pid}/{link}"))?;
+            match link {
+                _ if theirs == *own => {}
+                MOUNTS if foreign_mounts => shares_mounts = false,
+                // Each namespace has a mount of its own there.
+                ROOT if !shares_mounts && folder_of(theirs) == folder_of(*own) => {}
+                _ => return Err(PeerError::Elsewhere(what)),
             }
         }
-        Ok(())
+        Ok(shares_mounts)
     }
+}
+
+/// Device and inode.
+fn folder_of((major, minor, inode, _): Identity) -> (u32, u32, u64) {
+    (major, minor, inode)
 }
 
 fn identity_of(path: &str) -> Result<Identity, PeerError> {
@@ -153,6 +173,7 @@ fn inherited(pid: Pid) -> Result<Inherited, PeerError> {
         nice: jit_sys::process::nice_of(pid.as_raw())?,
         login_uid,
         oom_score,
+        foreign_mounts: false,
     })
 }
 
@@ -166,7 +187,7 @@ mod tests {
     fn our_own_process_is_accepted_and_its_attributes_are_read() {
         let (one, _other) = Channel::pair().unwrap();
         let place = Place::own().unwrap();
-        let inherited = inspect(one.as_fd(), nix::unistd::getuid().as_raw(), &place).unwrap();
+        let inherited = inspect(one.as_fd(), nix::unistd::getuid().as_raw(), &place, false).unwrap();
         assert_eq!(inherited.limits, Limits::of(nix::unistd::getpid()).unwrap());
     }
 
@@ -175,6 +196,6 @@ mod tests {
         let (one, _other) = Channel::pair().unwrap();
         let other = nix::unistd::getuid().as_raw() + 1;
         let place = Place::own().unwrap();
-        assert!(matches!(inspect(one.as_fd(), other, &place), Err(PeerError::OtherUser)));
+        assert!(matches!(inspect(one.as_fd(), other, &place, false), Err(PeerError::OtherUser)));
     }
 }

@@ -122,6 +122,7 @@ pub(crate) mod tests {
             background: false,
             ignored_signals: Vec::new(),
             nested_in: None,
+            foreign_mounts: None,
             tty: None,
             host: "web-1.example.com".to_owned(),
         }

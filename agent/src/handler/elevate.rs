@@ -133,7 +133,7 @@ async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Resu
     let (task, uid) = (Arc::clone(agent), question.uid);
     let work = move || {
         let decided = plan(&task, &question).and_then(|plan| {
-            let order = order(&plan, &question)?;
+            let order = order(&task, &plan, &question)?;
             let Question { asked, keys, nested, .. } = question;
             let makes_no_record = asked.ignore_record || asked.no_update;
             Ok(Elevation { plan, order, keys, nested, makes_no_record })

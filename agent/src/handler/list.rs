@@ -14,7 +14,7 @@ use super::case::{Case, deny, record_denial};
 use super::elevate::hand_over;
 use super::follow::Link;
 use super::fulfil::{Stopped, await_acceptance, await_duties};
-use super::order::TRIES;
+use super::order::{TRIES, foreign_mounts};
 use super::people::{People, people};
 use super::plan::{Question, plan};
 use super::table::{entry, table};
@@ -134,6 +134,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         background: false,
         ignored_signals: Vec::new(),
         nested_in: None,
+        foreign_mounts: foreign_mounts(agent, question),
         tty: question.tty.clone(),
         host: question.host.clone(),
     };

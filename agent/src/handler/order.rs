@@ -1,12 +1,15 @@
 //! The order for a planned command.
 
+use jit_protocol::Bytes;
 use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::{Mode, Shell};
 
 use super::plan::{Plan, Question};
+use crate::agent::Agent;
 use crate::environment;
 use crate::identifier;
 use crate::refusal::Refusal;
+use crate::settings::ForeignMountNamespace;
 use crate::translate;
 
 /// Wrong passwords that are taken (sudoers(5), `passwd_tries`).
@@ -18,7 +21,7 @@ const MAY_BE_IGNORED: [i32; 3] = [1, 2, 3];
 ///
 /// # Errors
 /// A variable that may not be set.
-pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
+pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, Refusal> {
     let (asked, tty) = (&question.asked, question.tty.clone());
     let nested_in = question.nested.as_ref().and_then(|session| session.cgroup.clone());
     let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
@@ -68,6 +71,15 @@ pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
         invoking,
         target,
         nested_in,
+        foreign_mounts: foreign_mounts(agent, question),
         tty,
     })
+}
+
+/// What a monitor needs to serve a peer in another mount namespace, if that is wanted.
+pub fn foreign_mounts(agent: &Agent, question: &Question) -> Option<Bytes> {
+    match agent.settings.sessions.foreign_mount_namespace {
+        ForeignMountNamespace::Refuse => None,
+        ForeignMountNamespace::Host => Some(question.asked.cwd.clone()),
+    }
 }

@@ -33,6 +33,42 @@ fn a_caller_in_namespaces_of_its_own_is_refused() {
     }
 }
 
+// "refused with a hint, or served in the host's namespace where agent.toml says so"
+#[test]
+fn a_service_with_mounts_of_its_own_is_served_on_the_hosts_where_the_administrator_says_so() {
+    let (guest, _policy) = eligible("corin", NO_PASSWORD);
+    guest.sh("echo host > /tmp/corin && mkdir -p /tmp/corin.d && chown corin /tmp/corin.d").success();
+    let service = |script: &str| {
+        let unit = "systemd-run --quiet --wait --pipe -p User=corin -p PrivateTmp=yes";
+        guest.sh(&format!("{unit} -p ReadOnlyPaths=/etc sh -c '{script}'"))
+    };
+    service("ls /tmp/corin").exits(2);
+    service("jit-sudo -n id").exits(1).silent().complains("another mount namespace").complains("hint: ");
+
+    guest.write("/etc/jit-sudo/agent.toml", b"sessions.foreign_mount_namespace = \"host\"\n");
+    guest.sh("systemctl restart jit-agentd.service").success();
+    service("jit-sudo -n cat /tmp/corin").success().prints("host");
+    service("jit-sudo -n sh -c \"echo x > /etc/corin && rm /etc/corin\"").success();
+    service("cd / && jit-sudo -n pwd").success().prints("/");
+    // A folder of the caller's own that the host has too, one that it has not, and one that the caller may not enter.
+    service("mkdir /tmp/corin.d; cd /tmp/corin.d && jit-sudo -n pwd").success().prints("/tmp/corin.d");
+    service("mkdir /tmp/mine; cd /tmp/mine && jit-sudo -n pwd").success().prints("/root");
+    guest.sh("chmod 700 /tmp/corin.d && chown root /tmp/corin.d").success();
+    service("mkdir /tmp/corin.d; cd /tmp/corin.d && jit-sudo -n pwd").success().prints("/root");
+    service("jit-sudo -n -v && jit-sudo -n -l id").success().prints("/usr/bin/id");
+    // Another root folder, and other processes, are another world all the same.
+    let root = "mount -t tmpfs none /srv && cd /srv && for folder in usr run proc etc dev; do \
+                mkdir $folder && mount --rbind /$folder $folder; done && cp -d /bin /lib /lib64 /sbin . && \
+                exec chroot --userspec=corin:corin . jit-sudo -n id";
+    guest.sh(&format!("unshare --mount sh -c '{root}'")).exits(1).silent().complains("another root folder");
+    let call = "setpriv --reuid corin --regid corin --init-groups jit-sudo -n id -u";
+    guest.sh(&format!("unshare --mount {call}")).success().prints("0");
+    guest.sh(&format!("unshare --mount --pid --fork {call}")).exits(1).silent().complains("jit-sudo: ");
+    guest
+        .sh("rm -rf /tmp/corin /tmp/corin.d /etc/jit-sudo/agent.toml; systemctl restart jit-agentd")
+        .success();
+}
+
 /// Namespaces that change nothing about who asks, or what is asked for, are no obstacle.
 #[test]
 fn a_caller_in_a_network_of_its_own_is_served() {

@@ -623,6 +623,7 @@ pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
         background: false,
         ignored_signals: Vec::new(),
         nested_in: None,
+        foreign_mounts: None,
         tty: None,
         host: "host".to_owned(),
     }
