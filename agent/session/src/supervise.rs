@@ -139,7 +139,7 @@ impl<'a> Supervisor<'a> {
                 return Ok(status);
             }
             waited = status.is_some();
-            if self.relay.as_ref().is_some_and(Relay::is_hung_up) {
+            if !self.background && self.relay.as_ref().is_some_and(Relay::is_hung_up) {
                 self.hang_up();
             }
             if status.is_none() {
