@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jit_policy::Restrict;
 use jit_protocol::order::Account;
-use jit_protocol::request::Elevate;
+use jit_protocol::request::{Elevate, Shell};
 use jit_protocol::{Bytes, escape};
 
 use crate::refusal::Refusal;
@@ -25,8 +25,10 @@ pub struct Origin<'a> {
     pub target: &'a Account,
     /// The program's path.
     pub path: &'a [u8],
-    /// Its arguments, with `argv[0]`.
-    pub argv: &'a [Bytes],
+    /// Its arguments, without `argv[0]`.
+    pub arguments: &'a [Vec<u8>],
+    /// The shell that was asked for as such, by its path as it runs.
+    pub shell: Option<(Shell, &'a Bytes)>,
     /// Terminal of the invoking user: `pts/0`.
     pub tty: Option<&'a str>,
 }
@@ -35,7 +37,7 @@ pub struct Origin<'a> {
 ///
 /// | from | which |
 /// |---|---|
-/// | the target's account | `HOME LOGNAME MAIL SHELL USER` |
+/// | the target's account | `HOME LOGNAME MAIL SHELL USER`; of a shell that is asked for with `-s`, `SHELL` is that one |
 /// | the invoking user | `SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_TTY SUDO_UID SUDO_USER` |
 /// | the rule | `PATH` is its `secure_path`; what `env_set` sets, over everything |
 /// | the request | `TERM` (without one `unknown`, as sudo has it); what `env_keep` names; with `-E` or `--preserve-env=LIST` what is on sudo's lists; `VAR=value` |
@@ -56,16 +58,25 @@ pub fn build(
     let allowed = Allowed { restrict, command_is_all };
     let mut environment: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
     let mut set = |name: &str, value: Bytes| environment.insert(name.into(), value);
-    set("HOME", origin.target.home.clone());
-    set("LOGNAME", origin.target.name.as_str().into());
-    set("MAIL", format!("/var/mail/{}", origin.target.name).into());
-    set("SHELL", origin.target.shell.clone());
+    let targets = [
+        ("HOME", origin.target.home.clone()),
+        ("LOGNAME", origin.target.name.as_str().into()),
+        ("MAIL", format!("/var/mail/{}", origin.target.name).into()),
+        ("SHELL", origin.shell.map_or_else(|| shell_of(origin.target), |(_, path)| path.clone())),
+        ("USER", origin.target.name.as_str().into()),
+    ];
+    for (name, value) in targets.clone() {
+        set(name, value);
+    }
     set("TERM", "unknown".into());
-    set("USER", origin.target.name.as_str().into());
     for (name, value) in &request.environment {
         if allowed.keeps(request, name.as_slice(), value.as_slice()) {
             environment.insert(name.0.clone(), value.clone());
         }
+    }
+    if matches!(origin.shell, Some((Shell::Login, _))) {
+        // As at a login, whatever the rule keeps.
+        environment.extend(targets.map(|(name, value)| (name.into(), value)));
     }
     let mut refused = Vec::new();
     for (name, value) in &request.assignments {
@@ -157,10 +168,14 @@ fn check_names(request: &Elevate) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The account's shell; one that names none has this (passwd(5)).
+pub fn shell_of(account: &Account) -> Bytes {
+    if account.shell.as_slice().is_empty() { "/bin/sh".into() } else { account.shell.clone() }
+}
+
 /// Path and arguments, joined by blanks.
 fn command(origin: &Origin<'_>) -> Bytes {
-    let arguments: Vec<&[u8]> = origin.argv.iter().skip(1).map(Bytes::as_slice).collect();
-    let mut arguments = arguments.join(&b' ');
+    let mut arguments = origin.arguments.join(&b' ');
     arguments.truncate(ARGUMENTS);
     let mut command = origin.path.to_vec();
     if !arguments.is_empty() {

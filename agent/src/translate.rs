@@ -160,10 +160,12 @@ pub fn scope(rule: &Rule) -> Scope {
     }
 }
 
-/// How a command must run. `asked` is the folder of `-D`, which the policy has allowed.
-pub fn restrictions(restrict: &Restrict, asked: Option<&[u8]>) -> order::Restrictions {
+/// How a command must run. `asked` is the folder of `-D`, which the policy has allowed; `login`: it is a login shell, which
+/// starts at home unless the rule says where.
+pub fn restrictions(restrict: &Restrict, asked: Option<&[u8]>, login: bool) -> order::Restrictions {
     let cwd = match (asked, &restrict.cwd) {
         (Some(folder), _) => order::Cwd::Path(Bytes::from(folder)),
+        (None, jit_policy::Cwd::Caller) if login => order::Cwd::Home,
         (None, jit_policy::Cwd::Caller) => order::Cwd::Caller,
         (None, jit_policy::Cwd::Folder(folder)) => order::Cwd::Path(Bytes::from(folder.as_str())),
     };

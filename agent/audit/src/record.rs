@@ -156,6 +156,9 @@ pub struct Record {
     /// The command and its arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<Text>,
+    /// It is a shell that was asked for as such: `shell` (`-s`) or `login` (`-i`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
     /// The working folder, as the helper says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<Text>,
@@ -221,6 +224,7 @@ impl Record {
             origin: None,
             target: None,
             command: Vec::new(),
+            mode: None,
             cwd: None,
             rule: None,
             policy: None,

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use jit_protocol::Bytes;
-use jit_protocol::request::Mode;
+use jit_protocol::request::{Mode, Shell};
 
 pub(crate) use mistake::Mistake;
 pub(crate) use table::help;
@@ -45,6 +45,8 @@ pub(crate) struct Asked {
     pub(crate) mode: Mode,
     /// The command and its arguments.
     pub(crate) command: Vec<OsString>,
+    /// `-s` and `-i`.
+    pub(crate) shell: Option<Shell>,
     /// `VAR=value`.
     pub(crate) assignments: Vec<(Bytes, Bytes)>,
     /// `-u`.
@@ -81,6 +83,8 @@ pub(crate) enum Flag {
     Validate,
     List,
     SetHome,
+    Login,
+    Shell,
     Explain,
 }
 
@@ -237,6 +241,10 @@ impl Given {
         Ok(())
     }
 
+    fn wants_shell(&self) -> bool {
+        self.has(Flag::Login) || self.has(Flag::Shell)
+    }
+
     fn has(&self, flag: Flag) -> bool {
         self.flags.contains(&flag)
     }
@@ -257,7 +265,12 @@ impl Given {
             Purpose::Explain => Mode::Explain,
         };
         // From the environment only where the option could stand too: automation sets it once for all calls.
-        let about_command = !command.is_empty();
+        let shell = match (self.has(Flag::Login), self.has(Flag::Shell)) {
+            (true, _) => Some(Shell::Login),
+            (_, true) => Some(Shell::Plain),
+            _ => None,
+        };
+        let about_command = !command.is_empty() || shell.is_some();
         let mut value = |which, name: &'static str, long: &'static str| {
             let given = self
                 .values
@@ -286,6 +299,7 @@ impl Given {
         Ok(Action::Elevate(Box::new(Asked {
             mode,
             command,
+            shell,
             user,
             group,
             reason,
@@ -319,7 +333,7 @@ impl Given {
         if self.has(Flag::ForgetAll) && self.has(Flag::Forget) {
             return Err(Mistake::Conflict("-k", "-K"));
         }
-        let alone = self.has(Flag::Forget) && command.is_empty();
+        let alone = self.has(Flag::Forget) && command.is_empty() && !self.wants_shell();
         Ok(purpose.unwrap_or(if alone { Purpose::Forget } else { Purpose::Run }))
     }
 
@@ -328,13 +342,20 @@ impl Given {
         let runs = matches!(purpose, Purpose::Run | Purpose::Explain);
         let option = purpose.option();
         match command.first() {
-            None if runs => return Err(Mistake::NoCommand),
+            None if runs && !self.wants_shell() => return Err(Mistake::NoCommand),
             Some(_) if !runs && purpose != Purpose::List => return Err(Mistake::TakesNoCommand(option)),
-            Some(name) if name.is_empty() => return Err(Mistake::NoCommand),
+            Some(name) if name.is_empty() && !self.wants_shell() => return Err(Mistake::NoCommand),
             _ => {}
         }
         if runs {
-            return Ok(());
+            return match (self.has(Flag::Login), self.has(Flag::Shell)) {
+                (true, true) => Err(Mistake::Conflict("-i", "-s")),
+                (true, _) if self.preserve_environment => Err(Mistake::Conflict("-i", "-E")),
+                _ => Ok(()),
+            };
+        }
+        if self.wants_shell() {
+            return Err(Mistake::Conflict(option, if self.has(Flag::Login) { "-i" } else { "-s" }));
         }
         if self.preserve_environment || !self.preserve_names.is_empty() {
             return Err(Mistake::Conflict(option, "-E"));

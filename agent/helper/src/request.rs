@@ -23,7 +23,8 @@ use crate::terminal::{Pipeline, Terminal};
 pub(crate) fn complete(asked: Asked, terminal: Option<(&Terminal, Pipeline)>) -> io::Result<Elevate> {
     let cwd = std::env::current_dir();
     let path = match asked.command.first() {
-        Some(name) if name.as_bytes().contains(&b'/') => Some(absolute(name, &cwd)?),
+        // What a shell is to run, the shell finds.
+        Some(name) if asked.shell.is_none() && name.as_bytes().contains(&b'/') => Some(absolute(name, &cwd)?),
         _ => None,
     };
     // A folder that was removed still is one to start in; the kernel's link says what it was called.
@@ -32,6 +33,7 @@ pub(crate) fn complete(asked: Asked, terminal: Option<(&Terminal, Pipeline)>) ->
     Ok(Elevate {
         mode: asked.mode,
         command: asked.command.into_iter().map(Bytes::from).collect(),
+        shell: asked.shell,
         path,
         user: asked.user,
         group: asked.group,

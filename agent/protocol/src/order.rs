@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
-use crate::request::{Mode, Terminal};
+use crate::request::{Mode, Shell, Terminal};
 
 /// Largest order in bytes.
 pub const MAX_ORDER: usize = 8 * 1024 * 1024;
@@ -33,6 +33,9 @@ pub struct Order {
     pub program: Option<Program>,
     /// The arguments, with `argv[0]`.
     pub argv: Vec<Bytes>,
+    /// The program is a shell that was asked for as such: for the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Shell>,
     /// The environment, complete but for what PAM adds.
     pub environment: Vec<(Bytes, Bytes)>,
     /// How it must run.
@@ -123,6 +126,8 @@ pub enum Umask {
 pub enum Cwd {
     /// The helper's, by descriptor, entered with the invoking user's identity; one it can't reach: the target's home.
     Caller,
+    /// The target's home, as at a login; one that the target can't enter: `/`.
+    Home,
     /// This one, entered as the target user; refused if that fails.
     Path(Bytes),
 }

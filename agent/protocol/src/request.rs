@@ -89,14 +89,28 @@ pub enum Mode {
     Explain,
 }
 
+/// A shell in the place of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shell {
+    /// `-s`: the one that the variable `SHELL` names, or the invoking user's own.
+    Plain,
+    /// `-i`: the target user's, as at a login.
+    Login,
+}
+
 /// One elevation asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Elevate {
     /// What to do.
     pub mode: Mode,
-    /// The command as typed and its arguments; `command[0]` becomes `argv[0]`. Empty for `-v` and plain `-l`.
+    /// The command as typed and its arguments; `command[0]` becomes `argv[0]`. Empty for `-v` and plain `-l`. With `shell`
+    /// the words that the shell is to run; none: it reads them itself.
     pub command: Vec<Bytes>,
+    /// `-s` and `-i`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Shell>,
     /// Absolute path of the command, if what was typed has a slash in it (made absolute by the helper, not resolved);
     /// else the agent looks in the rule's `secure_path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

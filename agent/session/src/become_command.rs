@@ -36,7 +36,7 @@ pub struct Way<'a> {
     oom_score: String,
     program: &'a Program,
     path: CString,
-    /// None: policy names the folder.
+    /// None: it starts in another folder.
     callers_folder: Option<CallersFolder<'a>>,
     /// Where it goes if it is not the caller's: the first that can be entered.
     folders: Vec<CString>,
@@ -73,6 +73,7 @@ impl<'a> Way<'a> {
         let target = &order.target;
         let (callers_folder, folders) = match &order.restrictions.cwd {
             Cwd::Path(folder) => (None, vec![folder.as_slice()]),
+            Cwd::Home => (None, vec![target.home.as_slice(), b"/"]),
             Cwd::Caller => {
                 let caller = CallersFolder::of(&order.invoking, command.cwd);
                 (Some(caller), vec![target.home.as_slice(), b"/"])
@@ -211,7 +212,7 @@ impl<'a> Way<'a> {
         setresuid(uid, uid, uid).map_err(number)
     }
 
-    /// The folder that policy names, as the target user; for the caller's that could not be entered the target's home.
+    /// The folder that was ordered, as the target user; for the caller's that could not be entered the target's home.
     fn enter_folder(&self) -> Result<(), Errno> {
         let mut result = Err(nix::errno::Errno::ENOENT as Errno);
         for folder in &self.folders {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jit_protocol::escape::escape;
 use jit_protocol::order::{Authenticate, Order};
+use jit_protocol::request::Shell;
 
 /// Characters of a command shown before the prompt; what is longer is cut and its length told.
 const SHOWN: usize = 160;
@@ -39,7 +40,8 @@ pub fn is_standard(prompt: &[u8], user: &str) -> bool {
 /// The command as it will run, escaped, one line.
 fn command(order: &Order) -> String {
     let path = order.program.as_ref().map(|program| program.path.as_slice()).unwrap_or_default();
-    let mut line = escape(path);
+    let mut line = if order.shell == Some(Shell::Login) { "login shell ".to_owned() } else { String::new() };
+    line.push_str(&escape(path));
     for argument in order.argv.iter().skip(1) {
         line.push(' ');
         line.push_str(&quoted(&escape(argument.as_slice())));
@@ -113,6 +115,7 @@ pub(crate) mod tests {
             ask_reason: false,
             program: Some(Program { path, device: 0, inode: 0, size: 0, modified: 0, changed: 0 }),
             argv: argv.iter().map(|word| Bytes::from(*word)).collect(),
+            shell: None,
             environment: Vec::new(),
             restrictions: Restrictions { umask: Umask::CallersAnd(0o22), cwd: Cwd::Caller },
             terminal: None,
@@ -132,6 +135,14 @@ pub(crate) mod tests {
         let text = password(&order(&["id", "-u", "two words", "\x1b[2J"]), &authenticate(None));
         let expected = "[jit-sudo] /usr/bin/id -u 'two words' \\x1b[2J as root\nPassword for alice: ";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_prompt_tells_a_login_shell_from_the_same_program() {
+        let mut order = order(&["-id"]);
+        order.shell = Some(Shell::Login);
+        let text = String::from_utf8(password(&order, &authenticate(None))).unwrap();
+        assert!(text.starts_with("[jit-sudo] login shell /usr/bin/id as root\n"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ struct Case {
     policy: Policy,
     request: Elevate,
     all: bool,
+    shell: Option<(Shell, Bytes)>,
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
@@ -26,6 +27,7 @@ impl Case {
         let request = Elevate {
             mode: Mode::Run,
             command: vec!["id".into()],
+            shell: None,
             path: None,
             user: None,
             group: None,
@@ -44,7 +46,7 @@ impl Case {
             cwd: "/".into(),
             ignored_signals: vec![],
         };
-        Self { policy, request, all: false }
+        Self { policy, request, all: false, shell: None }
     }
 
     /// `-E`.
@@ -70,6 +72,12 @@ impl Case {
         self
     }
 
+    /// `-s` and `-i`.
+    fn shell(mut self, shell: Shell, path: &str) -> Self {
+        self.shell = Some((shell, path.into()));
+        self
+    }
+
     fn build(&self) -> Result<Vec<String>, Refusal> {
         let account = |name: &str, uid, home: &str| Account {
             name: name.into(),
@@ -80,9 +88,15 @@ impl Case {
             shell: "/bin/bash".into(),
         };
         let (alice, root) = (account("alice", 1000, "/home/alice"), account("root", 0, "/root"));
-        let argv = ["id", "-u", "a b"].map(Bytes::from);
-        let origin =
-            Origin { invoking: &alice, target: &root, path: b"/usr/bin/id", argv: &argv, tty: Some("pts/0") };
+        let arguments = ["-u", "a b"].map(Vec::from);
+        let origin = Origin {
+            invoking: &alice,
+            target: &root,
+            path: b"/usr/bin/id",
+            arguments: &arguments,
+            shell: self.shell.as_ref().map(|(shell, path)| (*shell, path)),
+            tty: Some("pts/0"),
+        };
         let rule: &Rule = self.policy.rule("r").unwrap();
         let built = build(&self.request, &rule.restrict, self.all, &origin)?;
         Ok(built
@@ -263,6 +277,25 @@ fn what_the_command_relies_on_cannot_be_kept() {
     assert_eq!(Case::new("secure_path = \"/opt/bin\"", &[]).more(), ["PATH=/opt/bin"]);
 }
 
+// sudoers(5), "Command environment": with -i HOME, MAIL, SHELL, USER and LOGNAME are the target's in any case.
+#[test]
+fn a_login_shell_has_the_targets_home_and_shell_whatever_the_rule_keeps() {
+    let environment = [("HOME", "/home/alice"), ("SHELL", "/bin/zsh"), ("MAIL", "/tmp/m"), ("FOO", "1")];
+    let case = || Case::new("env_keep = [\"HOME\", \"SHELL\", \"MAIL\", \"FOO\"]", &environment);
+    assert_eq!(case().more(), ["FOO=1", "HOME=/home/alice", "MAIL=/tmp/m", "SHELL=/bin/zsh"]);
+    let login = || case().shell(Shell::Login, "/bin/bash");
+    assert_eq!(login().more(), ["FOO=1"]);
+    assert_eq!(login().build().unwrap().len(), ALWAYS.len() + 1);
+    let set = Case::new("env_set = { HOME = \"/srv\" }", &[]).shell(Shell::Login, "/bin/bash");
+    assert_eq!(set.more(), ["HOME=/srv"], "the rule's word is the last");
+}
+
+// As sudo -s: programs in it start the shell that the person is in.
+#[test]
+fn in_a_shell_of_the_persons_own_choice_shell_names_that_one() {
+    assert_eq!(Case::new("", &[]).shell(Shell::Plain, "/bin/zsh").more(), ["SHELL=/bin/zsh"]);
+}
+
 // CVE-2010-1646: PATH twice.
 #[test]
 fn a_name_that_stands_twice_or_cannot_be_one_is_refused() {
@@ -351,14 +384,21 @@ fn the_command_is_told_in_sudos_words_and_cut() {
         home: "/".into(),
         shell: "/bin/sh".into(),
     };
-    let argv = [Bytes::from("sh"), Bytes::from("x".repeat(5000)), Bytes::from(&b"\xff"[..])];
-    let origin = Origin { invoking: &account, target: &account, path: b"/bin/sh", argv: &argv, tty: None };
+    let arguments = [vec![b'x'; 5000], b"\xff".to_vec()];
+    let origin = Origin {
+        invoking: &account,
+        target: &account,
+        path: b"/bin/sh",
+        arguments: &arguments,
+        shell: None,
+        tty: None,
+    };
     let built = build(&case.request, &case.policy.rule("r").unwrap().restrict, false, &origin).unwrap();
     let find = |name: &str| {
         built.iter().find(|(known, _)| known.as_slice() == name.as_bytes()).map(|(_, value)| value)
     };
     assert_eq!(find("SUDO_COMMAND").unwrap(), &Bytes::from("/bin/sh ".to_owned() + &"x".repeat(4096)));
     assert_eq!(find("SUDO_TTY"), None);
-    let origin = Origin { argv: &argv[..1], ..origin };
+    let origin = Origin { arguments: &[], ..origin };
     assert_eq!(command(&origin), Bytes::from("/bin/sh"));
 }

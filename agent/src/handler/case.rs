@@ -3,7 +3,7 @@
 use jit_audit::record::{Event, Record, Target, Text, User};
 use jit_protocol::frame::Frame;
 use jit_protocol::order::Order;
-use jit_protocol::request::Elevate;
+use jit_protocol::request::{Elevate, Shell};
 
 use super::plan::Plan;
 use crate::agent::Agent;
@@ -58,6 +58,13 @@ impl Case {
         self.0.loginuid = facts.loginuid;
         self.0.tty = facts.tty.as_ref().map(|tty| tty.name.clone());
         self.0.command = asked.command.iter().map(|word| Text::from(word.as_slice())).collect();
+        self.0.mode = asked.shell.map(|shell| {
+            let mode = match shell {
+                Shell::Plain => "shell",
+                Shell::Login => "login",
+            };
+            mode.to_owned()
+        });
         self.0.cwd = Some(Text::from(asked.cwd.as_slice()));
         self.0.reason.clone_from(&asked.reason);
     }
@@ -69,7 +76,7 @@ impl Case {
         let group = people.group.as_ref().map(|group| group.name.clone());
         self.0.target = Some(Target { user: people.target.name.clone(), uid: people.target.uid, group });
         let path = Text::from(plan.found.path.as_slice());
-        let arguments = order.argv.iter().skip(1).map(|word| Text::from(word.as_slice()));
+        let arguments = plan.subject.arguments.iter().map(|word| Text::from(word.as_slice()));
         self.0.command = [path].into_iter().chain(arguments).collect();
         self.0.rule = Some(plan.rule.clone());
         self.0.session = Some(order.session.clone());

@@ -126,6 +126,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         ask_reason: false,
         program: None,
         argv: Vec::new(),
+        shell: None,
         environment: Vec::new(),
         restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
         terminal: None,

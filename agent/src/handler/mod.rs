@@ -19,6 +19,7 @@ pub mod revoke;
 pub mod rotate;
 pub mod sessions;
 pub mod status;
+pub mod wanted;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The order for a planned command.
 
 use jit_protocol::order::{Authenticate, Order};
-use jit_protocol::request::Mode;
+use jit_protocol::request::{Mode, Shell};
 
 use super::plan::{Plan, Question};
 use crate::environment;
@@ -25,14 +25,12 @@ pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
     let invoking = translate::order_account(&plan.people.invoking, None);
     let target =
         translate::order_account(&plan.people.target, plan.people.group.as_ref().map(|group| group.gid));
-    let first = asked.command.first().cloned().unwrap_or_default();
-    let argv: Vec<_> =
-        [first].into_iter().chain(plan.subject.arguments.iter().map(|word| word.as_slice().into())).collect();
     let origin = environment::Origin {
         invoking: &invoking,
         target: &target,
         path: &plan.found.path,
-        argv: &argv,
+        arguments: &plan.subject.arguments,
+        shell: asked.shell.map(|shell| (shell, &plan.wanted.name)),
         tty: tty.as_deref(),
     };
     let environment = environment::build(asked, &rule.restrict, plan.command_is_all, &origin)?;
@@ -46,7 +44,7 @@ pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
         }),
         ask_reason: plan.ask_reason,
         program: Some(translate::program(&plan.found)),
-        restrictions: translate::restrictions(&rule.restrict, None),
+        restrictions: translate::restrictions(&rule.restrict, None, asked.shell == Some(Shell::Login)),
         terminal: asked.terminal.clone(),
         ignored_signals: asked
             .ignored_signals
@@ -55,7 +53,8 @@ pub fn order(plan: &Plan, question: &Question) -> Result<Order, Refusal> {
             .filter(|number| MAY_BE_IGNORED.contains(number))
             .collect(),
         host: question.host.clone(),
-        argv,
+        argv: plan.wanted.argv(&plan.subject.arguments),
+        shell: asked.shell,
         environment,
         invoking,
         target,

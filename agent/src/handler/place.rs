@@ -10,6 +10,7 @@ use jit_sys::path::{Found, PathError, exists, resolve};
 
 use super::people::People;
 use super::plan::Question;
+use super::wanted::Wanted;
 use crate::agent::Agent;
 use crate::environment;
 use crate::policy::Loaded;
@@ -22,9 +23,10 @@ pub(super) fn places(
     loaded: &Loaded,
     question: &Question,
     people: &People,
-    name: &Bytes,
+    wanted: &Wanted,
 ) -> Result<Vec<(Found, Option<String>)>, Refusal> {
-    if let Some(path) = &question.asked.path {
+    let name = &wanted.name;
+    if let Some(path) = &wanted.path {
         if base(path) != base(name) {
             // argv[0] chooses what a program with many names does: as `lvs`, lvm must not be told that it is `lvremove`.
             return Err(Refusal::protocol("the command's name is not that of its path"));
@@ -32,9 +34,11 @@ pub(super) fn places(
         // Whether there is a file is told only to those who may run it: to others it is one answer.
         return match resolve(question.root.as_fd(), path.as_slice()) {
             Ok(found) if found.is_executable() => Ok(vec![(found, None)]),
-            Ok(_) | Err(PathError::NotFound) => Err(nothing_there(agent, loaded, question, people, path)),
+            Ok(_) | Err(PathError::NotFound) => {
+                Err(nothing_there(agent, loaded, question, people, wanted, path))
+            }
             Err(error) => {
-                Err(nothing_there(agent, loaded, question, people, path).because(error.to_string()))
+                Err(nothing_there(agent, loaded, question, people, wanted, path).because(error.to_string()))
             }
         };
     }
@@ -86,9 +90,10 @@ fn nothing_there(
     loaded: &Loaded,
     question: &Question,
     people: &People,
+    wanted: &Wanted,
     path: &Bytes,
 ) -> Refusal {
-    let subject = absent(question, people, path);
+    let subject = absent(question, people, wanted, path);
     let under = |path: &[u8]| resolve_under(question, path);
     let tags = &agent.settings.host.tags;
     let now = question.now.timestamp();
@@ -100,12 +105,12 @@ fn nothing_there(
 }
 
 /// As if there were a file.
-pub(super) fn absent(question: &Question, people: &People, path: &Bytes) -> Subject {
+pub(super) fn absent(question: &Question, people: &People, wanted: &Wanted, path: &Bytes) -> Subject {
     Subject {
         path: path.0.clone(),
         leads_to: Some(path.0.clone()),
         trusted: true,
-        ..subject_of(question, people)
+        ..subject_of(question, people, wanted)
     }
 }
 
@@ -132,7 +137,7 @@ pub fn denial_refusal(denial: &Denial<'_>) -> Refusal {
     }
 }
 
-fn subject_of(question: &Question, people: &People) -> Subject {
+fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject {
     let asked = &question.asked;
     Subject {
         user: people.user.clone(),
@@ -142,7 +147,7 @@ fn subject_of(question: &Question, people: &People) -> Subject {
         path: Vec::new(),
         leads_to: None,
         trusted: false,
-        arguments: asked.command.iter().skip(1).map(|word| word.as_slice().to_vec()).collect(),
+        arguments: wanted.arguments.clone(),
         nested: question.nested.is_some(),
         cwd: None,
         timeout: None,
@@ -159,12 +164,12 @@ fn names_to_set(asked: &Elevate) -> Vec<Vec<u8>> {
     names.filter(|name| !environment::is_kept_by_default(name)).map(<[u8]>::to_vec).collect()
 }
 
-pub(super) fn subject(question: &Question, people: &People, found: &Found) -> Subject {
+pub(super) fn subject(question: &Question, people: &People, wanted: &Wanted, found: &Found) -> Subject {
     Subject {
         path: found.path.clone(),
         leads_to: Some(found.leads_to.clone()),
         trusted: found.is_trusted(),
-        ..subject_of(question, people)
+        ..subject_of(question, people, wanted)
     }
 }
 

@@ -10,6 +10,7 @@ use jit_sys::path::Found;
 
 use super::people::{People, people};
 use super::place::{absent, base, denial_refusal, not_found, places, resolve_under, subject};
+use super::wanted::Wanted;
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::grants::Purpose;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub loaded: Arc<Loaded>,
     /// The rule's id.
     pub rule: String,
+    /// What is to run, as it was asked for.
+    pub wanted: Wanted,
     /// What was decided upon.
     pub subject: Subject,
     /// Who.
@@ -89,7 +92,8 @@ struct Way {
 pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     let loaded = agent.policy.current();
     let people = people(agent, &loaded, question)?;
-    let way = permitted_way(agent, &loaded, question, &people)?;
+    let wanted = Wanted::of(&question.asked, &people)?;
+    let way = permitted_way(agent, &loaded, question, &people, &wanted)?;
     let rule = loaded.policy.rule(&way.rule).ok_or_else(|| Refusal::failure("a rule without its policy"))?;
     let whose = whose_password(rule, &people)?;
     let purpose = purpose(rule, question, &people);
@@ -114,6 +118,7 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     }
     Ok(Plan {
         rule: way.rule,
+        wanted,
         subject,
         found: way.found,
         command_is_all: way.command_is_all,
@@ -134,12 +139,12 @@ fn permitted_way(
     loaded: &Loaded,
     question: &Question,
     people: &People,
+    wanted: &Wanted,
 ) -> Result<Way, Refusal> {
-    let name = question.asked.command.first().ok_or_else(|| Refusal::protocol("no command"))?;
     let mut ways: Vec<Way> = Vec::new();
     let mut denied = None;
-    for (found, secure_path) in places(agent, loaded, question, people, name)? {
-        let subject = subject(question, people, &found);
+    for (found, secure_path) in places(agent, loaded, question, people, wanted)? {
+        let subject = subject(question, people, wanted, &found);
         let under = |path: &[u8]| resolve_under(question, path);
         let decision = subject
             .decide(
@@ -174,7 +179,7 @@ fn permitted_way(
     }
     let best =
         ways.into_iter().min_by(|one, other| (one.missing, &one.rule).cmp(&(other.missing, &other.rule)));
-    best.ok_or_else(|| denied.unwrap_or_else(|| not_found(name)))
+    best.ok_or_else(|| denied.unwrap_or_else(|| not_found(&wanted.name)))
 }
 
 /// Why, for the person who asks; and whether it is permitted.
@@ -184,13 +189,15 @@ fn permitted_way(
 pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool), Refusal> {
     let loaded = agent.policy.current();
     let people = people(agent, &loaded, question)?;
-    let name = question.asked.command.first().ok_or_else(|| Refusal::protocol("no command"))?;
-    let subjects: Vec<(Subject, Option<Refusal>)> = match places(agent, &loaded, question, &people, name) {
-        Ok(places) => places.iter().map(|(found, _)| (subject(question, &people, found), None)).collect(),
+    let wanted = Wanted::of(&question.asked, &people)?;
+    let subjects: Vec<(Subject, Option<Refusal>)> = match places(agent, &loaded, question, &people, &wanted) {
+        Ok(places) => {
+            places.iter().map(|(found, _)| (subject(question, &people, &wanted, found), None)).collect()
+        }
         // As with one that is there, but for those who may run it.
-        Err(refusal) => match &question.asked.path {
-            Some(path) if base(path) == base(name) => {
-                vec![(absent(question, &people, path), Some(refusal))]
+        Err(refusal) => match &wanted.path {
+            Some(path) if base(path) == base(&wanted.name) => {
+                vec![(absent(question, &people, &wanted, path), Some(refusal))]
             }
             _ => return Err(refusal),
         },

@@ -24,4 +24,5 @@ mod policy;
 mod restart;
 mod rollback;
 mod rotation;
+mod shells;
 mod time;

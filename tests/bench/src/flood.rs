@@ -155,6 +155,7 @@ fn asked() -> Elevate {
     Elevate {
         mode: Mode::Run,
         command: vec!["/usr/bin/true".into()],
+        shell: None,
         path: Some("/usr/bin/true".into()),
         user: None,
         group: None,

@@ -75,6 +75,13 @@ const fn other(short: Option<u8>, long: &'static str, argument: Argument, meanin
 /// All options.
 pub(super) const TABLE: &[Entry] = &[
     on(b'n', "non-interactive", Flag::NonInteractive, "ask nobody; fail if somebody would have to be asked"),
+    on(
+        b'i',
+        "login",
+        Flag::Login,
+        "run the target user's shell as at a login; with a command: by that shell",
+    ),
+    on(b's', "shell", Flag::Shell, "run the shell of SHELL, or your own; with a command: by that shell"),
     takes(Some(b'u'), "user", "USER", Value::User, "run as this user (a name or #uid) instead of root"),
     takes(Some(b'g'), "group", "GROUP", Value::Group, "run with this group (a name or #gid)"),
     on(b'S', "stdin", Flag::Stdin, "read the password from standard input, prompt on standard error"),
@@ -141,11 +148,9 @@ pub(super) const TABLE: &[Entry] = &[
     other(Some(b'C'), "close-from", Required("NUMBER"), NotBuilt),
     other(Some(b'D'), "chdir", Required("FOLDER"), NotBuilt),
     other(Some(b'e'), "edit", Alone, NotBuilt),
-    other(Some(b'i'), "login", Alone, NotBuilt),
     other(Some(b'N'), "no-update", Alone, NotBuilt),
     other(Some(b'P'), "preserve-groups", Alone, NotBuilt),
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
-    other(Some(b's'), "shell", Alone, NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
     other(Some(b'T'), "command-timeout", Required("DURATION"), NotBuilt),
     other(Some(b'U'), "other-user", Required("USER"), NotBuilt),
@@ -156,8 +161,9 @@ pub(super) const TABLE: &[Entry] = &[
 
 /// What `--help` prints: built from the table, so that it is complete.
 pub(crate) fn help(name: &str) -> String {
-    let mut text =
-        format!("usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n\noptions:\n");
+    let mut text = format!(
+        "usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n       {name} -i | -s [options] [VAR=value ...] [command [argument ...]]\n\noptions:\n"
+    );
     for entry in TABLE.iter().filter(|entry| !entry.help.is_empty()) {
         let short =
             entry.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{}, ", char::from(letter)));

@@ -23,6 +23,7 @@ fn run(command: &[&str]) -> Asked {
     Asked {
         mode: Mode::Run,
         command: words(command),
+        shell: None,
         assignments: Vec::new(),
         user: None,
         group: None,
@@ -144,10 +145,7 @@ fn each_client_of_sudo_is_understood() {
 fn a_client_that_needs_what_is_not_built_is_told_so() {
     for (line, option) in [
         (&["-H", "-A", "-k", "id"][..], "-A"),
-        (&["-i"], "-i"),
         (&["-Nnv"], "-N"),
-        (&["-Hi", "id"], "-i"),
-        (&["-u", "root", "-s"], "-s"),
         (&["-D", "/tmp", "id"], "-D"),
         (&["-D/tmp", "id"], "-D"),
         (&["--chdir=/tmp", "id"], "--chdir"),
@@ -169,6 +167,31 @@ fn a_client_that_needs_what_is_not_built_is_told_so() {
     ] {
         assert_eq!(read(line), Err(Mistake::NotBuilt(option.to_owned())), "{line:?}");
     }
+}
+
+// sudo(8): "-i, -s"; parse_args.c allows -i with a list of variables, but not with all.
+#[test]
+fn a_shell_is_asked_for_with_and_without_a_command() {
+    for (line, shell, command) in [
+        (&["-i"][..], Shell::Login, &[][..]),
+        (&["--login"], Shell::Login, &[]),
+        (&["-s"], Shell::Plain, &[]),
+        (&["--shell", "-n"], Shell::Plain, &[]),
+        (&["-Hi", "-u", "bob", "id", "-u"], Shell::Login, &["id", "-u"]),
+        (&["-ki"], Shell::Login, &[]),
+        (&["-s", "--", "-x", ""], Shell::Plain, &["-x", ""]),
+        (&["-s", ""], Shell::Plain, &[""]),
+        (&["-i", "--preserve-env=A", "B=1", "id"], Shell::Login, &["id"]),
+        (&["--explain", "-i"], Shell::Login, &[]),
+    ] {
+        let asked = asked(line);
+        assert_eq!((asked.shell, asked.command), (Some(shell), words(command)), "{line:?}");
+    }
+    assert!(asked(&["-ki"]).ignore_record);
+    assert_eq!(asked(&["id", "-i"]).shell, None);
+    let reason = parse(&words(&["-i"]), |name| (name == "JIT_REASON").then(|| "x".into()));
+    let Ok(Action::Elevate(asked)) = reason else { panic!("a shell is something to run") };
+    assert_eq!(asked.reason.as_deref(), Some("x"));
 }
 
 // CVE-2025-32462 (-h with a command) and CVE-2025-32463 (-R): refused with the reason, in every form.
@@ -257,6 +280,13 @@ fn forgetting_is_alone_and_ignoring_is_beside_something() {
 fn what_does_not_go_together_is_refused() {
     for line in [
         &["-v", "-l"][..],
+        &["-i", "-s"],
+        &["-is", "id"],
+        &["-i", "-E"],
+        &["-i", "-l"],
+        &["-s", "-l", "id"],
+        &["-s", "-v"],
+        &["-K", "-i"],
         &["-v", "-K"],
         &["-l", "-K"],
         &["-k", "-K"],

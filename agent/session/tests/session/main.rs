@@ -49,6 +49,7 @@ const TESTS: &[Test] = &[
     ("umask_is_the_union_or_what_policy_says", umask),
     ("a_folder_that_the_invoking_user_cannot_enter_is_not_entered", unreachable_cwd),
     ("a_folder_that_policy_names_and_is_missing_refuses", missing_policy_cwd),
+    ("a_login_shell_starts_at_home_or_in_the_root_folder", login_shell),
     ("a_file_changed_after_the_decision_is_not_run", changed_file),
     ("no_go_no_command", no_go),
     ("an_agent_that_goes_away_before_go_starts_nothing", agent_gone),
@@ -232,6 +233,18 @@ fn missing_policy_cwd(stage: &Stage) {
     assert!(run.refused().first_text().contains("working folder"), "{}", run.refused().first_text());
     wanted.restrictions.cwd = Cwd::Path("/usr".into());
     assert_eq!(stage.run(&wanted).stdout, "/usr\n");
+}
+
+fn login_shell(stage: &Stage) {
+    // As user daemon, whose home is one that it cannot enter, then one that it can.
+    let mut wanted = order(&shell("echo $0; pwd"));
+    wanted.argv[0] = "-sh".into();
+    wanted.target = stage::account("daemon", 1, 1, &[1]);
+    wanted.restrictions.cwd = Cwd::Home;
+    for (home, folder) in [("/usr", "/usr"), ("/root", "/"), ("/no/such/folder", "/")] {
+        wanted.target.home = home.into();
+        assert_eq!(stage.run_in("/var", &wanted).stdout, format!("-sh\n{folder}\n"), "{home}");
+    }
 }
 
 fn changed_file(stage: &Stage) {
