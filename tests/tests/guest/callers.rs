@@ -39,7 +39,7 @@ fn a_service_with_mounts_of_its_own_is_served_on_the_hosts_where_the_administrat
     let (guest, _policy) = eligible("corin", NO_PASSWORD);
     guest.sh("echo host > /tmp/corin && mkdir -p /tmp/corin.d && chown corin /tmp/corin.d").success();
     let service = |script: &str| {
-        let unit = "systemd-run --quiet --wait --pipe -p User=corin -p PrivateTmp=yes";
+        let unit = "systemd-run --quiet --collect --wait --pipe -p User=corin -p PrivateTmp=yes";
         guest.sh(&format!("{unit} -p ReadOnlyPaths=/etc sh -c '{script}'"))
     };
     service("ls /tmp/corin").exits(2);
