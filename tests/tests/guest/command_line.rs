@@ -96,21 +96,21 @@ fn in_the_background_the_command_outlives_its_caller_and_not_its_grant() {
 
 #[test]
 fn a_timeout_ends_the_command() {
-    let (guest, _policy) = eligible("cora", &format!("{NO_PASSWORD}\nrestrict.timeout = \"1m\""));
+    let (guest, _policy) = eligible("corbin", &format!("{NO_PASSWORD}\nrestrict.timeout = \"1m\""));
     let line = "python3 -c 'import subprocess as s; print(s.run([\"jit-sudo\", \"-T\", \"1\", \"sleep\", \"472\"]).returncode)'";
-    guest.as_user("cora").run(line).success().prints("-15");
-    guest.as_user("cora").run("jit-sudo -T 2m true").exits(1).complains("with these options");
-    guest.as_user("cora").run("jit-sudo -T 30 true").success();
-    guest.as_user("cora").run("jit-sudo -T soon true").exits(1).complains("-T is not a time");
+    guest.as_user("corbin").run(line).success().prints("-15");
+    guest.as_user("corbin").run("jit-sudo -T 2m true").exits(1).complains("with these options");
+    guest.as_user("corbin").run("jit-sudo -T 30 true").success();
+    guest.as_user("corbin").run("jit-sudo -T soon true").exits(1).complains("-T is not a time");
 }
 
 #[test]
 fn a_folder_is_entered_as_far_as_the_rule_says() {
-    let (guest, _policy) = eligible("cyril", &format!("{NO_PASSWORD}\nrestrict.allow_cwd = [\"/srv\"]"));
-    let run = |line: &str| guest.as_user("cyril").run(line);
+    let (guest, _policy) = eligible("cyrus", &format!("{NO_PASSWORD}\nrestrict.allow_cwd = [\"/srv\"]"));
+    let run = |line: &str| guest.as_user("cyrus").run(line);
     run("jit-sudo -D /srv pwd").success().prints("/srv");
     run("cd /; jit-sudo -D srv pwd").success().prints("/srv");
-    run("jit-sudo -D . pwd; jit-sudo -D $PWD pwd").success().prints("/home/cyril\n/home/cyril");
+    run("jit-sudo -D . pwd; jit-sudo -D $PWD pwd").success().prints("/home/cyrus\n/home/cyrus");
     run("jit-sudo -i -D /srv pwd").success().prints("/srv");
     run("ln -s /root here; jit-sudo -D here pwd").exits(1).complains("with these options");
     run("jit-sudo -D /root pwd").exits(1).complains("with these options");

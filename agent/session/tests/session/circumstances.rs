@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jit_protocol::frame::Kind;
 use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::order::Cwd;
 
@@ -47,7 +48,7 @@ fn background(stage: &Stage) {
         let mut session = if on_terminal { stage.begin_on_terminal(&wanted) } else { stage.begin(&wanted) };
         session.expect_accepted();
         session.go(None, Duration::from_millis(100), false);
-        session.await_running();
+        session.await_frame(Kind::Started); // then a helper leaves
         session.hang_up_helper();
         std::fs::write(&gone, "").unwrap();
         stage::until("it writes on, though nobody reads", || std::path::Path::new(&mark).exists());
