@@ -437,6 +437,7 @@ impl Session {
 
     pub(crate) fn hang_up_helper(&mut self) {
         self.helper = None;
+        self.stream = None;
     }
 
     pub(crate) fn await_running(&mut self) -> i32 {
