@@ -437,7 +437,6 @@ impl Session {
 
     pub(crate) fn hang_up_helper(&mut self) {
         self.helper = None;
-        self.stream = None;
     }
 
     pub(crate) fn await_running(&mut self) -> i32 {
@@ -568,7 +567,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.helper = None;
-        self.stream = None;
         if let Some(agent) = &self.agent {
             let mut buffer = vec![0; 64 * 1024];
             while readable_in_time(agent) && agent.receive(&mut buffer, true).is_ok() {}
