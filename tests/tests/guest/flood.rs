@@ -20,8 +20,10 @@ const LENGTH: Duration = Duration::from_secs(5);
 /// Room for all to be over: monitors end, and idle threads after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What 64 connections and 128 requests of one user, which is more than may be, and what others do meanwhile can take.
-const MOST_DESCRIPTORS: u64 = 300;
+/// What one user may hold: 64 connections, each with the pidfd of its peer, and 128 requests that wait, each with at most
+/// the way to its monitor, that pidfd, and, until the spawner has them, the connection, the monitor's end and the order.
+/// And 64 for what others do meanwhile.
+const MOST_DESCRIPTORS: u64 = 64 * 2 + 128 * 5 + 64;
 
 /// Memory is not back to the byte: what stays in use is scattered over the heap, of which only whole free pages go back, and
 /// the store's cache has grown. This is about twice that, a third of what all requests took before memory was given back,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jit_protocol::frame::Kind;
 use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::order::Cwd;
 
@@ -47,8 +48,7 @@ fn background(stage: &Stage) {
         let mut session = if on_terminal { stage.begin_on_terminal(&wanted) } else { stage.begin(&wanted) };
         session.expect_accepted();
         session.go(None, Duration::from_millis(100), false);
-        session.await_running();
-        std::thread::sleep(Duration::from_millis(300)); // a helper leaves once it is told, which follows at once
+        session.await_frame(Kind::Started);
         session.hang_up_helper();
         std::fs::write(&gone, "").unwrap();
         stage::until("it writes on, though nobody reads", || std::path::Path::new(&mark).exists());

@@ -435,8 +435,10 @@ impl Session {
         self.agent = None;
     }
 
+    /// As the kernel does for a helper that is killed: all its descriptors are closed.
     pub(crate) fn hang_up_helper(&mut self) {
         self.helper = None;
+        self.stream = None;
     }
 
     pub(crate) fn await_running(&mut self) -> i32 {
