@@ -105,6 +105,11 @@ fn a_package_manager_passes_variables_on_the_command_line() {
     person.same(&format!("SUDO -E HOMEBREW_X='a b' HOMEBREW_Y= -- {command}")).success().prints("a b");
     person.same(&format!("SUDO HOMEBREW_X=1 -n -u root HOMEBREW_Y=2 {command}")).success().prints("1 2");
     person.same("SUDO TERMINFO=/x printenv TERMINFO").success().prints("/x");
+    // The shell that it is for has it, too: `$` is not escaped.
+    for shell in ["-i", "-s"] {
+        let line = format!("SUDO {shell} HOMEBREW_X=1 HOMEBREW_Y='a b' echo '$HOMEBREW_X$HOMEBREW_Y'");
+        person.same(&line).success().prints("1a b");
+    }
     // Behind the dashes it is the command.
     person.same("SUDO -n -- HOMEBREW_X=1 true").exits(1).silent();
 }
