@@ -138,18 +138,35 @@ async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Resu
             let makes_no_record = asked.ignore_record || asked.no_update;
             Ok(Elevation { plan, order, keys, nested, makes_no_record })
         });
-        // A denial names who asked, too.
-        let name = decided.is_err().then(|| account::by_uid(uid).ok().flatten()).flatten();
-        Ok((decided, name.map(|account| account.name)))
+        Ok(naming_who_is_denied(decided, uid))
     };
     let decided = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()))?;
-    let (decided, name) = decided;
-    if let Some(name) = name {
-        case.know_user(&name);
-    }
-    let elevation = decided?;
+    let elevation = decided.map_err(|denied| denied.told_to(case))?;
     case.know_plan(&elevation.plan, &elevation.order);
     Ok(elevation)
+}
+
+/// A no, and the name of who asked.
+pub struct Denied(Refusal, Option<String>);
+
+impl Denied {
+    /// Lets the log know the name.
+    pub fn told_to(self, case: &mut Case) -> Refusal {
+        let Self(refusal, name) = self;
+        if let Some(name) = name {
+            case.know_user(&name);
+        }
+        refusal
+    }
+}
+
+/// A denial names who asked, too; who is permitted is known by name already.
+///
+/// # Errors
+/// The denial.
+pub fn naming_who_is_denied<T>(decided: Result<T, Refusal>, uid: u32) -> Result<T, Denied> {
+    decided
+        .map_err(|refusal| Denied(refusal, account::by_uid(uid).ok().flatten().map(|account| account.name)))
 }
 
 /// Gives the connection to a monitor. None: there was none to give it to, which the person and the log were told.

@@ -11,7 +11,7 @@ use jit_sys::account::{self, Account, NameOrId, parse_name_or_id};
 use tokio::time::timeout;
 
 use super::case::{Case, deny, record_denial};
-use super::elevate::hand_over;
+use super::elevate::{hand_over, naming_who_is_denied};
 use super::follow::Link;
 use super::fulfil::{Stopped, await_acceptance, await_duties};
 use super::order::{TRIES, foreign_mounts};
@@ -41,9 +41,10 @@ pub struct Report {
 /// Serves `-l` and `-v`.
 pub async fn list(agent: &Arc<Agent>, conversation: Conversation, question: Question, mut case: Case) {
     let (task, uid) = (Arc::clone(agent), question.uid);
-    let work = move || Ok(answer(&task, &question));
+    let work = move || Ok(naming_who_is_denied(answer(&task, &question), uid));
     let answer = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()));
-    let (order, report) = match answer.and_then(|answer| answer) {
+    let answer = answer.and_then(|answer| answer.map_err(|denied| denied.told_to(&mut case)));
+    let (order, report) = match answer {
         Ok(answer) => answer,
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };

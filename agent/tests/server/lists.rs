@@ -110,4 +110,6 @@ fn another_users_list_is_roots_to_see() {
     let wire = stage.connect();
     wire.elevate(about("no-such-user", &[]));
     assert_eq!(wire.refusal(), "unknown user no-such-user");
+    let denied = stage.audit().pop().unwrap();
+    assert_eq!((&denied["event"], &denied["user"]["name"]), (&"request.denied".into(), &"root".into()));
 }
