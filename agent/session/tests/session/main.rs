@@ -19,7 +19,9 @@ mod crash;
 mod fuse;
 mod home;
 mod modules;
+mod orders;
 mod processes;
+mod session;
 mod stage;
 
 use std::io::Read;

@@ -1,34 +1,27 @@
-//! The stage: a mount namespace with its own /run/jit-sudo and PAM service, the spawner on it, and the two parts that
-//! the test plays.
+//! The stage: a mount namespace with its own /run/jit-sudo and PAM service, and the spawner on it. The two parts that the
+//! test plays there are in `session.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
-use std::io::{Read, Seek, Write};
-use std::mem::take;
+use std::io::{Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::home::Home;
+pub(crate) use crate::orders::{account, order, shell, terminal};
 pub(crate) use crate::processes::{as_user, count_processes, occurrences_in_memory, parent_of};
-use jit_protocol::Bytes;
-use jit_protocol::frame::{Frame, Kind, MAX_FRAME};
-use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, ToMonitor};
-use jit_protocol::order::{Account, Cwd, Order, Program, Restrictions, Umask};
+pub(crate) use crate::session::{Run, Session};
+use jit_protocol::frame::{Frame, Kind};
+use jit_protocol::order::Order;
 use jit_protocol::paths::SPAWNER_SOCKET;
-use jit_protocol::request::{Mode, Terminal};
 use jit_protocol::spawner::Welcome;
 use jit_session::channel::Channel;
-use jit_session::timer::boottime;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
-
-/// The end of a grant without one.
-const NEVER: Deadline = Deadline { boottime_ns: u64::MAX, realtime_ns: i64::MAX };
 
 pub(crate) struct Stage {
     spawner: RefCell<Spawner>,
@@ -142,7 +135,7 @@ impl Stage {
             &[pty.slave.as_fd().try_clone_to_owned().unwrap(), slave.try_clone().unwrap(), slave],
             "/",
         );
-        session.kept.push(pty.master);
+        session.keep(pty.master);
         session
     }
 
@@ -153,7 +146,7 @@ impl Stage {
         let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         let copies = [stdout.try_clone().unwrap(), stderr.try_clone().unwrap()];
         let mut session = self.hand_over(order, &[stdin.into(), stdout.into(), stderr.into()], cwd);
-        session.output = Some(copies);
+        session.watch_output(copies);
         session
     }
 
@@ -187,16 +180,7 @@ impl Stage {
             .work
             .send(b"order", &[connection.as_fd(), theirs.as_fd(), text.as_fd()], true)
             .unwrap();
-        Session {
-            helper: Some(helper),
-            agent: Some(agent),
-            messages: Vec::new(),
-            frames: Vec::new(),
-            stream: None,
-            shown: String::new(),
-            output: None,
-            kept: Vec::new(),
-        }
+        Session::between(helper, agent)
     }
 
     pub(crate) fn session_cgroups(&self) -> usize {
@@ -301,361 +285,6 @@ impl Drop for Stage {
         let pid = nix::unistd::Pid::from_raw(self.spawner_pid());
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.spawner.borrow_mut().child.wait();
-    }
-}
-
-/// One session, seen from the helper's and the agent's chair.
-pub(crate) struct Session {
-    helper: Option<Channel>,
-    agent: Option<Channel>,
-    messages: Vec<FromMonitor>,
-    frames: Vec<Frame>,
-    stream: Option<UnixStream>,
-    shown: String,
-    output: Option<[fs::File; 2]>,
-    kept: Vec<OwnedFd>,
-}
-
-/// What came of it.
-pub(crate) struct Run {
-    pub(crate) messages: Vec<FromMonitor>,
-    pub(crate) frames: Vec<Frame>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Run {
-    pub(crate) fn ended(&self) -> ExitStatus {
-        let found = self.messages.iter().find_map(|message| match message {
-            FromMonitor::Ended { status, .. } => Some(*status),
-            _ => None,
-        });
-        found.unwrap_or_else(|| panic!("no end among {:?}; {:?}", self.messages, self.texts()))
-    }
-
-    pub(crate) fn refused(&self) -> &Frame {
-        let last = self.frames.last().unwrap();
-        assert_eq!(last.kind, Kind::Refused, "{:?}; {}", self.frames, self.stdout);
-        last
-    }
-
-    pub(crate) fn notices(&self) -> String {
-        self.texts().join("\n")
-    }
-
-    fn texts(&self) -> Vec<String> {
-        self.frames.iter().map(Frame::first_text).collect()
-    }
-}
-
-impl Session {
-    pub(crate) fn expect_accepted(&mut self) {
-        self.await_message("Accepted", |message| matches!(message, FromMonitor::Accepted));
-    }
-
-    pub(crate) fn go_when_asked(&mut self) {
-        let asked =
-            |message: &FromMonitor| matches!(message, FromMonitor::Accepted | FromMonitor::Refused { .. });
-        self.await_message("Accepted or Refused", asked);
-        if matches!(self.messages.last(), Some(FromMonitor::Accepted)) {
-            self.go(None, Duration::from_secs(1), false);
-        }
-    }
-
-    pub(crate) fn go(&mut self, time: Option<Duration>, grace: Duration, kill_leftover: bool) {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let deadline = time.map(|time| Deadline {
-            boottime_ns: boottime() + u64::try_from(time.as_nanos()).unwrap(),
-            realtime_ns: i64::try_from((now + time + Duration::from_mins(1)).as_nanos()).unwrap(),
-        });
-        self.say_go(NEVER, deadline, grace, kill_leftover);
-    }
-
-    /// Go, for a command without a deadline.
-    pub(crate) fn go_if_before(&mut self, begin_before: Deadline) {
-        self.say_go(begin_before, None, Duration::from_secs(1), false);
-    }
-
-    pub(crate) fn go_until(&mut self, boottime_ns: u64, realtime_ns: i64) {
-        let deadline = Some(Deadline { boottime_ns, realtime_ns });
-        self.say_go(NEVER, deadline, Duration::from_millis(100), false);
-    }
-
-    fn say_go(
-        &mut self,
-        begin_before: Deadline,
-        deadline: Option<Deadline>,
-        grace: Duration,
-        kill_leftover: bool,
-    ) {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap();
-        self.say(&ToMonitor::Go(Go {
-            grant: "grant-1".into(),
-            begin_before,
-            deadline,
-            warn: None,
-            grace_ms,
-            kill_leftover,
-        }));
-    }
-
-    pub(crate) fn say(&self, message: &ToMonitor) {
-        // A monitor that has refused meanwhile is gone.
-        let _ = self.agent.as_ref().unwrap().send(&serde_json::to_vec(message).unwrap(), &[], true);
-    }
-
-    pub(crate) fn send(&self, frame: &Frame) {
-        self.helper.as_ref().unwrap().send(&frame.encode(), &[], true).unwrap();
-    }
-
-    /// The helper's end.
-    pub(crate) fn helper(&self) -> &Channel {
-        self.helper.as_ref().unwrap()
-    }
-
-    /// What the monitor has said so far.
-    pub(crate) fn messages(&self) -> &[FromMonitor] {
-        &self.messages
-    }
-
-    /// Whether another frame comes in time; it is read.
-    pub(crate) fn try_frame(&mut self, time: Duration) -> bool {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        let mut fds = [PollFd::new(self.helper().as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::try_from(time).unwrap()).unwrap() == 1 && self.next_frame().is_some()
-    }
-
-    /// Reads the agent's messages to their end, but nothing as the helper.
-    pub(crate) fn listen_to_the_end(&mut self) -> Vec<FromMonitor> {
-        while self.next_message() {}
-        take(&mut self.messages)
-    }
-
-    pub(crate) fn hang_up_agent(&mut self) {
-        self.agent = None;
-    }
-
-    /// As the kernel does for a helper that is killed: all its descriptors are closed.
-    pub(crate) fn hang_up_helper(&mut self) {
-        self.helper = None;
-        self.stream = None;
-    }
-
-    pub(crate) fn await_running(&mut self) -> i32 {
-        self.await_message("Running", |message| matches!(message, FromMonitor::Running { .. }));
-        let Some(FromMonitor::Running { pid, .. }) = self.messages.last() else {
-            panic!("{:?}", self.messages)
-        };
-        *pid
-    }
-
-    pub(crate) fn await_ended(&mut self) {
-        self.await_message("Ended", |message| matches!(message, FromMonitor::Ended { .. }));
-    }
-
-    pub(crate) fn await_stdout(&mut self, text: &str) {
-        until(text, || self.stdout().contains(text));
-    }
-
-    pub(crate) fn await_terminal(&mut self, text: &str) {
-        if self.stream.is_none() {
-            self.await_frame(Kind::Started);
-        }
-        let start = Instant::now();
-        while !self.shown.contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(10), "no {text:?} in {:?}", self.shown);
-            let mut buffer = [0; 4096];
-            match self.stream.as_mut().unwrap().read(&mut buffer) {
-                Ok(0) => panic!("the terminal closed before {text:?}: {:?}", self.shown),
-                Ok(length) => self.shown.push_str(&String::from_utf8_lossy(&buffer[..length])),
-                Err(_) => {}
-            }
-        }
-    }
-
-    pub(crate) fn hang_up_terminal(&mut self) {
-        self.stream.as_mut().unwrap().shutdown(std::net::Shutdown::Write).unwrap();
-    }
-
-    pub(crate) fn type_in(&mut self, text: &str) {
-        self.stream.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
-    }
-
-    pub(crate) fn shown(&self) -> &str {
-        &self.shown
-    }
-
-    pub(crate) fn await_frame(&mut self, kind: Kind) -> Frame {
-        loop {
-            let frame = self.next_frame().unwrap_or_else(|| panic!("no {kind:?}; {:?}", self.frames));
-            if frame.kind == kind {
-                return frame;
-            }
-        }
-    }
-
-    pub(crate) fn finish_terminal(&mut self) {
-        self.await_frame(Kind::Started);
-        let mut rest = Vec::new();
-        let stream = self.stream.as_mut().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.read_to_end(&mut rest).unwrap();
-        self.shown.push_str(&String::from_utf8_lossy(&rest));
-    }
-
-    /// Reads all frames and messages to their ends.
-    pub(crate) fn finish(&mut self) -> Run {
-        if self.stream.is_some() {
-            self.drain_stream();
-        }
-        while self.next_frame().is_some() {
-            if self.stream.is_some() && self.frames.last().is_some_and(|frame| frame.kind == Kind::Started) {
-                self.drain_stream();
-            }
-        }
-        while self.agent.is_some() && self.next_message() {}
-        let stdout = self.stdout();
-        let stderr = self.output.as_mut().map(|[_, stderr]| read_all(stderr)).unwrap_or_default();
-        Run { messages: take(&mut self.messages), frames: take(&mut self.frames), stdout, stderr }
-    }
-
-    fn drain_stream(&mut self) {
-        let mut rest = Vec::new();
-        let stream = self.stream.as_mut().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let _ = stream.read_to_end(&mut rest);
-        self.shown.push_str(&String::from_utf8_lossy(&rest));
-    }
-
-    fn stdout(&mut self) -> String {
-        self.output.as_mut().map(|[stdout, _]| read_all(stdout)).unwrap_or_default()
-    }
-
-    fn await_message(&mut self, what: &str, wanted: impl Fn(&FromMonitor) -> bool) {
-        loop {
-            assert!(self.next_message(), "no {what} among {:?}", self.messages);
-            if wanted(self.messages.last().unwrap()) {
-                return;
-            }
-        }
-    }
-
-    fn next_message(&mut self) -> bool {
-        let agent = self.agent.as_ref().unwrap();
-        assert!(readable_in_time(agent), "the monitor says nothing; so far {:?}", self.messages);
-        let mut buffer = vec![0; 64 * 1024];
-        let Ok(received) = agent.receive(&mut buffer, true) else { return false };
-        self.messages.push(serde_json::from_slice(&buffer[..received.length]).unwrap());
-        true
-    }
-
-    fn next_frame(&mut self) -> Option<Frame> {
-        let helper = self.helper.as_ref()?;
-        assert!(readable_in_time(helper), "the helper hears nothing; so far {:?}", self.frames);
-        let mut buffer = vec![0; MAX_FRAME];
-        let mut received = helper.receive(&mut buffer, true).ok()?;
-        let frame = Frame::decode(&buffer[..received.length]).unwrap();
-        if let Some(stream) = received.descriptors.pop() {
-            let stream = UnixStream::from(stream);
-            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-            self.stream = Some(stream);
-        }
-        self.frames.push(frame.clone());
-        Some(frame)
-    }
-}
-
-/// A monitor whose agent goes away waits for the next one: so the agent stays to the end.
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.helper = None;
-        if let Some(agent) = &self.agent {
-            let mut buffer = vec![0; 64 * 1024];
-            while readable_in_time(agent) && agent.receive(&mut buffer, true).is_ok() {}
-        }
-    }
-}
-
-fn readable_in_time(channel: &Channel) -> bool {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let mut fds = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::from(15_000_u16)).unwrap() == 1
-}
-
-fn read_all(file: &mut fs::File) -> String {
-    use std::os::unix::fs::FileExt;
-    let length = usize::try_from(file.metadata().unwrap().size()).unwrap();
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, 0).unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Words for `/bin/sh -c`.
-pub(crate) fn shell(script: &str) -> [String; 3] {
-    ["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()]
-}
-
-/// An order from root to root, for an absolute command as it is now.
-pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
-    let path = argv[0].as_ref();
-    let now = fs::metadata(path).unwrap();
-    let nanoseconds = |s: i64, n: i64| i128::from(s) * 1_000_000_000 + i128::from(n);
-    let program = Program {
-        path: Bytes::from(path),
-        device: now.dev(),
-        inode: now.ino(),
-        size: i64::try_from(now.size()).unwrap(),
-        modified: nanoseconds(now.mtime(), now.mtime_nsec()),
-        changed: nanoseconds(now.ctime(), now.ctime_nsec()),
-    };
-    Order {
-        session: "0123456789abcdef0123456789abcdef".to_owned(),
-        mode: Mode::Run,
-        invoking: account("root", 0, 0, &[0]),
-        target: account("root", 0, 0, &[0]),
-        authenticate: None,
-        ask_reason: false,
-        program: Some(program),
-        argv: argv.iter().map(|word| Bytes::from(word.as_ref())).collect(),
-        shell: None,
-        environment: vec![(Bytes::from("PATH"), Bytes::from("/usr/bin:/bin"))],
-        restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
-        terminal: None,
-        background: false,
-        ignored_signals: Vec::new(),
-        nested_in: None,
-        foreign_mounts: None,
-        tty: None,
-        host: "host".to_owned(),
-    }
-}
-
-pub(crate) fn account(name: &str, uid: u32, gid: u32, groups: &[u32]) -> Account {
-    Account {
-        name: name.to_owned(),
-        uid,
-        gid,
-        groups: groups.to_vec(),
-        home: Bytes::from("/"),
-        shell: Bytes::from("/bin/sh"),
-    }
-}
-
-/// A terminal's settings as `stty sane` has them.
-pub(crate) fn terminal(rows: u16, columns: u16) -> Terminal {
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let sane = nix::sys::termios::tcgetattr(&pty.slave).unwrap();
-    Terminal {
-        foreground: true,
-        rows,
-        columns,
-        flags: [
-            sane.input_flags.bits(),
-            sane.output_flags.bits(),
-            sane.control_flags.bits(),
-            sane.local_flags.bits(),
-        ],
-        control_characters: sane.control_chars.to_vec(),
     }
 }
 
