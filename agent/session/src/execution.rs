@@ -148,7 +148,7 @@ impl<'a> Execution<'a, '_> {
             return Ok(None);
         };
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        let relay = Relay::new(pty.master, ours)?;
+        let relay = Relay::new(pty, ours)?;
         // Without it the helper could neither show nor type anything.
         self.helper
             .send_with(&Frame::new(Kind::Started, 1), &[theirs.as_fd()])

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use jit_sys::terminal::Pty;
 use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
@@ -14,6 +15,9 @@ const ROOM: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Relay {
     master: OwnedFd,
+    /// The command's end, until the command has ended: one that lets its terminal go may open it again (`/dev/tty`), and
+    /// a terminal that nobody holds is at its end.
+    slave: Option<OwnedFd>,
     stream: OwnedFd,
     to_helper: Buffer,
     to_command: Buffer,
@@ -27,12 +31,14 @@ impl Relay {
     ///
     /// # Errors
     /// Those of fcntl(2).
-    pub fn new(master: OwnedFd, stream: OwnedFd) -> io::Result<Self> {
+    pub fn new(pty: Pty, stream: OwnedFd) -> io::Result<Self> {
+        let Pty { master, slave } = pty;
         for fd in [&master, &stream] {
             fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
         }
         Ok(Self {
             master,
+            slave: Some(slave),
             stream,
             to_helper: Buffer::new(),
             to_command: Buffer::new(),
@@ -40,6 +46,11 @@ impl Relay {
             helper_closed: false,
             hung_up: false,
         })
+    }
+
+    /// The command has ended: what still holds the terminal is what it left behind.
+    pub fn command_has_ended(&mut self) {
+        self.slave = None;
     }
 
     /// Our end of the terminal, for its size.
@@ -64,7 +75,8 @@ impl Relay {
     pub fn pump(&mut self) -> bool {
         let mut moved = !self.to_helper.is_empty();
         if !self.command_closed && self.to_helper.is_empty() {
-            // EIO: the last holder of the command's side is gone, and what it wrote has been read.
+            // EIO: the last holder of the command's side is gone (we are one, while the command lives), and what it wrote
+            // has been read.
             let filled = self.to_helper.fill(&self.master);
             self.command_closed = filled == Filled::End;
             moved |= filled == Filled::Some;
@@ -154,6 +166,8 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jit_sys::terminal;
+    use rustix::event::{PollFd, Timespec, poll};
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
@@ -164,11 +178,16 @@ mod tests {
         (one, UnixStream::from(other))
     }
 
+    /// A terminal with this in the place of our end.
+    fn over(master: OwnedFd) -> Pty {
+        Pty { master, slave: std::fs::File::open("/dev/null").unwrap().into() }
+    }
+
     #[test]
     fn more_than_fits_arrives_whole_and_in_order() {
         let (master, mut command) = stream_pair();
         let (stream, mut helper) = stream_pair();
-        let mut relay = Relay::new(master, stream).unwrap();
+        let mut relay = Relay::new(over(master), stream).unwrap();
         let sent: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
         let copy = sent.clone();
         let writer = std::thread::spawn(move || command.write_all(&copy));
@@ -188,7 +207,7 @@ mod tests {
     fn a_command_that_goes_on_without_a_helper_writes_as_much_as_it_likes() {
         let (master, mut command) = stream_pair();
         let (stream, helper) = stream_pair();
-        let mut relay = Relay::new(master, stream).unwrap();
+        let mut relay = Relay::new(over(master), stream).unwrap();
         drop(helper);
         let writer = std::thread::spawn(move || command.write_all(&vec![b'x'; 1_000_000]));
         while !writer.is_finished() {
@@ -197,11 +216,33 @@ mod tests {
         writer.join().unwrap().unwrap();
     }
 
+    /// The kernel tells of a terminal that nobody holds again and again, whatever one waits for.
+    #[test]
+    fn keys_for_a_command_that_let_its_terminal_go_wake_nobody() {
+        let settings = terminal::Settings { rows: 24, columns: 80, flags: [0; 4], control_characters: &[] };
+        let (stream, mut helper) = stream_pair();
+        let mut relay = Relay::new(terminal::open(settings).unwrap(), stream).unwrap();
+        helper.set_nonblocking(true).unwrap();
+        let mut waits = 0;
+        while waits < 100 {
+            waits = if helper.write(b"\n").is_ok() { 0 } else { waits + 1 };
+            relay.pump();
+        }
+        let interests = relay.interests();
+        let mut wanted: Vec<PollFd<'_>> = interests
+            .iter()
+            .filter(|(_, flags)| !flags.is_empty())
+            .map(|(file, flags)| PollFd::from_borrowed_fd(*file, *flags))
+            .collect();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        assert_eq!(poll(&mut wanted, Some(&now)).unwrap(), 0, "{wanted:?}");
+    }
+
     #[test]
     fn a_helper_that_is_gone_ends_the_relay() {
         let (master, _command) = stream_pair();
         let (stream, helper) = stream_pair();
-        let mut relay = Relay::new(master, stream).unwrap();
+        let mut relay = Relay::new(over(master), stream).unwrap();
         drop(helper);
         relay.pump();
         assert!(relay.is_done());

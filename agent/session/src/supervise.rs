@@ -46,6 +46,8 @@ pub struct Supervisor<'a> {
     grace: Duration,
     /// It goes on without its helper.
     background: bool,
+    /// It stopped because another group of its terminal has the keys.
+    wants_terminal: bool,
     signals: SignalFd,
     deadline: DeadlineTimer,
     /// When the person is told that the grant has expired.
@@ -90,6 +92,7 @@ impl<'a> Supervisor<'a> {
             spawner,
             grace,
             background,
+            wants_terminal: false,
             signals,
             deadline,
             warning,
@@ -145,6 +148,7 @@ impl<'a> Supervisor<'a> {
             if status.is_none() {
                 status = self.reap();
                 if status.is_some() {
+                    self.relay.iter_mut().for_each(Relay::command_has_ended);
                     continue;
                 }
             }
@@ -247,7 +251,10 @@ impl<'a> Supervisor<'a> {
             WaitStatus::Exited(_, status) => return Some(ExitStatus::Status(status)),
             WaitStatus::Signaled(_, signal, _) => return Some(ExitStatus::Signal(signal as i32)),
             // Whatever comes next is another SIGCHLD.
-            WaitStatus::Stopped(_, signal) => self.tell(&Frame::new(Kind::Stopped, signal as i32)),
+            WaitStatus::Stopped(_, signal) => {
+                self.wants_terminal = matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU);
+                self.tell(&Frame::new(Kind::Stopped, signal as i32));
+            }
             _ => self.adopt(),
         }
         None
@@ -313,7 +320,8 @@ impl<'a> Supervisor<'a> {
 
     /// Which group the command's terminal lets read: the command's while the helper is in the foreground of its own,
     /// else ours, so that a command that wants to read stops and the helper gets its turn. Another group (a job of
-    /// a shell that runs there) is left alone.
+    /// a shell that runs there) is left alone, but for a command that stopped because that one has it: it would stop
+    /// again and again.
     fn move_in_terminal(&self, foreground: bool) {
         let Some(relay) = &self.relay else { return };
         let (ours, Some(theirs)) =
@@ -322,7 +330,8 @@ impl<'a> Supervisor<'a> {
             return;
         };
         let (from, to) = if foreground { (ours, theirs) } else { (theirs, ours) };
-        if rustix::termios::tcgetpgrp(relay.master()).is_ok_and(|now| now == from) {
+        let is_wanted = foreground && self.wants_terminal;
+        if is_wanted || rustix::termios::tcgetpgrp(relay.master()).is_ok_and(|now| now == from) {
             let _ = rustix::termios::tcsetpgrp(relay.master(), to);
         }
     }

@@ -1,5 +1,7 @@
 //! Attacks on the spawner and its monitors: by the helper's end of the connection, by its descriptors, by the command.
 
+mod terminals;
+
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,6 +31,9 @@ pub(crate) const ATTACKS: &[Test] = &[
     ("a_helper_that_never_reads_its_terminal_holds_no_expired_session", unread_terminal),
     ("a_pipe_that_nobody_reads_delays_no_expiry", unread_pipe),
     ("a_command_that_gives_the_terminal_to_the_monitor_gains_nothing", terminal_given_to_monitor),
+    ("a_terminal_that_the_command_let_go_can_be_opened_again", terminals::opened_again),
+    ("a_command_with_nothing_on_its_terminal_still_has_one", terminals::only_controlling),
+    ("a_command_that_wants_its_terminal_back_gets_it_from_whoever_has_it", terminals::wants_it_back),
     ("what_a_terminal_session_left_behind_lives_until_its_time", leftover_of_terminal),
     ("a_command_of_another_user_cannot_signal_trace_or_read_the_monitor", monitor_untouchable),
     ("a_command_of_another_user_cannot_leave_its_cgroup", cgroup_kept),
