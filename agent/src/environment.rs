@@ -127,7 +127,7 @@ impl Allowed<'_> {
     fn keeps(self, request: &Elevate, name: &[u8], value: &[u8]) -> bool {
         let named = request.preserve_names.iter().any(|named| named.as_slice() == name);
         let wanted = names::is_on_sudos_lists(name) || self.by_rule(name) || (named && self.by_name(name));
-        wanted && !names::is_ours(name) && values::is_sane(name, value)
+        wanted && names::is_sane(name) && !names::is_ours(name) && values::is_sane(name, value)
     }
 
     /// Whether `VAR=value` may be set.

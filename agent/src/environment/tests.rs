@@ -388,6 +388,16 @@ fn a_name_that_stands_twice_or_cannot_be_one_is_refused() {
         NOTHING,
         "dropped, for bash exports them"
     );
+    // The list has `LC_*`. A script that reads the lines of env(1) would see two variables.
+    let names = [
+        ("LC_A\nLD_PRELOAD", "x.so"),
+        ("LC_$(id)", "x"),
+        ("LC_%s", "x"),
+        ("LC_\u{e9}", "x"),
+        ("LC_\x1b[2J", "x"),
+    ];
+    assert_eq!(Case::new("", &names).more(), NOTHING);
+    assert_eq!(Case::new("env_keep = [\"*\"]", &names).everything().all().more(), NOTHING);
 }
 
 // Row 19 (CVE-2014-9680), A16: values that libraries turn into names of files.
