@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jit_protocol::escape::escape;
+use jit_protocol::frame::MAX_FRAME;
 use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::Shell;
 
@@ -67,7 +68,8 @@ fn expand(prompt: &[u8], order: &Order, whose: &str) -> Vec<u8> {
     let short = order.host.split('.').next().unwrap_or_default();
     let mut text = Vec::new();
     let mut rest = prompt.iter();
-    while let Some(byte) = rest.next() {
+    // No more than a frame takes: of some bytes of a long one each can become a name.
+    while let Some(byte) = rest.next().filter(|_| text.len() < MAX_FRAME) {
         if *byte != b'%' {
             text.push(*byte);
             continue;
@@ -166,6 +168,12 @@ pub(crate) mod tests {
             let text = password(&order(&["id"]), &authenticate(Some(given)));
             assert_eq!(String::from_utf8(text).unwrap(), shown);
         }
+    }
+
+    #[test]
+    fn a_long_prompt_does_not_grow_beyond_what_is_shown() {
+        let text = password(&order(&["id"]), &authenticate(Some(&"%H".repeat(1_000_000))));
+        assert!(text.starts_with(b"web-1.example.comweb-1") && text.len() < MAX_FRAME + 64, "{}", text.len());
     }
 
     #[test]
