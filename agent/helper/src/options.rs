@@ -171,12 +171,14 @@ fn assignment(word: &[u8]) -> Result<Option<(Bytes, Bytes)>, Mistake> {
     Ok(Some((name.into(), value.get(1..).unwrap_or_default().into())))
 }
 
-/// The name that messages begin with: `sudo` if called by that name, because sudo's clients look for it.
+/// The name that messages begin with: `sudo` if called by that name, because sudo's clients look for it. Debian's
+/// `sudoedit` is a link to what is called `sudo`, and so leads here where it was moved aside (`sudoedit.distrib`): what is
+/// given to it is never a command.
 pub(crate) fn program_name(called_as: Option<&OsStr>) -> &'static str {
     let base = called_as.map(OsStr::as_bytes).unwrap_or_default().rsplit(|byte| *byte == b'/').next();
     match base {
         Some(b"sudo") => "sudo",
-        Some(b"sudoedit") => "sudoedit",
+        Some(name) if name.starts_with(b"sudoedit") => "sudoedit",
         _ => "jit-sudo",
     }
 }

@@ -171,6 +171,8 @@ fn as_sudo_it_stands_beside_debians_which_comes_back_unchanged() {
     is_ours(&guest);
     guest.sh("/usr/bin/sudo.distrib -V").success().shows("Sudo version");
     guest.sh("find /usr/bin/sudo.distrib -perm -4000").prints("/usr/bin/sudo.distrib");
+    // Debian's is a link to `sudo`: it must not take a file for a command.
+    guest.sh("sudoedit.distrib -h host x 2>&1").exits(1).shows("sudoedit: ");
     // Once more, and over itself through itself, as an upgrade does.
     guest.sh("sudo dpkg -i /root/as-sudo.deb").success();
     is_ours(&guest);

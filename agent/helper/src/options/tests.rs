@@ -361,6 +361,8 @@ fn messages_carry_the_name_that_sudos_clients_look_for() {
         ("/usr/local/bin/sudo", "sudo"),
         ("/usr/bin/jit-sudo", "jit-sudo"),
         ("sudoedit", "sudoedit"),
+        ("/usr/bin/sudoedit.distrib", "sudoedit"),
+        ("sudo.distrib", "jit-sudo"),
         ("evil\u{1b}[2J", "jit-sudo"),
         ("", "jit-sudo"),
     ] {
