@@ -55,7 +55,8 @@ pub fn build(
     origin: &Origin<'_>,
 ) -> Result<Vec<(Bytes, Bytes)>, Refusal> {
     check_names(request)?;
-    let allowed = Allowed { restrict, command_is_all };
+    let named: BTreeSet<&[u8]> = request.preserve_names.iter().map(Bytes::as_slice).collect();
+    let allowed = Allowed { restrict, command_is_all, named: &named };
     let mut environment: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
     let mut set = |name: &str, value: Bytes| environment.insert(name.into(), value);
     let targets = [
@@ -73,7 +74,7 @@ pub fn build(
         set("PS1", prompt);
     }
     for (name, value) in &request.environment {
-        if allowed.keeps(request, name.as_slice(), value.as_slice()) {
+        if allowed.keeps(name.as_slice(), value.as_slice()) {
             environment.insert(name.0.clone(), value.clone());
         }
     }
@@ -120,13 +121,15 @@ pub fn is_kept_by_default(name: &[u8]) -> bool {
 struct Allowed<'a> {
     restrict: &'a Restrict,
     command_is_all: bool,
+    /// `--preserve-env=LIST`: as long as the person likes.
+    named: &'a BTreeSet<&'a [u8]>,
 }
 
 impl Allowed<'_> {
     /// Whether a variable of the invoking user stays.
-    fn keeps(self, request: &Elevate, name: &[u8], value: &[u8]) -> bool {
-        let named = request.preserve_names.iter().any(|named| named.as_slice() == name);
-        let wanted = names::is_on_sudos_lists(name) || self.by_rule(name) || (named && self.by_name(name));
+    fn keeps(self, name: &[u8], value: &[u8]) -> bool {
+        let by_name = || self.named.contains(name) && self.by_name(name);
+        let wanted = names::is_on_sudos_lists(name) || self.by_rule(name) || by_name();
         wanted && names::is_sane(name) && !names::is_ours(name) && values::is_sane(name, value)
     }
 

@@ -400,6 +400,18 @@ fn a_name_that_stands_twice_or_cannot_be_one_is_refused() {
     assert_eq!(Case::new("env_keep = [\"*\"]", &names).everything().all().more(), NOTHING);
 }
 
+/// It is read before the person has proven anything.
+#[test]
+fn many_names_for_many_variables_are_not_compared_one_by_one() {
+    let names: Vec<String> = (0..40_000).map(|number| format!("N{number}")).collect();
+    let environment: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    let listed: Vec<String> = names.iter().map(|name| format!("{name}_")).collect();
+    let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+    let start = std::time::Instant::now();
+    assert_eq!(Case::new("", &environment).named(&listed).all().more(), NOTHING);
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 // Row 19 (CVE-2014-9680), A16: values that libraries turn into names of files.
 #[test]
 fn zones_and_locales_are_no_paths_and_no_formats() {
