@@ -33,7 +33,7 @@ pub(super) fn places(
         }
         // Whether there is a file is told only to those who may run it: to others it is one answer.
         return match resolve(question.root.as_fd(), path.as_slice()) {
-            Ok(found) if found.is_executable() => Ok(vec![(found, None)]),
+            Ok(found) if found.is_executable() && is_open_to(people, &found) => Ok(vec![(found, None)]),
             Ok(_) | Err(PathError::NotFound) => {
                 Err(nothing_there(agent, loaded, question, people, wanted, path))
             }
@@ -94,7 +94,7 @@ fn nothing_there(
     path: &Bytes,
 ) -> Refusal {
     let subject = absent(question, people, wanted, path);
-    let under = |path: &[u8]| resolve_under(question, path);
+    let under = |path: &[u8]| resolve_under(question, people, path);
     let tags = &agent.settings.host.tags;
     let now = question.now.timestamp();
     match subject.decide(&loaded.policy, tags, &*agent.directory, now, &under) {
@@ -104,14 +104,33 @@ fn nothing_there(
     }
 }
 
-/// As if there were a file.
+/// As if there were a file, and no links on the way.
 pub(super) fn absent(question: &Question, people: &People, wanted: &Wanted, path: &Bytes) -> Subject {
+    let path = without_dots(path.as_slice());
     Subject {
-        path: path.0.clone(),
-        leads_to: Some(path.0.clone()),
+        path: path.clone(),
+        leads_to: Some(path),
         trusted: true,
         ..subject_of(question, people, wanted)
     }
+}
+
+/// The same path as text, without `.` and `..`.
+fn without_dots(path: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    [b"/", parts.join(&b'/').as_slice()].concat()
+}
+
+/// Whether the invoking user may know that there is such a way.
+fn is_open_to(people: &People, found: &Found) -> bool {
+    found.is_open_to(people.invoking.uid, &people.invoking.groups)
 }
 
 pub(super) fn not_found(name: &Bytes) -> Refusal {
@@ -149,7 +168,7 @@ fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject 
         trusted: false,
         arguments: wanted.arguments.clone(),
         nested: question.nested.is_some(),
-        cwd: folder(question),
+        cwd: folder(question, people),
         cwd_is_callers: asked.folder.as_ref() == Some(&asked.cwd),
         preserve_groups: asked.preserve_groups,
         timeout: asked.timeout.map(Duration::from_secs),
@@ -162,12 +181,13 @@ fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject 
 
 /// `-D`: where it leads, if it leads to a folder; else what was asked for, so that nobody learns which of the two it is
 /// but from the monitor, who cannot enter it.
-fn folder(question: &Question) -> Option<Vec<u8>> {
+fn folder(question: &Question, people: &People) -> Option<Vec<u8>> {
     let asked = question.asked.folder.as_ref()?;
     if *asked == question.asked.cwd {
         return Some(asked.0.clone()); // the kernel's own words
     }
-    let found = resolve(question.root.as_fd(), asked.as_slice()).ok().filter(Found::is_folder);
+    let found = resolve(question.root.as_fd(), asked.as_slice()).ok();
+    let found = found.filter(|found| found.is_folder() && is_open_to(people, found));
     Some(found.map_or_else(|| asked.0.clone(), |found| found.leads_to))
 }
 
@@ -186,8 +206,9 @@ pub(super) fn subject(question: &Question, people: &People, wanted: &Wanted, fou
     }
 }
 
-pub(super) fn resolve_under(question: &Question, path: &[u8]) -> Option<Resolved> {
-    resolve(question.root.as_fd(), path).ok().map(|found| translate::resolved(&found, question.uid))
+pub(super) fn resolve_under(question: &Question, people: &People, path: &[u8]) -> Option<Resolved> {
+    let found = resolve(question.root.as_fd(), path).ok().filter(|found| is_open_to(people, found));
+    found.map(|found| translate::resolved(&found, question.uid))
 }
 
 /// What an argument leads to now, to decide again. One that was resolved already stands for itself if it is gone

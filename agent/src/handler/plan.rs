@@ -145,7 +145,7 @@ fn permitted_way(
     let mut denied = None;
     for (found, secure_path) in places(agent, loaded, question, people, wanted)? {
         let subject = subject(question, people, wanted, &found);
-        let under = |path: &[u8]| resolve_under(question, path);
+        let under = |path: &[u8]| resolve_under(question, people, path);
         let decision = subject
             .decide(
                 &loaded.policy,
@@ -205,7 +205,7 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     let mut text = String::new();
     let mut permitted = false;
     for (subject, absent) in subjects {
-        let under = |path: &[u8]| resolve_under(question, path);
+        let under = |path: &[u8]| resolve_under(question, &people, path);
         let request = subject.request(&agent.settings.host.tags, question.now.timestamp(), &under);
         let explained = loaded.policy.explain(&request, &*agent.directory);
         let explained = explained.map_err(|error| Refusal::failure(error.to_string()))?;

@@ -35,6 +35,8 @@ pub struct Found {
     pub changeable: Option<Vec<u8>>,
     /// Owners and modes on the way, for [`Found::is_writable_by`].
     way: Vec<Step>,
+    /// The same of the folders that were left again by a `..`, and of those around them, for [`Found::is_open_to`].
+    left: Vec<Step>,
 }
 
 /// What stat(2) says of a file.
@@ -59,6 +61,7 @@ pub struct FileFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
     uid: u32,
+    gid: u32,
     mode: u32,
 }
 
@@ -83,6 +86,17 @@ impl Found {
     /// user is in the group is not asked, for an ACL hides behind the group's bits.
     pub fn is_writable_by(&self, uid: u32) -> bool {
         uid == 0 || self.way.iter().any(|step| step.uid == uid || step.mode & WRITABLE_BY_OTHERS != 0)
+    }
+
+    /// Whether this user, in these groups, could have gone each roundabout way (`/root/x/../../usr`) as well: else that
+    /// it leads anywhere tells what there is in folders that are closed to them. What an ACL opens counts as closed.
+    pub fn is_open_to(&self, uid: u32, groups: &[u32]) -> bool {
+        let searched_as = |step: &Step| match step {
+            step if step.uid == uid => 0o100,
+            step if groups.contains(&step.gid) => 0o010,
+            _ => 0o001,
+        };
+        uid == 0 || self.left.iter().all(|step| step.mode & searched_as(step) != 0)
     }
 }
 
@@ -138,8 +152,16 @@ pub fn resolve(root: BorrowedFd<'_>, path: &[u8]) -> Result<Found, PathError> {
     if path.first() != Some(&b'/') || path.len() >= MAX_PATH || path.contains(&0) {
         return Err(PathError::Invalid);
     }
-    let mut walk =
-        Walk { root, folders: Vec::new(), way: Vec::new(), changeable: None, links: 0, device: None };
+    let mut walk = Walk {
+        root,
+        folders: Vec::new(),
+        way: Vec::new(),
+        left: Vec::new(),
+        known: 0,
+        changeable: None,
+        links: 0,
+        device: None,
+    };
     let root_stat = fstat(root)?;
     walk.note(root, &root_stat, b"/")?;
     walk.run(path, root_stat)
@@ -170,6 +192,9 @@ struct Walk<'r> {
     /// Where the walk is: below the root, from the outside in.
     folders: Vec<Folder>,
     way: Vec<Step>,
+    left: Vec<Step>,
+    /// How many of the folders, from the outside, are in `left` already.
+    known: usize,
     changeable: Option<Vec<u8>>,
     links: usize,
     device: Option<u64>,
@@ -180,6 +205,8 @@ struct Part {
     name: Vec<u8>,
     /// It is the last one of the path that was asked for, not of a link's target.
     asked_last: bool,
+    /// It is from a link of root's.
+    is_roots: bool,
 }
 
 impl Walk<'_> {
@@ -193,7 +220,7 @@ impl Walk<'_> {
                 return Err(PathError::NotFound); // something follows, and this is no folder
             }
             if part.name == b".." {
-                self.folders.pop();
+                self.leave(part.is_roots);
                 continue;
             }
             let here = self.folders.last().map_or(self.root, |folder| folder.descriptor.as_fd());
@@ -206,7 +233,7 @@ impl Walk<'_> {
                 asked = Some(full.clone());
             }
             match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Symlink => self.follow(&descriptor, &mut rest)?,
+                FileType::Symlink => self.follow(&descriptor, stat.st_uid == 0, &mut rest)?,
                 FileType::Directory => self.folders.push(Folder { name: part.name, descriptor, stat }),
                 _ => file = Some((full, stat)),
             }
@@ -224,10 +251,11 @@ impl Walk<'_> {
             file: facts(&stat),
             changeable: self.changeable.take(),
             way: std::mem::take(&mut self.way),
+            left: std::mem::take(&mut self.left),
         })
     }
 
-    fn follow(&mut self, link: &OwnedFd, rest: &mut VecDeque<Part>) -> Result<(), PathError> {
+    fn follow(&mut self, link: &OwnedFd, is_roots: bool, rest: &mut VecDeque<Part>) -> Result<(), PathError> {
         self.links += 1;
         if self.links > MAX_LINKS {
             return Err(PathError::TooManyLinks);
@@ -238,11 +266,27 @@ impl Walk<'_> {
         }
         if target.first() == Some(&b'/') {
             self.folders.clear();
+            self.known = 0;
         }
         for part in parts(&target, false).into_iter().rev() {
-            rest.push_front(part);
+            rest.push_front(Part { is_roots, ..part });
         }
         Ok(())
+    }
+
+    /// Goes back by one folder. Where root's own link says so, that tells nothing that root did not mean to be told.
+    fn leave(&mut self, is_roots: bool) {
+        if !is_roots {
+            let step = |Folder { stat, .. }: &Folder| Step {
+                uid: stat.st_uid,
+                gid: stat.st_gid,
+                mode: stat.st_mode,
+            };
+            self.left.extend(self.folders.iter().skip(self.known).map(step));
+            self.known = self.folders.len();
+        }
+        self.folders.pop();
+        self.known = self.known.min(self.folders.len());
     }
 
     /// Takes down who could change this component.
@@ -250,7 +294,7 @@ impl Walk<'_> {
         let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         // A link's own mode says nothing (0777 always); who may replace it is decided by its folder, walked before.
         let mode = if is_link { 0 } else { stat.st_mode };
-        let mut step = Step { uid: stat.st_uid, mode };
+        let mut step = Step { uid: stat.st_uid, gid: stat.st_gid, mode };
         if self.device != Some(stat.st_dev) {
             self.device = Some(stat.st_dev);
             if !is_link && u64::try_from(fstatfs(descriptor)?.f_type).unwrap_or(0) == FUSE {
@@ -286,7 +330,7 @@ impl Walk<'_> {
 fn parts(path: &[u8], asked: bool) -> VecDeque<Part> {
     let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".");
     let mut parts: VecDeque<Part> =
-        names.map(|name| Part { name: name.to_vec(), asked_last: false }).collect();
+        names.map(|name| Part { name: name.to_vec(), asked_last: false, is_roots: false }).collect();
     if asked && let Some(last) = parts.back_mut() {
         last.asked_last = last.name != b"..";
     }

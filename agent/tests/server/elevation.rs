@@ -100,6 +100,9 @@ fn with_a_rule_the_refusal_tells_what_is_wrong() {
         (command(&["/usr/bin/cat", "/etc/shadow"]), "no rule lets you run this"),
         (command(&["no-such-command"]), "no-such-command: command not found"),
         (command(&["/usr/bin/no-such-command"]), "no rule lets you run this"),
+        // One may run what it would be, if there were such a folder.
+        (command(&["/usr/no-such/../bin/id"]), "/usr/no-such/../bin/id: command not found"),
+        (command(&["/usr/no-such/../bin/cat"]), "no rule lets you run this"),
         (command(&["/etc/shadow"]), "no rule lets you run this"),
     ] {
         assert_eq!(refusal(&stage, asked), says);

@@ -129,3 +129,40 @@ fn a_folder_resolves_only_if_it_is_one() {
     assert_eq!(resolve_folder(root.as_fd(), "/bin/id"), None);
     assert_eq!(resolve_folder(root.as_fd(), "/nope"), None);
 }
+
+// CVE-2021-23239: existence of folders.
+#[test]
+fn a_roundabout_way_is_open_to_those_who_may_go_it() {
+    let (folder, root) = tree();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("closed/open/inner")).unwrap();
+    for (name, uid, gid, mode) in
+        [("closed", 1000, 1001, 0o710), ("closed/open", 0, 0, 0o755), ("closed/open/inner", 0, 0, 0o755)]
+    {
+        std::os::unix::fs::chown(at(name), Some(uid), Some(gid)).unwrap();
+        fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    symlink("open/inner/../..", at("closed/roots")).unwrap();
+    symlink("open/inner/../..", at("closed/users")).unwrap();
+    std::os::unix::fs::lchown(at("closed/users"), Some(1000), None).unwrap();
+    for (path, is_told) in [
+        ("/closed/open/inner", true),
+        ("/closed/roots/open", true),
+        ("/usr/bin/../bin/id", true),
+        ("/closed/../usr/bin/id", false),
+        ("/closed/open/../../usr/bin/id", false),
+        ("/usr/../closed/open/inner/../../../usr/bin/id", false),
+        ("/closed/open/../open/inner", false),
+        ("/closed/users/open", false),
+    ] {
+        let found = resolve(root.as_fd(), path.as_bytes()).unwrap();
+        for (uid, groups, is_open) in
+            [(0, &[][..], true), (1000, &[], true), (1002, &[5, 1001], true), (1002, &[5, 1000], is_told)]
+        {
+            assert_eq!(found.is_open_to(uid, groups), is_open, "{path} for {uid} {groups:?}");
+        }
+    }
+    fs::set_permissions(at("closed"), PermissionsExt::from_mode(0o077)).unwrap();
+    let found = resolve(root.as_fd(), b"/closed/../usr/bin/id").unwrap();
+    assert!(!found.is_open_to(1000, &[1001]), "an owner has the owner's rights alone");
+}
