@@ -274,7 +274,8 @@ impl Folder<'_> {
     fn enter(&self) -> bool {
         match self {
             Self::Open(folder) => fchdir(folder).is_ok(),
-            Self::Path(path) => chdir(path.as_c_str()).is_ok(),
+            // By no link, such as another process's in /proc, which this one could follow whosever folder it leads to.
+            Self::Path(path) => chdir(path.as_c_str()).is_ok() && process::is_cwd(path),
         }
     }
 }
@@ -282,4 +283,32 @@ impl Folder<'_> {
 /// The error number; 0 if it is not the kernel's. Allocates nothing for errors that are.
 fn number(error: impl Into<std::io::Error>) -> Errno {
     error.into().raw_os_error().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_folder_that_is_looked_for_is_entered_by_its_own_path_alone() {
+        let entering = || {
+            // The working folder of this thread alone.
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).unwrap();
+            let around = tempfile::tempdir().unwrap();
+            let around = around.path().canonicalize().unwrap();
+            let (folder, link) = (around.join("folder"), around.join("link"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::os::unix::fs::symlink(&folder, &link).unwrap();
+            let enter = |path: &[u8]| Folder::Path(CString::new(path).unwrap()).enter();
+            assert!(enter(folder.as_os_str().as_bytes()));
+            for path in
+                [link.as_os_str().as_bytes(), b"/proc/thread-self/cwd", b"/proc/1/cwd", b".", b"/no/such"]
+            {
+                assert!(!enter(path), "{}", String::from_utf8_lossy(path));
+            }
+            std::fs::remove_dir_all(around).unwrap();
+        };
+        std::thread::spawn(entering).join().unwrap();
+    }
 }
