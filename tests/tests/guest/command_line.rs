@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{NO_PASSWORD, PASSWORD, eligible};
+use crate::{NO_PASSWORD, PASSWORD, eligible, rule};
 use jit_tests::Guest;
 
 #[test]
@@ -167,4 +167,25 @@ fn what_is_no_command_line_of_sudos_is_refused_in_one_line() {
         guest.as_user("cleo").run(&format!("jit-sudo {options}")).exits(1).silent().complains(told);
     }
     guest.as_user("cleo").run("jit-sudo -h").success().shows("usage: jit-sudo").shows("--login");
+}
+
+// CVE-2021-23239: what there is in folders that are closed to one.
+#[test]
+fn a_way_through_closed_folders_tells_nothing_of_them() {
+    let guest = Guest::shared();
+    guest.add_user("clio", None, &[]);
+    let keys = "restrict.allow_cwd = [\"/usr/lib\"]";
+    let policy =
+        rule("clio", "clio", NO_PASSWORD).replace("[\"ALL\"]\nrequire", "[\"/usr/bin/id\"]\nrequire");
+    let _policy = guest.policy("clio", &format!("{policy}{keys}\n"));
+    guest.sh("mkdir -p /root/there && ln -sfn /root/there/../../usr/bin /home/clio/link").success();
+    guest.sh("chown -h clio /home/clio/link").success();
+    let run = |line: &str| guest.as_user("clio").run(line);
+    run("jit-sudo -n -l /usr/lib/../bin/id && jit-sudo -n -D ../../usr/lib id").success();
+    for folder in ["there", "nowhere"] {
+        let way = format!("/root/{folder}/../../usr");
+        run(&format!("jit-sudo -n -l {way}/bin/id")).exits(1).silent().complains("command not found");
+        run(&format!("jit-sudo -n -D {way}/lib id")).exits(1).complains("with these options");
+    }
+    run("jit-sudo -n -l ~/link/id").exits(1).silent().complains("no rule lets you run this");
 }

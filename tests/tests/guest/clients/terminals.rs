@@ -30,7 +30,8 @@ fn lines_begin_at_the_left_whoever_writes_them() {
 #[test]
 fn a_command_whose_output_is_piped_can_ask() {
     let person = Person::trusted("tessa");
-    let ask = "sh -c 'printf \"sure? \" >/dev/tty; read x; echo got-$x; echo more'";
+    // It waits: what was typed is shown by another way than what goes through the pipe.
+    let ask = "sh -c 'printf \"sure? \" >/dev/tty; read x; sleep 0.3; echo got-$x; echo more'";
     for program in BOTH {
         // sudo before 1.9.14 makes steps of these.
         let lines = if program == "sudo" { "got-yes" } else { "got-yes\r\nmore\r\n" };
