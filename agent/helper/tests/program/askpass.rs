@@ -51,6 +51,47 @@ fn a_program_that_says_nothing_has_given_up() {
 }
 
 #[test]
+fn a_program_does_not_get_our_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = asker(&folder, "ls -l /proc/$$/fd >\"$0.files\"; echo secret");
+    run(&format!("SUDO_ASKPASS={program} exec \"$0\" -A id"), b"", |helper| {
+        helper.says(&Frame::with(Kind::Prompt, 0, "Password: ", ""));
+        assert_eq!(helper.hears(), (Kind::Answer, 0, b"secret".to_vec()));
+        ends(0)(helper);
+    });
+    let files = std::fs::read_to_string(folder.path().join("asker.files")).unwrap();
+    assert!(files.contains(" 1 -> ") && !files.contains("socket:"), "the connection is ours alone: {files}");
+}
+
+#[test]
+fn a_program_that_never_ends_its_answer_is_not_listened_to_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = asker(&folder, "exec yes | tr -d '\\n'");
+    let output = run(&format!("SUDO_ASKPASS={program} exec \"$0\" -A id"), b"", |helper| {
+        helper.says(&Frame::with(Kind::Prompt, 0, "Password: ", ""));
+        assert!(helper.connection.wait(Some(20_000)).unwrap(), "it leaves");
+    });
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stderr, b"jit-sudo: the answer is longer than 1024 bytes\n");
+}
+
+/// The monitor gives up after five minutes.
+#[test]
+fn a_program_that_says_nothing_for_ever_is_left_once_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = asker(&folder, "exec sleep 4 2>/dev/null");
+    let output = run(&format!("SUDO_ASKPASS={program} exec \"$0\" -A id 2>&1 | cat"), b"", |helper| {
+        helper.says(&Frame::with(Kind::Prompt, 0, "Password: ", ""));
+        while !folder.path().join("asker.asked").exists() {
+            std::thread::yield_now();
+        }
+        helper.says(&Frame::refused("no answer came in time", ""));
+        assert!(helper.connection.wait(Some(2_000)).unwrap(), "it leaves");
+    });
+    assert_eq!(output.stdout, b"jit-sudo: no answer came in time\n");
+}
+
+#[test]
 fn a_program_that_cannot_ask_is_told_in_sudos_words() {
     for (script, told) in [
         ("exec \"$0\" -A id", "no askpass program specified, try setting SUDO_ASKPASS"),

@@ -34,6 +34,7 @@ pub(crate) const ATTACKS: &[Test] = &[
     ("a_terminal_that_the_command_let_go_can_be_opened_again", terminals::opened_again),
     ("a_command_with_nothing_on_its_terminal_still_has_one", terminals::only_controlling),
     ("a_command_that_wants_its_terminal_back_gets_it_from_whoever_has_it", terminals::wants_it_back),
+    ("a_terminal_that_its_own_command_hangs_up_is_opened_again", terminals::hung_up_by_itself),
     ("what_a_terminal_session_left_behind_lives_until_its_time", leftover_of_terminal),
     ("a_command_of_another_user_cannot_signal_trace_or_read_the_monitor", monitor_untouchable),
     ("a_command_of_another_user_cannot_leave_its_cgroup", cgroup_kept),

@@ -44,6 +44,20 @@ fn a_command_whose_output_is_piped_can_ask() {
     }
 }
 
+/// As gpg and ssh ask, wherever their input and output go.
+#[test]
+fn a_command_with_nothing_on_its_terminal_can_ask() {
+    let person = Person::trusted("tara");
+    let ask =
+        "sh -c 'sleep 0.3; printf \"sure? \" >/dev/tty; read x </dev/tty; echo got-$x >/dev/tty; exit 3'";
+    for program in BOTH {
+        let script = format!("{program} {ask} </dev/null >log 2>&1; echo status-$?; cat log");
+        let mut terminal = person.login().terminal(&script);
+        terminal.expect("sure? ").type_line("yes").expect("got-yes\r\n").expect("status-3\r\n");
+        terminal.finish().success();
+    }
+}
+
 /// sudo#237, sudo#337: several at once, in the background of a script, in both ends of a pipe.
 #[test]
 fn the_terminal_is_as_it_was_after_pipes_and_jobs() {

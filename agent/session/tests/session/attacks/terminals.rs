@@ -51,3 +51,13 @@ pub(super) fn wants_it_back(stage: &Stage) {
     session.await_terminal("got-this");
     assert_eq!(session.finish().ended(), ExitStatus::Status(0));
 }
+
+/// login(1) and agetty(8) do that.
+pub(super) fn hung_up_by_itself(stage: &Stage) {
+    let program = "import ctypes,os,signal,time\nsignal.signal(signal.SIGHUP,signal.SIG_IGN)\nname=os.ttyname(0)\n\
+                   assert ctypes.CDLL(None).vhangup()==0\ntime.sleep(0.2)\n\
+                   t=os.open(name,os.O_RDWR)\nos.write(t,b'what now?')\nos.write(t,b'got-'+os.read(t,100))\ntime.sleep(0.2)\n";
+    let mut wanted = order(&["/usr/bin/python3", "-c", program]);
+    wanted.terminal = Some(stage::terminal(24, 80));
+    is_asked(stage.begin_on_terminal(&wanted));
+}
