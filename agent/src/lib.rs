@@ -33,3 +33,4 @@ pub mod spawner;
 pub mod store;
 pub mod tide;
 pub mod translate;
+pub mod zones;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jit_policy::{FolderResolver, Host, Policy, Source};
+use jit_policy::{Host, Policy, Source, Surroundings};
 use jit_protocol::link::Deadline;
 
 use self::files::Mistakes;
@@ -33,7 +33,7 @@ pub struct PolicyHolder {
     tags: Vec<String>,
     last_good_for: Duration,
     clock: Arc<dyn Clock>,
-    folders: Box<dyn FolderResolver + Send + Sync>,
+    folders: Box<dyn Surroundings + Send + Sync>,
     current: ArcSwap<Loaded>,
     /// The last good policy; locked by who loads: one at a time.
     good: Mutex<Option<Good>>,
@@ -72,7 +72,7 @@ impl PolicyHolder {
         paths: &Paths,
         settings: &Settings,
         clock: Arc<dyn Clock>,
-        resolver: impl FolderResolver + Send + Sync + 'static,
+        resolver: impl Surroundings + Send + Sync + 'static,
     ) -> Self {
         let holder = Self {
             paths: paths.clone(),

@@ -321,7 +321,7 @@ fn set_limits() -> io::Result<()> {
 /// Folders in policy, resolved below the host's root.
 struct HostFolders(Arc<std::os::fd::OwnedFd>);
 
-impl jit_policy::FolderResolver for HostFolders {
+impl jit_policy::Surroundings for HostFolders {
     fn canonical_folder(&self, folder: &str) -> Option<String> {
         use std::os::fd::AsFd;
         jit_sys::path::resolve_folder(self.0.as_fd(), folder)

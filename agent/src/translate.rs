@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jit_policy::{
     Account, Asked, Command, Decision, Directory, Group, Host, LookupFailed, Policy, Request, Resolved,
-    Restrict, Rule, Target,
+    Restrict, Rule, Target, Zones,
 };
 use jit_protocol::link::{Deadline, Go};
 use jit_protocol::{Bytes, order};
@@ -68,11 +68,13 @@ pub struct Subject {
 impl Subject {
     /// The question to the policy: for [`Policy::explain`]; to decide, [`Self::decide`].
     ///
-    /// `tags` are the host's, from the settings; `under` resolves one argument (see [`resolved`]).
+    /// `tags` are the host's, from the settings; `zones` its own, but in tests; `under` resolves one argument (see
+    /// [`resolved`]).
     pub fn request<'s>(
         &'s self,
         tags: &'s [String],
         now: Timestamp,
+        zones: &'s dyn Zones,
         under: &'s dyn Fn(&[u8]) -> Option<Resolved>,
     ) -> Request<'s> {
         Request {
@@ -88,6 +90,7 @@ impl Subject {
             },
             nested: self.nested,
             now,
+            zones,
             asked: Asked {
                 cwd: self.cwd.as_deref(),
                 cwd_is_callers: self.cwd_is_callers,
@@ -111,9 +114,10 @@ impl Subject {
         tags: &[String],
         directory: &dyn Directory,
         now: Timestamp,
+        zones: &dyn Zones,
         under: &dyn Fn(&[u8]) -> Option<Resolved>,
     ) -> Result<Decision<'p>, LookupFailed> {
-        policy.evaluate(&self.request(tags, now, under), directory)
+        policy.evaluate(&self.request(tags, now, zones, under), directory)
     }
 }
 
@@ -198,14 +202,17 @@ pub fn restrictions(restrict: &Restrict, subject: &Subject, login: bool) -> orde
     order::Restrictions { umask, cwd }
 }
 
-/// The end of a grant that is issued now: `--for`, else the rule's duration, and never after the rule itself.
-pub fn expiry(rule: &Rule, asked: Option<Duration>, now: Moment) -> Deadline {
+/// The end of a grant that is issued now: `--for`, else the rule's duration, and never after `until`.
+pub fn expiry(rule: &Rule, asked: Option<Duration>, until: Option<Timestamp>, now: Moment) -> Deadline {
     let duration = asked.unwrap_or(rule.grant.duration).min(rule.grant.max_duration);
-    let mut expires = now.after(nanoseconds(duration));
-    if let Some(end) = rule.not_after {
-        expires.realtime_ns = expires.realtime_ns.min(realtime(end));
-    }
-    expires
+    not_after(now.after(nanoseconds(duration)), until)
+}
+
+/// A deadline that is no later than when a permission ends by the times that rules name (see
+/// [`jit_policy::Candidate::until`]). Those are times of the wall clock, and end as that says, however it is set.
+pub fn not_after(deadline: Deadline, until: Option<Timestamp>) -> Deadline {
+    let end = until.map_or(i64::MAX, realtime);
+    Deadline { realtime_ns: deadline.realtime_ns.min(end), ..deadline }
 }
 
 /// What a session that starts now is told of its end.

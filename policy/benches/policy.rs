@@ -11,8 +11,8 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jit_policy::{
-    Account, AsWritten, Asked, Command, Decision, Directory, Host, LookupFailed, Policy, Request, Source,
-    Target,
+    Account, AsWritten, Asked, Command, Decision, Directory, Host, LookupFailed, NoZones, Policy, Request,
+    Source, Target,
 };
 
 const COUNTS: [usize; 3] = [1, 1_000, 100_000];
@@ -71,6 +71,7 @@ fn is_permitted(policy: &Policy, user: &Account) -> bool {
         },
         nested: false,
         now: jiff::Timestamp::UNIX_EPOCH,
+        zones: &NoZones,
         asked: Asked {
             cwd: None,
             cwd_is_callers: false,

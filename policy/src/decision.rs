@@ -20,12 +20,14 @@ pub struct Candidate<'a> {
     pub arguments: Option<Vec<Vec<u8>>>,
     /// The rule permits any command ("ALL"): the file needs no check.
     pub command_is_all: bool,
+    /// When the permission ends by the times that rules name: no grant for it lives, and nothing runs on one, longer.
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// Why nothing runs.
 #[derive(Debug)]
 pub struct Denial<'a> {
-    /// Whether the user has any allow rule at all on this host, now. Without one, say nothing about files or
+    /// Whether the user has any allow rule at all on this host, at any time of the week. Without one, say nothing about files or
     /// rules, whatever `why` is.
     pub has_rules: bool,
     /// The reason, for audit and for an administrator.
@@ -45,6 +47,8 @@ pub enum Why<'a> {
     UntrustedPath(Vec<&'a Rule>),
     /// These rules match, but can't serve an option of the request (`-D`, `-T`, `--for`, `VAR=value`).
     Options(Vec<&'a Rule>),
+    /// These rules match, but do not hold at this time of the week.
+    Time(Vec<&'a Rule>),
     /// No rule matches.
     NoRuleMatches,
 }

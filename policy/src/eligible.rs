@@ -26,10 +26,12 @@ pub struct RuleText {
     pub except_run_as: Vec<String>,
     /// `except_commands`, the sets among them written out
     pub except_commands: Vec<String>,
+    /// `when.time`
+    pub when: Vec<String>,
 }
 
 impl Core {
-    /// The allow rules of a user on this host, now, by ascending id.
+    /// The allow rules of a user on this host, at any time of the week, by ascending id.
     pub(crate) fn eligible(
         &self,
         user: &Account,
@@ -109,6 +111,7 @@ impl Core {
             except_hosts: hosts(&rule.except_hosts),
             except_run_as: self.names(&rule.except_run_as),
             except_commands: self.commands(&rule.except_commands),
+            when: rule.when.as_ref().map(|when| when.texts()).unwrap_or_default(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use jiff::Timestamp;
+
 use crate::account::{Account, Directory, Host, LookupFailed};
 use crate::decision::{Candidate, Decision, Denial, Why};
 use crate::index::Half;
@@ -9,14 +11,18 @@ use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Sid
 use crate::policy::Core;
 use crate::request::Request;
 use crate::rule::{Cwd, Effect, Rule};
+use crate::when::{AskedOnce, Holds};
 
 /// One question to one policy.
 pub(crate) struct Question<'p, 'r> {
     pub(crate) core: &'p Core,
     pub(crate) request: &'r Request<'r>,
     pub(crate) directory: &'r dyn Directory,
+    pub(crate) zones: AskedOnce<'r>,
     /// How many rules were looked at, for tests.
     pub(crate) examined: Cell<usize>,
+    /// When the first deny begins that would match but for the time.
+    denied_from: Cell<Option<Timestamp>>,
 }
 
 /// Whether an id is one that the kernel takes for "no change".
@@ -28,7 +34,8 @@ pub(crate) fn has_invalid_id(request: &Request<'_>) -> bool {
 
 impl<'p, 'r> Question<'p, 'r> {
     pub(crate) fn new(core: &'p Core, request: &'r Request<'r>, directory: &'r dyn Directory) -> Self {
-        Self { core, request, directory, examined: Cell::new(0) }
+        let zones = AskedOnce::new(request.zones);
+        Self { core, request, directory, zones, examined: Cell::new(0), denied_from: Cell::default() }
     }
 
     /// The deny rule that matches; of several the one with the smallest id.
@@ -42,7 +49,13 @@ impl<'p, 'r> Question<'p, 'r> {
         let (rules, failed) = self.near(&self.core.index.deny, Side::Denies);
         failed.map_or(Ok(()), Err)?;
         for rule in rules {
-            if self.matches(rule)?.is_some() && found.is_none_or(|other| rule.id < other.id) {
+            if self.matches(rule)?.is_none() {
+                continue;
+            }
+            if !self.when_holds(rule) {
+                let opens = rule.when.as_ref().and_then(|when| when.opens(self.request.now, &self.zones));
+                self.denied_from.set(earliest([self.denied_from.get(), opens]));
+            } else if found.is_none_or(|other| rule.id < other.id) {
                 found = Some(rule);
             }
         }
@@ -54,7 +67,8 @@ impl<'p, 'r> Question<'p, 'r> {
     /// A rule that needs a failed look-up does not permit. Only if no other one does is the failure the answer.
     pub(crate) fn permitted_by(&self) -> Result<Result<Vec<Candidate<'p>>, Why<'p>>, LookupFailed> {
         let (rules, mut failed) = self.near(&self.core.index.allow, Side::Permits);
-        let (mut candidates, mut untrusted, mut options) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut candidates, mut untrusted, mut options, mut closed) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for rule in rules {
             let matched = match self.matches(rule) {
                 Ok(Some(matched)) => matched,
@@ -68,8 +82,10 @@ impl<'p, 'r> Question<'p, 'r> {
                 untrusted.push(rule);
             } else if self.unserved(rule, matched == Matched::All).is_some() {
                 options.push(rule);
+            } else if !self.when_holds(rule) {
+                closed.push(rule);
             } else {
-                candidates.push(candidate(rule, matched));
+                candidates.push(self.candidate(rule, matched));
             }
         }
         candidates.sort_by(|a, b| a.rule.id.cmp(&b.rule.id));
@@ -82,6 +98,7 @@ impl<'p, 'r> Question<'p, 'r> {
             Some(failure) => Err(failure),
             None if asked.is_some() => Ok(Err(Why::RuleDoesNotPermit)),
             None if !untrusted.is_empty() => Ok(Err(Why::UntrustedPath(by_id(untrusted)))),
+            None if !closed.is_empty() => Ok(Err(Why::Time(by_id(closed)))),
             None if !options.is_empty() => Ok(Err(Why::Options(by_id(options)))),
             None => Ok(Err(Why::NoRuleMatches)),
         }
@@ -104,7 +121,7 @@ impl<'p, 'r> Question<'p, 'r> {
         (rules.into_iter().filter_map(|rule| self.core.rules.get(rule as usize)).collect(), failed)
     }
 
-    /// Whether everything but `users` holds, which the index has found to hold; and how the command matched.
+    /// Whether everything holds but `users`, which the index has found to hold, and `when`; and how the command matched.
     fn matches(&self, rule: &'p Rule) -> Result<Option<Matched>, LookupFailed> {
         self.examined.set(self.examined.get() + 1);
         let (ours, theirs) = sides(rule);
@@ -124,8 +141,30 @@ impl<'p, 'r> Question<'p, 'r> {
         rule.nested || !self.request.nested
     }
 
+    /// `not_before` and `not_after`
     pub(crate) fn time_holds(&self, rule: &Rule) -> bool {
         rule.holds_at(self.request.now)
+    }
+
+    /// `when`: what can't be determined does not hold in an allow, and holds in a deny.
+    pub(crate) fn when_holds(&self, rule: &Rule) -> bool {
+        let holds = rule.when.as_ref().map_or(Holds::Yes, |when| when.holds(self.request.now, &self.zones));
+        match rule.effect {
+            Effect::Allow => holds == Holds::Yes,
+            Effect::Deny => holds != Holds::No,
+        }
+    }
+
+    fn candidate(&self, rule: &'p Rule, matched: Matched) -> Candidate<'p> {
+        let now = self.request.now;
+        let closes =
+            rule.when.as_ref().and_then(|when| when.closes(now, rule.grant.max_duration, &self.zones));
+        let until = earliest([rule.not_after, closes]);
+        let (arguments, command_is_all) = match matched {
+            Matched::All => (None, true),
+            Matched::Named(arguments) => (arguments, false),
+        };
+        Candidate { rule, arguments, command_is_all, until }
     }
 
     /// `hosts` and `except_hosts`
@@ -255,11 +294,8 @@ pub(crate) fn sides(rule: &Rule) -> (Side, Side) {
     }
 }
 
-fn candidate(rule: &Rule, matched: Matched) -> Candidate<'_> {
-    match matched {
-        Matched::All => Candidate { rule, arguments: None, command_is_all: true },
-        Matched::Named(arguments) => Candidate { rule, arguments, command_is_all: false },
-    }
+fn earliest<const N: usize>(times: [Option<Timestamp>; N]) -> Option<Timestamp> {
+    times.into_iter().flatten().min()
 }
 
 fn by_id(mut rules: Vec<&Rule>) -> Vec<&Rule> {
@@ -283,13 +319,15 @@ impl Core {
             let has_rules = self.has_any_rule(request.user, request.host, request.now, directory)?;
             return Ok(Decision::Deny(Denial { has_rules, why: Why::NoRuleMatches }));
         }
-        let mut why = None;
+        let (mut why, mut denied_from) = (None, None);
         for core in [self].into_iter().chain(denies.iter().map(|core| &**core)) {
-            if let Some(rule) = Question::new(core, request, directory).denied_by()?
+            let question = Question::new(core, request, directory);
+            if let Some(rule) = question.denied_by()?
                 && why.is_none_or(|other: &Rule| rule.id < other.id)
             {
                 why = Some(rule);
             }
+            denied_from = earliest([denied_from, question.denied_from.get()]);
         }
         let has_rules = || self.has_any_rule(request.user, request.host, request.now, directory);
         if let Some(rule) = why {
@@ -297,7 +335,12 @@ impl Core {
             return Ok(Decision::Deny(Denial { has_rules, why: Why::DeniedBy(rule) }));
         }
         match Question::new(self, request, directory).permitted_by()? {
-            Ok(candidates) => Ok(Decision::Permit(candidates)),
+            Ok(mut candidates) => {
+                for candidate in &mut candidates {
+                    candidate.until = earliest([candidate.until, denied_from]);
+                }
+                Ok(Decision::Permit(candidates))
+            }
             Err(why) => Ok(Decision::Deny(Denial { has_rules: has_rules()?, why })),
         }
     }

@@ -173,11 +173,23 @@ fn summary(denial: &Denial<'_>) -> String {
         Why::RuleDoesNotPermit => "denied: the rule that was asked for does not permit this".to_owned(),
         Why::UntrustedPath(_) => "denied: others than root can write to the path of this command".to_owned(),
         Why::Options(_) => "denied: no rule permits this with these options".to_owned(),
+        Why::Time(_) => "denied: no rule permits this at this time".to_owned(),
         Why::NoRuleMatches => "denied: no rule permits this".to_owned(),
     }
 }
 
 impl Question<'_, '_> {
+    /// Why `when` does not hold, if it does not.
+    fn when_fails(&self, rule: &Rule) -> Option<String> {
+        let when = rule.when.as_ref().filter(|_| !self.when_holds(rule))?;
+        let unknown = when.unknown_zones(&self.zones);
+        Some(match unknown.first() {
+            None => format!("outside {}", when.texts().join(", ")),
+            Some(None) => "the local time of the host can't be told".to_owned(),
+            Some(Some(zone)) => format!("the time zone {zone} is not known here"),
+        })
+    }
+
     /// Every key of a rule that does not hold.
     fn failures(&self, rule: &Rule) -> Vec<Failure> {
         let (ours, theirs) = sides(rule);
@@ -203,6 +215,7 @@ impl Question<'_, '_> {
             if rule.not_before.is_some_and(|from| request.now < from) { "not_before" } else { "not_after" };
         let why = if times == "not_before" { "holds only later" } else { "holds no more" };
         check(times, Ok(self.time_holds(rule)), why);
+        check("when", Ok(self.when_fails(rule).is_none()), &self.when_fails(rule).unwrap_or_default());
         check("run_as", self.target_holds(rule), "does not name the target user");
         check("except_run_as", self.is_excepted_target(rule).map(|is| !is), "excepts the target user");
         check("run_as_groups", self.group_holds(rule), "does not name the group");

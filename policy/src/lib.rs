@@ -1,7 +1,7 @@
 //! Policy: parse, check, index, evaluate, explain.
 //!
 //! The crate is pure: it has no clock, asks no operating system, opens no file. The caller hands in the texts of
-//! the policy files, the time, the accounts and a [`Directory`] that answers for groups and users.
+//! the policy files, the time and its [`Zones`], the accounts and a [`Directory`] that answers for groups and users.
 //!
 //! ```text
 //! Source ── Policy::load ──▶ Policy ── evaluate(Request, Directory) ──▶ Decision ── choose ──▶ Candidate
@@ -30,6 +30,7 @@ mod policy;
 mod request;
 mod rule;
 mod source;
+mod when;
 
 pub use account::{Account, Directory, Group, Host, LookupFailed};
 pub use decision::{Candidate, Decision, Denial, Missing, Why, choose};
@@ -45,7 +46,8 @@ pub use rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Grant, Leftover, OnExpiry, Reason,
     Require, Restrict, Rule, Scope, Umask,
 };
-pub use source::{AsWritten, DropIn, Folder, FolderResolver, Selected, Source, select_drop_ins};
+pub use source::{AsWritten, DropIn, Folder, Selected, Source, Surroundings, select_drop_ins};
+pub use when::{NoZones, Zones};
 
 #[cfg(test)]
 mod tests;

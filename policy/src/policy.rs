@@ -18,7 +18,8 @@ use crate::login::{Gated, LoginDecision, LoginRule};
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
 use crate::request::Request;
 use crate::rule::{Effect, Rule};
-use crate::source::{FolderResolver, Source};
+use crate::source::{Source, Surroundings};
+use crate::when::{AskedOnce, Zones};
 
 /// A whole policy, checked and indexed. Immutable; cheap to clone.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ impl Policy {
     ///
     /// # Errors
     /// [`Diagnostics`] with every mistake that was found.
-    pub fn load(sources: &[Source], folders: &dyn FolderResolver) -> Result<Self, Diagnostics> {
-        let loaded = load(sources, folders);
+    pub fn load(sources: &[Source], host: &dyn Surroundings) -> Result<Self, Diagnostics> {
+        let loaded = load(sources, host);
         if !loaded.found.is_empty() {
             return Err(loaded.found);
         }
@@ -60,13 +61,13 @@ impl Policy {
     /// policy that was refused: its denies apply at once, see [`Self::merge_denies`].
     ///
     /// A file that uses a set of a file with a mistake counts as one with a mistake.
-    pub fn load_denies(sources: &[Source], folders: &dyn FolderResolver) -> Self {
+    pub fn load_denies(sources: &[Source], host: &dyn Surroundings) -> Self {
         let mut sound = sources.to_vec();
-        let mut loaded = load(&sound, folders);
+        let mut loaded = load(&sound, host);
         while !loaded.found.is_empty() {
             let mistaken: HashSet<&str> = loaded.found.iter().map(|one| &*one.place.file).collect();
             sound.retain(|source| !mistaken.contains(&*source.path));
-            loaded = load(&sound, folders);
+            loaded = load(&sound, host);
         }
         loaded.rules.retain(|rule| rule.effect == Effect::Deny);
         loaded.logins.retain(|login| login.access == crate::login::Access::Deny);
@@ -135,7 +136,7 @@ impl Policy {
         self.core.explain(&self.denies, request, directory)
     }
 
-    /// The allow rules that a user has on this host, now: what `jit-sudo -l` lists. By ascending id.
+    /// The allow rules that a user has on this host, at any time of the week: what `jit-sudo -l` lists. By ascending id.
     ///
     /// # Errors
     /// As [`Self::evaluate`].
@@ -149,7 +150,7 @@ impl Policy {
         self.core.eligible(user, host, now, directory)
     }
 
-    /// Whether a user has any allow rule at all on this host, now.
+    /// Whether a user has any allow rule at all on this host, at any time of the week.
     ///
     /// # Errors
     /// As [`Self::evaluate`].
@@ -184,6 +185,21 @@ impl Policy {
             core.gate(host, &mut gated);
         }
         gated
+    }
+
+    /// The rules whose `when` names a time zone that the host does not know, each with what is not known: an allow does
+    /// not permit, a deny denies. For `status`.
+    pub fn inert(&self, zones: &dyn Zones) -> Vec<(&Rule, String)> {
+        let zones = AskedOnce::new(zones);
+        let whens = self.rules().filter_map(|rule| Some((rule, rule.when.as_ref()?)));
+        let unknown = whens.filter_map(|(rule, when)| {
+            let zone = when.unknown_zones(&zones).into_iter().next()?;
+            Some((
+                rule,
+                zone.map_or_else(|| "the host's time zone".to_owned(), |zone| format!("time zone {zone}")),
+            ))
+        });
+        unknown.collect()
     }
 
     /// Users and groups that rules name and that do not exist: they match nobody. For `lint` and `status`.

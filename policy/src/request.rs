@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::account::{Account, Group, Host};
+use crate::when::Zones;
 
 /// One request for elevation, all facts established by the caller.
 #[derive(Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Request<'a> {
     pub nested: bool,
     /// The time of the request.
     pub now: jiff::Timestamp,
+    /// What the clocks on the walls show then.
+    pub zones: &'a dyn Zones,
     /// Options that only some rules can serve.
     pub asked: Asked<'a>,
 }

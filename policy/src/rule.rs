@@ -7,6 +7,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals};
+use crate::when::When;
 
 /// One entitlement, or one deny.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Rule {
     /// How the command must run; shared by rules that say the same.
     pub restrict: Arc<Restrict>,
 
+    /// In which windows of the week it holds; `None` is always.
+    pub(crate) when: Option<Arc<When>>,
     pub(crate) users: Principals,
     pub(crate) except_users: Principals,
     pub(crate) hosts: Hosts,

@@ -13,17 +13,24 @@ pub struct Source {
     pub text: String,
 }
 
-/// Resolves the folders that rules name. Supplied by the caller, asked only while a policy is loaded.
-pub trait FolderResolver {
+/// What names in rules mean on the host. Supplied by the caller, asked only while a policy is loaded.
+pub trait Surroundings {
     /// The folder without `.`, `..` and links; `None` if it does not exist: then it stays as written.
     fn canonical_folder(&self, folder: &str) -> Option<String>;
+
+    /// Whether there is a time zone with this name, so that one that is not is a mistake; `None` if that is not told:
+    /// then a rule that names it does not hold, see [`crate::Policy::inert`].
+    fn has_zone(&self, zone: &str) -> Option<bool> {
+        let _ = zone;
+        None
+    }
 }
 
-/// Leaves every folder as it is written, for tests and for checking a policy away from its host.
+/// Leaves every name as it is written, for tests and for checking a policy away from its host.
 #[derive(Clone, Copy, Debug)]
 pub struct AsWritten;
 
-impl FolderResolver for AsWritten {
+impl Surroundings for AsWritten {
     fn canonical_folder(&self, _folder: &str) -> Option<String> {
         None
     }

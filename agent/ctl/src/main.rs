@@ -8,6 +8,7 @@ mod commands;
 mod failure;
 mod output;
 mod policy_source;
+mod zones;
 
 use std::process::ExitCode;
 

@@ -6,11 +6,12 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use jit_policy::{DropIn, Folder, FolderResolver, Policy, Source, select_drop_ins};
+use jit_policy::{DropIn, Folder, Policy, Source, Surroundings, Zones, select_drop_ins};
 use jit_sys::policy_files::{CheckedFolder, MAX_FILE, RefusedFile};
-use jit_sys::{path, policy_files};
+use jit_sys::{path, policy_files, zoneinfo};
 
 use crate::failure::Failure;
+use crate::zones::HostZones;
 
 /// Where policy is installed.
 pub(crate) struct Installed {
@@ -122,9 +123,13 @@ impl ThisHost {
     }
 }
 
-impl FolderResolver for ThisHost {
+impl Surroundings for ThisHost {
     fn canonical_folder(&self, folder: &str) -> Option<String> {
         path::resolve_folder(self.root.as_fd(), folder)
+    }
+
+    fn has_zone(&self, zone: &str) -> Option<bool> {
+        zoneinfo::has_zones().then(|| HostZones.zone(zone).is_some())
     }
 }
 

@@ -22,6 +22,7 @@ use crate::live::Session;
 use crate::refusal::Refusal;
 use crate::store::{Change, Table};
 use crate::translate;
+use crate::zones::HostZones;
 
 /// Why nothing runs.
 pub enum Stopped {
@@ -78,6 +79,13 @@ pub async fn fulfil(
     // The grant: a live one for this very purpose, or a new one. A `--for` asks for a new one.
     let now = agent.clock.now();
     let issue = || new_grant(agent, plan, now);
+    if plan.until.is_some_and(|until| until <= now.timestamp()) {
+        return Err(Refusal::new(
+            "the rule's time is over",
+            "jit-sudo --explain COMMAND tells when it holds",
+        )
+        .into());
+    }
     let taken = match plan.subject.duration {
         Some(_) => agent.grants.take_new(issue),
         None => agent.grants.take(now, &plan.purpose, issue),
@@ -88,7 +96,9 @@ pub async fn fulfil(
         }
         Refusal::failure("no grant can be issued")
     })?;
-    let mut go = translate::go(rule, &taken.grant.id, taken.grant.expires, plan.subject.timeout, now);
+    // A grant that was issued for another command may outlive the permission for this one.
+    let expires = translate::not_after(taken.grant.expires, plan.until);
+    let mut go = translate::go(rule, &taken.grant.id, expires, plan.subject.timeout, now);
     if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
         go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
     }
@@ -217,13 +227,14 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     let work = move || {
         let under = resolver_of_now(&task, subject.user.uid);
         let decision = subject
-            .decide(&new.policy, &task.settings.host.tags, &*task.directory, now, &under)
+            .decide(&new.policy, &task.settings.host.tags, &*task.directory, now, &HostZones, &under)
             .map_err(|error| error.to_string())?;
         Ok(match decision {
             jit_policy::Decision::Permit(candidates) => {
-                candidates.iter().any(|candidate| candidate.rule.id == rule)
+                let same = candidates.iter().find(|candidate| candidate.rule.id == rule);
+                same.map(|candidate| candidate.until)
             }
-            jit_policy::Decision::Deny(_) => false,
+            jit_policy::Decision::Deny(_) => None,
         })
     };
     let permitted = agent.lookup.run(plan.people.invoking.uid, work).await;
@@ -235,13 +246,15 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     };
     let old_and_new = plan.rule().zip(loaded.policy.rule(&plan.rule));
     let unchanged = old_and_new.is_some_and(|(old, new)| same_duties(old, new));
-    if !permitted.map_err(|error| Refusal::failure(error.to_string()))? || !unchanged {
+    let Some(until) = permitted.map_err(|error| Refusal::failure(error.to_string()))?.filter(|_| unchanged)
+    else {
         return Err(changed());
-    }
+    };
     if !Arc::ptr_eq(&agent.policy.current(), &loaded) {
         return Err(changed()); // once more, while this was looked up
     }
     plan.loaded = loaded;
+    plan.until = until;
     Ok(())
 }
 
@@ -256,7 +269,7 @@ fn lacks_reason(plan: &Plan) -> bool {
 
 fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
     let rule = plan.rule().filter(|_| !lacks_reason(plan))?;
-    let expires = translate::expiry(rule, plan.subject.duration, now);
+    let expires = translate::expiry(rule, plan.subject.duration, plan.until, now);
     Some(Grant {
         id: identifier::new().ok()?,
         purpose: plan.purpose.clone(),

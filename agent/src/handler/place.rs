@@ -16,6 +16,7 @@ use crate::environment;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::translate::{self, Subject};
+use crate::zones::HostZones;
 
 /// The files that the name may mean, each with the `secure_path` that leads there.
 pub(super) fn places(
@@ -97,7 +98,7 @@ fn nothing_there(
     let under = |path: &[u8]| resolve_under(question, people, path);
     let tags = &agent.settings.host.tags;
     let now = question.now.timestamp();
-    match subject.decide(&loaded.policy, tags, &*agent.directory, now, &under) {
+    match subject.decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, &under) {
         Ok(Decision::Permit(_)) => not_found(path),
         Ok(Decision::Deny(denial)) => denial_refusal(&denial),
         Err(error) => Refusal::failure(error.to_string()),
@@ -152,6 +153,7 @@ pub fn denial_refusal(denial: &Denial<'_>) -> Refusal {
             "use a command that only root can change",
         ),
         Why::Options(_) => Refusal::new("no rule lets you run this with these options", explain),
+        Why::Time(_) => Refusal::new("no rule lets you run this at this time", explain),
         Why::InvalidId | Why::NoRuleMatches => Refusal::not_permitted(explain),
     }
 }

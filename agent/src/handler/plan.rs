@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jit_policy::{AuthenticateAs, Authentication, Decision, Missing, Rule, choose};
 use jit_protocol::request::Elevate;
 use jit_sys::account::{self, Account};
@@ -19,6 +20,7 @@ use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::{Keys, Scope};
 use crate::translate::{self, Subject};
+use crate::zones::HostZones;
 
 /// What is asked, and what the kernel says of who asks.
 pub struct Question {
@@ -56,6 +58,8 @@ pub struct Plan {
     pub found: Found,
     /// The rule permits any command.
     pub command_is_all: bool,
+    /// When the permission ends by the times that rules name.
+    pub until: Option<Timestamp>,
     /// What a grant for it is a grant for.
     pub purpose: Purpose,
     /// Whose password is still to be asked for.
@@ -82,6 +86,7 @@ struct Way {
     rule: String,
     arguments: Option<Vec<Vec<u8>>>,
     command_is_all: bool,
+    until: Option<Timestamp>,
     missing: Missing,
 }
 
@@ -122,6 +127,7 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
         subject,
         found: way.found,
         command_is_all: way.command_is_all,
+        until: way.until,
         purpose,
         whose: whose.uid,
         authenticate: way.missing.authentication.then_some(whose),
@@ -152,6 +158,7 @@ fn permitted_way(
                 &agent.settings.host.tags,
                 &*agent.directory,
                 question.now.timestamp(),
+                &HostZones,
                 &under,
             )
             .map_err(|error| Refusal::failure(error.to_string()))?;
@@ -169,6 +176,7 @@ fn permitted_way(
                         rule: candidate.rule.id.clone(),
                         arguments: candidate.arguments.clone(),
                         command_is_all: candidate.command_is_all,
+                        until: candidate.until,
                         missing,
                         subject,
                         found,
@@ -206,7 +214,8 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     let mut permitted = false;
     for (subject, absent) in subjects {
         let under = |path: &[u8]| resolve_under(question, &people, path);
-        let request = subject.request(&agent.settings.host.tags, question.now.timestamp(), &under);
+        let request =
+            subject.request(&agent.settings.host.tags, question.now.timestamp(), &HostZones, &under);
         let explained = loaded.policy.explain(&request, &*agent.directory);
         let explained = explained.map_err(|error| Refusal::failure(error.to_string()))?;
         if let Some(refusal) = absent.filter(|_| explained.permitted) {

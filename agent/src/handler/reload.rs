@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jit_audit::record::Event;
 use jit_policy::Decision;
 use jit_protocol::link::Deadline;
@@ -17,6 +18,7 @@ use crate::live::Session;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 use crate::translate::{self, Subject};
+use crate::zones::HostZones;
 
 /// `jitctl reload`.
 ///
@@ -88,11 +90,11 @@ pub async fn decide_again(agent: &Arc<Agent>) {
     let (decided, forbidden) = decided.await.unwrap_or_default();
     let mut over = HashSet::new();
     for (permitted, grant) in decided {
-        if let Some(longest) = permitted {
+        if let Some(Permitted { longest, until }) = permitted {
             let issued = Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
             let wall = issued.after(longest).realtime_ns;
             let end = Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
-            agent.grants.shorten(&grant.id, earlier(grant.expires, end));
+            agent.grants.shorten(&grant.id, translate::not_after(earlier(grant.expires, end), until));
         } else {
             over.insert(grant.id);
         }
@@ -106,21 +108,30 @@ pub async fn decide_again(agent: &Arc<Agent>) {
 
 const FORBIDDEN: &str = "policy no longer permits it";
 
-/// How long the rule would let a grant live, nanoseconds; none if it permits no more.
-fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<u64> {
+/// What a rule still permits.
+struct Permitted {
+    /// How long it would let a grant live, nanoseconds.
+    longest: u64,
+    /// When that ends by the times that rules name.
+    until: Option<Timestamp>,
+}
+
+/// What the rule would permit now; none if it permits no more.
+fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<Permitted> {
     let loaded = agent.policy.current();
     let now = agent.clock.now().timestamp();
     let tags = &agent.settings.host.tags;
     let under = resolver_of_now(agent, subject.user.uid);
-    let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &under);
+    let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, &under);
     let candidates = match decision {
         Ok(Decision::Permit(candidates)) => candidates,
         Ok(Decision::Deny(_)) => return None,
         // A directory that is away ends nothing that runs: each use is decided anyway.
-        Err(_) => return Some(u64::MAX),
+        Err(_) => return Some(Permitted { longest: u64::MAX, until: None }),
     };
-    let rule = candidates.into_iter().find(|candidate| candidate.rule.id == rule)?.rule;
-    u64::try_from(rule.grant.max_duration.as_nanos()).ok()
+    let candidate = candidates.into_iter().find(|candidate| candidate.rule.id == rule)?;
+    let longest = u64::try_from(candidate.rule.grant.max_duration.as_nanos()).ok()?;
+    Some(Permitted { longest, until: candidate.until })
 }
 
 /// Accounts as they are now, each looked up once.

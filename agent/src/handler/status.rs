@@ -6,6 +6,7 @@ use super::is_root;
 use crate::agent::Agent;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
+use crate::zones::HostZones;
 
 /// How the agent is. What policy is like, and details, are shown to root alone: others learn what works.
 ///
@@ -21,7 +22,7 @@ pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
         rules: if root { loaded.policy.rules().count() } else { 0 },
         stale: loaded.stale,
         mistakes: loaded.mistakes.clone().filter(|_| root),
-        inert: Vec::new(),
+        inert: if root { inert(&loaded.policy) } else { Vec::new() },
     };
     let (grants, sessions) = (agent.grants.all(agent.clock.now()), agent.live.all());
     let own = |uid: u32| root || uid == peer.uid();
@@ -37,6 +38,12 @@ pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
         grants: grants.iter().filter(|grant| own(grant.purpose.uid)).count(),
         sessions: sessions.iter().filter(|session| own(session.uid)).count(),
     })))
+}
+
+/// Rules that this host can't enforce, each with what is missing.
+fn inert(policy: &jit_policy::Policy) -> Vec<String> {
+    let rules = policy.inert(&HostZones).into_iter();
+    rules.map(|(rule, unknown)| format!("{}: {unknown} is not known", rule.id)).collect()
 }
 
 fn parts(agent: &Agent) -> Vec<Part> {

@@ -40,6 +40,9 @@ pub fn entry(policy: &Policy, rule: &Rule, detailed: bool) -> String {
             let _ = writeln!(text, "    {name}: {value}");
         }
     }
+    if !said.when.is_empty() {
+        let _ = writeln!(text, "    only {}", said.when.join(", "));
+    }
     for command in &said.commands {
         let _ = writeln!(text, "    {command}");
     }

@@ -1,6 +1,6 @@
 //! The policy folders as they are now: every file that counts, or why that is no policy.
 
-use jit_policy::{DropIn, Folder, FolderResolver, Policy, Source, select_drop_ins};
+use jit_policy::{DropIn, Folder, Policy, Source, Surroundings, select_drop_ins};
 use jit_protocol::escape;
 use jit_sys::policy_files::{CheckedFolder, RefusedFile};
 
@@ -15,7 +15,7 @@ pub(super) struct Mistakes {
 }
 
 /// The texts of all files that count, in the order of their names. One that is not believed rejects them all.
-pub(super) fn read(paths: &Paths, folders: &dyn FolderResolver) -> Result<Vec<Source>, Mistakes> {
+pub(super) fn read(paths: &Paths, folders: &dyn Surroundings) -> Result<Vec<Source>, Mistakes> {
     let open = |path| {
         let folder = CheckedFolder::open(path, paths.owner)?;
         let entries = folder.as_ref().map(CheckedFolder::entries).transpose()?.unwrap_or_default();

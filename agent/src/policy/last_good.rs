@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jit_policy::{FolderResolver, Policy, Source};
+use jit_policy::{Policy, Source, Surroundings};
 use jit_protocol::link::Deadline;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ impl LastGood<'_> {
     ///
     /// # Errors
     /// Why it cannot be used, for people.
-    pub(super) fn read(paths: &Paths, folders: &dyn FolderResolver) -> Result<Option<Good>, String> {
+    pub(super) fn read(paths: &Paths, folders: &dyn Surroundings) -> Result<Option<Good>, String> {
         let path = texts(paths);
         let failed =
             |why: String| format!("error: the last good policy, {}, cannot be used: {why}\n", path.display());

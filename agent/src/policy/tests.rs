@@ -108,7 +108,9 @@ fn permits(holder: &PolicyHolder, user: &str) -> bool {
         non_interactive: false,
     };
     let loaded = holder.current();
-    let decision = subject.decide(&loaded.policy, &[], &NoNames, START.timestamp(), &|_| None).unwrap();
+    let decision = subject
+        .decide(&loaded.policy, &[], &NoNames, START.timestamp(), &jit_policy::NoZones, &|_| None)
+        .unwrap();
     matches!(decision, Decision::Permit(_))
 }
 

@@ -60,7 +60,9 @@ fn a_subject_survives_the_store_whatever_bytes_it_is_made_of() {
 fn every_fact_of_a_subject_reaches_the_policy() {
     let permits = |subject: &Subject, rule: &str, tags: &[String]| {
         let policy = policy(rule);
-        let decision = subject.decide(&policy, tags, &NoNames, NOW.timestamp(), &|_| None).unwrap();
+        let decision = subject
+            .decide(&policy, tags, &NoNames, NOW.timestamp(), &jit_policy::NoZones, &|_| None)
+            .unwrap();
         matches!(decision, Decision::Permit(_))
     };
     let plain = Subject { group: None, assignments: Vec::new(), ..subject() };
@@ -113,7 +115,8 @@ fn every_fact_about_the_command_reaches_the_policy() {
     };
     let permits = |subject: &Subject, writable| {
         let under = |path: &[u8]| Some(Resolved { path: path.to_vec(), writable });
-        let decision = subject.decide(&policy, &[], &NoNames, NOW.timestamp(), &under).unwrap();
+        let decision =
+            subject.decide(&policy, &[], &NoNames, NOW.timestamp(), &jit_policy::NoZones, &under).unwrap();
         matches!(decision, Decision::Permit(_))
     };
     assert!(permits(&plain, false));
@@ -148,21 +151,19 @@ fn minus_g_makes_the_group_the_primary_one_and_keeps_the_others() {
 }
 
 #[test]
-fn a_grant_ends_with_its_duration_or_its_rule() {
-    let policy_of = |rule: &str| policy(&format!("grant.max_duration = \"1h\"\n{rule}"));
-    let minutes = |rule: &str, asked| {
-        let policy = policy_of(rule);
-        expiry(policy.rule("one").unwrap(), asked, NOW)
-    };
-    assert_eq!(minutes("", None), NOW.after(15 * MINUTE), "the default");
-    assert_eq!(minutes("", Some(Duration::from_mins(20))), NOW.after(20 * MINUTE), "--for");
+fn a_grant_ends_with_its_duration_or_with_the_permission() {
+    let policy = policy("grant.max_duration = \"1h\"");
+    let minutes = |asked, until| expiry(policy.rule("one").unwrap(), asked, until, NOW);
+    assert_eq!(minutes(None, None), NOW.after(15 * MINUTE), "the default");
+    assert_eq!(minutes(Some(Duration::from_mins(20)), None), NOW.after(20 * MINUTE), "--for");
     assert_eq!(
-        minutes("", Some(Duration::from_hours(9))),
+        minutes(Some(Duration::from_hours(9)), None),
         NOW.after(60 * MINUTE),
         "never more than the rule"
     );
-    let ended = minutes("not_after = 1970-01-01T00:01:00Z", None);
+    let ended = minutes(None, Timestamp::from_second(60).ok());
     assert_eq!((ended.boottime_ns, ended.realtime_ns), (NOW.after(15 * MINUTE).boottime_ns, 60_000_000_000));
+    assert_eq!(minutes(None, Timestamp::from_second(9_000_000_000).ok()), NOW.after(15 * MINUTE));
 }
 
 #[test]

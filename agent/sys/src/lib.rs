@@ -14,3 +14,4 @@ pub mod proc;
 pub mod process;
 pub mod signals;
 pub mod terminal;
+pub mod zoneinfo;

@@ -28,3 +28,4 @@ mod rollback;
 mod rotation;
 mod shells;
 mod time;
+mod windows;

@@ -270,7 +270,7 @@ impl Loader<'_> {
         if let Some(known) = self.canonical_folders.get(folder) {
             return known.clone();
         }
-        let found = self.folders.canonical_folder(folder).filter(|found| is_normal(found.as_bytes()));
+        let found = self.host.canonical_folder(folder).filter(|found| is_normal(found.as_bytes()));
         let canonical = match found.as_deref() {
             Some("/") => String::new(),
             Some(found) => found.to_owned(),
@@ -321,7 +321,12 @@ fn note(reader: &mut Reader<'_>, text: &str, span: &Range<usize>, error: WordErr
 }
 
 /// A part of a string: exactly where it is, if the string is written as it reads; else the whole string.
-fn within(reader: &Reader<'_>, text: &str, span: &Range<usize>, part: Range<usize>) -> Range<usize> {
+pub(super) fn within(
+    reader: &Reader<'_>,
+    text: &str,
+    span: &Range<usize>,
+    part: Range<usize>,
+) -> Range<usize> {
     let written = reader.text_at(span.clone());
     let as_is = written.len() == text.len() + 2 && written.get(1..=text.len()) == Some(text);
     if as_is { span.start + 1 + part.start..span.start + 1 + part.end } else { span.clone() }

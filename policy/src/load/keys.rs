@@ -15,6 +15,7 @@ use crate::pattern::{Commands, Folders, Groups, Hosts, Principals, Word, alterna
 use crate::rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Leftover, OnExpiry, Reason, Scope,
 };
+use crate::when::When;
 
 /// What an allow may say, and `[defaults]` with it.
 const ALLOW: [&str; 17] = [
@@ -28,17 +29,16 @@ const ALLOW: [&str; 17] = [
     "except_run_as",
     "except_commands",
     "nested",
+    "when",
     "trusted_path",
     "not_before",
     "not_after",
     "require",
     "grant",
     "restrict",
-    "when",
 ];
-/// What a deny may say: the first ten of these, and `when`.
-const DENY: usize = 10;
-const UNBUILT: [&str; 1] = ["when"];
+/// What a deny may say: the first eleven of these.
+const DENY: usize = 11;
 
 /// The keys of one table; `None` where a key is not there.
 #[derive(Default)]
@@ -54,6 +54,7 @@ pub(super) struct Keys {
     pub(super) except_commands: Option<Commands>,
     pub(super) nested: Option<bool>,
     pub(super) trusted_path: Option<bool>,
+    pub(super) when: Option<Arc<When>>,
     pub(super) not_before: Option<jiff::Timestamp>,
     pub(super) not_after: Option<jiff::Timestamp>,
     pub(super) reason: Option<Reason>,
@@ -86,13 +87,12 @@ impl Loader<'_> {
         own: &[&'static str],
         effect: Effect,
     ) -> Keys {
-        let known: Vec<&str> =
-            own.iter().chain(&ALLOW).copied().filter(|key| !UNBUILT.contains(key)).collect();
-        reader.only(table, what, &known, &UNBUILT);
+        let known: Vec<&str> = own.iter().chain(&ALLOW).copied().collect();
+        reader.only(table, what, &known, &[]);
         if effect == Effect::Deny {
             for key in table.keys() {
                 let name: &str = key.get_ref();
-                if ALLOW.get(DENY..).is_some_and(|rest| rest.contains(&name)) && !UNBUILT.contains(&name) {
+                if ALLOW.get(DENY..).is_some_and(|rest| rest.contains(&name)) {
                     let hint = "it says only who, where, whom, what, `nested`, `when` and `except_*`";
                     reader.mistake(key.span(), format!("a deny has no `{name}`"), hint);
                 }
@@ -113,6 +113,7 @@ impl Loader<'_> {
                 "commands" => keys.commands = self.commands(reader, value, name, bare),
                 "except_commands" => keys.except_commands = self.commands(reader, value, name, Bare::Refused),
                 "nested" => keys.nested = reader.boolean(value, name),
+                "when" => keys.when = self.when(reader, value),
                 "trusted_path" => keys.trusted_path = reader.boolean(value, name),
                 "not_before" => keys.not_before = reader.timestamp(value, name),
                 "not_after" => keys.not_after = reader.timestamp(value, name),

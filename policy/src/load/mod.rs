@@ -8,6 +8,7 @@ mod names;
 mod reader;
 mod rules;
 mod sets;
+mod when;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -24,7 +25,8 @@ use crate::diagnostics::{Diagnostics, Place};
 use crate::login::LoginRule;
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
 use crate::rule::{Restrict, Rule};
-use crate::source::{FolderResolver, Source};
+use crate::source::{Source, Surroundings};
+use crate::when::When;
 
 /// The longest file, in bytes.
 const LONGEST_FILE: usize = 64 << 20;
@@ -43,17 +45,18 @@ pub(crate) struct Loaded {
 }
 
 /// Reads all files.
-pub(crate) fn load(sources: &[Source], folders: &dyn FolderResolver) -> Loaded {
+pub(crate) fn load(sources: &[Source], host: &dyn Surroundings) -> Loaded {
     let mut loader = Loader {
         sources,
         file: 0,
-        folders,
+        host,
         canonical_folders: HashMap::new(),
         symbols: Symbols::default(),
         sets: AllSets::new(),
         bare: None,
         regexes: HashMap::new(),
         restricts: BTreeSet::new(),
+        whens: BTreeSet::new(),
         rule_ids: HashMap::new(),
         login_ids: HashSet::new(),
         rules: Vec::new(),
@@ -73,7 +76,7 @@ struct Loader<'r> {
     sources: &'r [Source],
     /// The number of the file that is read now.
     file: usize,
-    folders: &'r dyn FolderResolver,
+    host: &'r dyn Surroundings,
     canonical_folders: HashMap<String, String>,
     symbols: Symbols,
     sets: AllSets,
@@ -81,6 +84,7 @@ struct Loader<'r> {
     bare: Option<Place>,
     regexes: HashMap<String, Arc<Regex>>,
     restricts: BTreeSet<Arc<Restrict>>,
+    whens: BTreeSet<Arc<When>>,
     rule_ids: HashMap<String, (usize, Range<usize>)>,
     login_ids: HashSet<String>,
     rules: Vec<Rule>,

@@ -107,6 +107,7 @@ impl Loader<'_> {
             line: 0,
             trusted_path: keys.trusted_path.or(defaults.trusted_path).unwrap_or(true),
             nested: keys.nested.or(defaults.nested).unwrap_or(true),
+            when: keys.when.or_else(|| defaults.when.clone()),
             not_before: keys.not_before.or(defaults.not_before),
             not_after: keys.not_after.or(defaults.not_after),
             require: Require {

@@ -1,7 +1,7 @@
 //! What may be run: programs and arguments.
 
 use super::support::{Ask, allow, deny, file};
-use crate::{Decision, FolderResolver, Policy, Resolved};
+use crate::{Decision, Policy, Resolved, Surroundings};
 
 // "`\"/usr/bin/less\"` means *no* arguments"; "a final `**` is zero or more further arguments"; "`\"\"` is one empty argument"
 #[test]
@@ -120,7 +120,7 @@ fn an_argument_under_a_folder_is_resolved_and_replaced() {
 
 struct Usr;
 
-impl FolderResolver for Usr {
+impl Surroundings for Usr {
     fn canonical_folder(&self, folder: &str) -> Option<String> {
         folder.strip_prefix("/bin").map(|rest| format!("/usr/bin{rest}"))
     }

@@ -9,4 +9,5 @@ mod mistakes;
 mod properties;
 mod scale;
 mod support;
+mod when;
 mod whole;

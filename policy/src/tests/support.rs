@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     Account, AsWritten, Asked, Command, Decision, Diagnostics, Directory, Group, Host, LookupFailed, Policy,
-    Request, Resolved, Source, Target, Why,
+    Request, Resolved, Source, Target, Why, Zones,
 };
 
 /// Loads one file, `10-test.toml`; `schema = 1` is written for it.
@@ -56,6 +58,40 @@ impl Directory for Groups {
     }
 }
 
+/// Zones, by their rules: `Europe/Berlin` and a few others; the host is in Berlin.
+#[derive(Debug)]
+pub(crate) struct Walls {
+    /// Its name; an unknown one can't be told.
+    pub(crate) local: &'static str,
+}
+
+impl Default for Walls {
+    fn default() -> Self {
+        Self { local: "Europe/Berlin" }
+    }
+}
+
+impl Zones for Walls {
+    fn zone(&self, name: &str) -> Option<TimeZone> {
+        let rules = match name {
+            "Europe/Berlin" => "CET-1CEST,M3.5.0,M10.5.0/3",
+            "America/New_York" => "EST5EDT,M3.2.0,M11.1.0",
+            // Half an hour of summer time.
+            "Australia/Lord_Howe" => "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0",
+            "Asia/Kathmandu" => "<+0545>-5:45",
+            // Its clocks were changed at midnight.
+            "America/Havana" => "CST5CDT,M3.2.0/0,M11.1.0/1",
+            "UTC" => "UTC0",
+            _ => return None,
+        };
+        Some(TimeZone::posix(rules).unwrap())
+    }
+
+    fn local(&self) -> Option<TimeZone> {
+        self.zone(self.local)
+    }
+}
+
 /// A request, and the world it is made in. The default: alice (1000; web = 33, docker = 990), as root, on
 /// web-1.example.com, `/usr/bin/id` without arguments.
 #[derive(Debug)]
@@ -71,6 +107,7 @@ pub(crate) struct Ask {
     pub(crate) trusted: bool,
     pub(crate) nested: bool,
     pub(crate) now: jiff::Timestamp,
+    pub(crate) zones: Walls,
     pub(crate) resolved: BTreeMap<Vec<u8>, Resolved>,
     pub(crate) cwd: Option<Vec<u8>>,
     pub(crate) cwd_is_callers: bool,
@@ -97,6 +134,7 @@ impl Default for Ask {
             trusted: true,
             nested: false,
             now: "2026-06-01T12:00:00Z".parse().unwrap(),
+            zones: Walls::default(),
             resolved: BTreeMap::new(),
             cwd: None,
             cwd_is_callers: false,
@@ -135,6 +173,7 @@ impl Ask {
             },
             nested: self.nested,
             now: self.now,
+            zones: &self.zones,
             asked: Asked {
                 cwd: self.cwd.as_deref(),
                 cwd_is_callers: self.cwd_is_callers,
@@ -176,6 +215,7 @@ fn line(decision: &Decision<'_>) -> String {
                 Why::RuleDoesNotPermit => "not that rule".to_owned(),
                 Why::UntrustedPath(rules) => format!("untrusted path for {}", ids(rules)),
                 Why::Options(rules) => format!("options for {}", ids(rules)),
+                Why::Time(rules) => format!("not at this time for {}", ids(rules)),
                 Why::NoRuleMatches => "no rule matches".to_owned(),
             };
             format!("deny: {why}{}", if denial.has_rules { "" } else { " (has none)" })

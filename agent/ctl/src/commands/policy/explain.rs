@@ -16,6 +16,7 @@ use jit_sys::path::{self, Found, PathError};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::{self, Installed, ThisHost};
+use crate::zones::HostZones;
 
 /// Where a name is looked for if no rule says so.
 const SECURE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -76,6 +77,7 @@ impl Explain {
                 command: program.command(&args, &under),
                 nested: false,
                 now: jiff::Timestamp::now(),
+                zones: &HostZones,
                 asked: Asked::default(),
             };
             let explanation = policy

@@ -112,6 +112,23 @@ fn a_mistake_is_shown_with_file_line_and_caret() {
     assert!(mistake.contains(&format!("{}:6", file.display())) && mistake.contains('^'), "{mistake}");
 }
 
+// Where the host has zones at all, a name that none has is a typing error.
+#[test]
+fn a_time_zone_that_the_host_does_not_know_is_a_mistake() {
+    let host = Host::new();
+    host.write(
+        "etc/policy.d/web.toml",
+        &rule("web", "when.time = [\"Mon 08:00..18:00 Europe/Berlin\", \"Sat UTC\"]"),
+    );
+    assert!(host.check(None, None, None).is_ok());
+    host.write("etc/policy.d/web.toml", &rule("web", "when.time = [\"Mon 08:00..18:00 Europe/Berln\"]"));
+    let mistake = host.check(None, None, None).unwrap_err();
+    assert!(
+        mistake.contains("this host knows no time zone `Europe/Berln`") && mistake.contains("^^^^^^^^^^^^"),
+        "{mistake}"
+    );
+}
+
 #[test]
 fn an_installed_file_that_the_agent_would_not_believe_is_a_mistake() {
     let host = Host::new();
