@@ -53,7 +53,7 @@ pub trait Directory {
     /// [`LookupFailed`] if the question could not be answered, which is not the same as "no such group".
     fn gid_of(&self, group: &str) -> Result<Option<u32>, LookupFailed>;
 
-    /// The uid of a user; `None` if there is no such user. Asked only by [`crate::Policy::unknown_names`]: accounts
+    /// The uid of a user; `None` if there is no such user. Asked only by [`crate::Policy::lint`]: accounts
     /// in a request bring all their names.
     ///
     /// # Errors

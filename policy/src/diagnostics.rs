@@ -116,7 +116,7 @@ impl Diagnostic {
 }
 
 impl Place {
-    fn snippet<'p>(
+    pub(crate) fn snippet<'p>(
         &'p self,
         kind: AnnotationKind,
         label: Option<&'p String>,

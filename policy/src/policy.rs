@@ -12,7 +12,7 @@ use crate::diagnostics::Diagnostics;
 use crate::eligible::RuleText;
 use crate::explain::Explanation;
 use crate::index::Index;
-use crate::lint::UnknownName;
+use crate::lint::{Finding, LintHost};
 use crate::load::{Loaded, load};
 use crate::login::{Gated, LoginDecision, LoginRule};
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
@@ -202,12 +202,18 @@ impl Policy {
         unknown.collect()
     }
 
-    /// Users and groups that rules name and that do not exist: they match nobody. For `lint` and `status`.
+    /// What the rules may say, and probably should not; `sources` are the texts that were loaded. Without a host, what only
+    /// it can tell is left out.
     ///
     /// # Errors
     /// [`LookupFailed`] if any look-up failed.
-    pub fn unknown_names(&self, directory: &dyn Directory) -> Result<Vec<UnknownName>, LookupFailed> {
-        self.core.unknown_names(directory)
+    pub fn lint(
+        &self,
+        sources: &[Source],
+        host: Option<&dyn LintHost>,
+        now: jiff::Timestamp,
+    ) -> Result<Vec<Finding>, LookupFailed> {
+        self.core.lint(sources, host, now)
     }
 
     #[cfg(test)]

@@ -118,7 +118,7 @@ impl Days {
         Self(self.0 | other.0)
     }
 
-    fn has(self, day: Weekday) -> bool {
+    pub(crate) fn has(self, day: Weekday) -> bool {
         self.0 & (1 << day.to_monday_zero_offset()) != 0
     }
 }

@@ -56,16 +56,18 @@ pub(super) fn cut_if_long(text: &str) -> Option<Blocks> {
     if text.len() > 4 * BLOCK { cut(text, BLOCK) } else { None }
 }
 
-enum Header {
+/// A table header.
+pub(crate) enum Header {
     /// `[[rule]]`
     Rule,
     /// `[rule.require]` and the like: belongs to the rule before it.
     OfRule,
+    /// Any other.
     Other,
 }
 
 /// Every table header, with where it begins.
-fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
+pub(crate) fn headers(text: &str) -> impl Iterator<Item = (usize, Header)> {
     let (mut depth, mut line_starts) = (0_usize, true);
     Source::new(text).lex().filter_map(move |token| {
         let mut found = None;

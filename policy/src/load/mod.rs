@@ -18,8 +18,9 @@ use regex::bytes::Regex;
 use toml::de::{DeTable, DeValue};
 
 use self::blocks::Blocks;
+pub(crate) use self::blocks::{Header, headers};
 use self::keys::Keys;
-use self::reader::Reader;
+pub(crate) use self::reader::Reader;
 use self::sets::AllSets;
 use crate::diagnostics::{Diagnostics, Place};
 use crate::login::LoginRule;

@@ -19,7 +19,7 @@ const LONG_LINE: usize = 64 << 10;
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// One file while it is read.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     pub(super) path: Arc<str>,
     text: &'t str,
     /// Where each line begins.
@@ -32,7 +32,7 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(source: &'t Source) -> Self {
+    pub(crate) fn new(source: &'t Source) -> Self {
         let text = source.text.as_str();
         let lines = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self {
@@ -69,7 +69,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The place of a span that counts from where the file begins.
-    pub(super) fn place_in_file(&self, span: Range<usize>) -> Place {
+    pub(crate) fn place_in_file(&self, span: Range<usize>) -> Place {
         let line = self.line_in_file(span.start);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let rest = self.text.get(start..).unwrap_or_default();

@@ -179,7 +179,11 @@ impl AllSets {
     pub(super) fn finish(self) -> (Vec<UserSet>, Vec<CommandSet>, Vec<HostSet>) {
         let users =
             self.users.slots.into_iter().map(|slot| UserSet { name: slot.name, members: slot.members });
-        let commands = self.commands.slots.into_iter().map(|slot| CommandSet { commands: slot.members });
+        let commands = self
+            .commands
+            .slots
+            .into_iter()
+            .map(|slot| CommandSet { name: slot.name, commands: slot.members });
         let hosts =
             self.hosts.slots.into_iter().map(|slot| HostSet { name: slot.name, members: slot.members });
         (users.collect(), commands.collect(), hosts.collect())

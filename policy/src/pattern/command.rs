@@ -61,6 +61,7 @@ pub(crate) struct Commands {
 /// One of `[sets.commands]`. Holds no sets.
 #[derive(Debug)]
 pub(crate) struct CommandSet {
+    pub(crate) name: Box<str>,
     pub(crate) commands: Commands,
 }
 

@@ -11,7 +11,7 @@ mod word;
 pub(crate) use command::{
     ArgPattern, Arguments, CommandPattern, CommandSet, Commands, Matched, Program, Side,
 };
-pub(crate) use folder::{Folders, is_normal};
+pub(crate) use folder::{Folders, is_below, is_normal};
 pub(crate) use host::{HostPattern, HostSet, Hosts};
 pub(crate) use name::{GroupName, Groups, Principal, Principals, UserSet};
 pub(crate) use symbol::{Symbol, Symbols};

@@ -5,6 +5,7 @@ mod decide;
 mod diagnostics;
 mod explain;
 mod login;
+mod meaning;
 mod mistakes;
 mod properties;
 mod scale;

@@ -7,7 +7,7 @@ use super::support::{Ask, file, load, policy};
 use crate::{AsWritten, Policy};
 
 /// A rule out of a small world, so that rules and requests often meet.
-fn rule(effect: &'static str) -> impl Strategy<Value = String> {
+pub(super) fn rule(effect: &'static str) -> impl Strategy<Value = String> {
     let users = subsequence(vec!["alice", "bob", "#1000", "%web", "%docker", "ALL", "@crew"], 1..3);
     let except = subsequence(vec!["alice", "%web", "bob"], 0..2);
     let hosts = subsequence(vec!["web-*", "db", "tag:frontend", "ALL"], 1..2);
@@ -33,20 +33,20 @@ fn rule(effect: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
-fn any_rule() -> impl Strategy<Value = String> {
+pub(super) fn any_rule() -> impl Strategy<Value = String> {
     prop_oneof![3 => rule("allow"), 1 => rule("deny")]
 }
 
-const SETS: &str =
+pub(super) const SETS: &str =
     "[sets.users]\ncrew = [\"%web\", \"carol\"]\n[sets.commands]\ntools = [\"/b/x a **\", \"/c **\"]\n";
 
-fn text(rules: &[String]) -> String {
+pub(super) fn text(rules: &[String]) -> String {
     let rules =
         rules.iter().enumerate().map(|(number, rule)| format!("[[rule]]\nid = \"r{number}\"\n{rule}"));
     rules.collect::<String>()
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+pub(super) fn ask() -> impl Strategy<Value = Ask> {
     let path = prop_oneof![Just("/b/x"), Just("/b/y"), Just("/b/z"), Just("/c"), Just("/c/d")];
     let leads_to = proptest::option::of(prop_oneof![Just("/b/x"), Just("/b/y")]);
     let args = proptest::collection::vec(

@@ -239,18 +239,6 @@ fn every_example_of_the_guide_loads() {
     }
 }
 
-// "unknown names match nobody (lint)"
-#[test]
-fn names_that_nobody_has_are_listed_once() {
-    let policy = policy(
-        "[[rule]]\nid = \"r\"\nusers = [\"%web\", \"%wbe\", \"@s\"]\nrun_as_groups = [\"dokcer\"]\ncommands = [\"ALL\"]\n[sets.users]\ns = [\"alcie\", \"%wbe\"]",
-    );
-    let unknown = policy.unknown_names(&Ask::default().directory).unwrap();
-    let names: Vec<&str> = unknown.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(names, ["%dokcer", "%wbe", "alcie", "root"]);
-    assert_eq!((unknown[0].rule.as_str(), unknown[0].line), ("r", 2));
-}
-
 /// The guide is the manual page, too: no key is without its place in it.
 #[test]
 fn the_guide_has_every_key() {

@@ -2,8 +2,10 @@
 
 mod check;
 mod explain;
+mod lint;
 #[cfg(test)]
 mod tests;
+mod which;
 
 use clap::Subcommand;
 
@@ -11,11 +13,12 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::Installed;
 
-/// Check and explain policy, on files and without the agent
+/// Check, explain and lint policy, on files and without the agent
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     Check(check::Check),
     Explain(explain::Explain),
+    Lint(lint::Lint),
 }
 
 impl Policy {
@@ -24,6 +27,7 @@ impl Policy {
         match self {
             Self::Check(check) => check.run(&installed, output),
             Self::Explain(explain) => explain.run(&installed, output),
+            Self::Lint(lint) => lint.run(&installed, output),
         }
     }
 }

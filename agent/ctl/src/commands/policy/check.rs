@@ -1,9 +1,8 @@
 //! `jitctl policy check`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::which::Which;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::{self, Installed};
@@ -13,24 +12,13 @@ use crate::policy_source::{self, Installed};
 /// Writes nothing: for the `validate:` of configuration management.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Check this file, of any name, together with those installed; installed rules that it repeats are taken as replaced
-    #[arg(long, value_name = "FILE", conflicts_with = "folder")]
-    pub(super) file: Option<PathBuf>,
-    /// Check the file as if it stood under this name in the policy folder
-    #[arg(long, value_name = "NAME.toml", requires = "file")]
-    pub(super) name: Option<String>,
-    /// Check this folder in the place of /etc/jit-sudo/policy.d
-    #[arg(value_name = "DIR")]
-    pub(super) folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) which: Which,
 }
 
 impl Check {
     pub(super) fn run(&self, installed: &Installed, output: &mut Output) -> Result<(), Failure> {
-        let sources = match (&self.file, &self.folder) {
-            (Some(file), _) => installed.sources_with_file(file, self.name.as_deref())?,
-            (None, Some(folder)) => installed.sources_with_folder(folder)?,
-            (None, None) => installed.sources()?,
-        };
+        let sources = self.which.sources(installed)?;
         let policy = policy_source::load(&sources)?;
         let rules = policy.rules().count();
         output.text(&format!(

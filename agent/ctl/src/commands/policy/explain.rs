@@ -205,7 +205,7 @@ fn group(text: &str) -> Result<Group, Failure> {
 }
 
 /// Names as this host's NSS knows them.
-struct Nss;
+pub(super) struct Nss;
 
 impl Directory for Nss {
     fn gid_of(&self, group: &str) -> Result<Option<u32>, LookupFailed> {
@@ -217,6 +217,6 @@ impl Directory for Nss {
     }
 }
 
-fn failed(failed: account::LookupFailed) -> LookupFailed {
+pub(super) fn failed(failed: account::LookupFailed) -> LookupFailed {
     LookupFailed { what: failed.what, why: failed.why }
 }

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 
 use super::check::Check;
 use super::explain::Explain;
+use super::lint::{Format, Lint};
+use super::which::Which;
 use crate::failure::Failure;
 use crate::output::tests::Captured;
 use crate::policy_source::Installed;
@@ -53,7 +55,7 @@ impl Host {
         folder: Option<PathBuf>,
     ) -> Result<String, String> {
         let captured = Captured::default();
-        let check = Check { file, name: name.map(str::to_owned), folder };
+        let check = Check { which: Which { file, name: name.map(str::to_owned), folder } };
         told(check.run(&self.installed(), &mut captured.output())).map(|()| captured.text())
     }
 
@@ -73,6 +75,19 @@ impl Host {
             Err(Failure::Told) => (false, captured.text()),
             Err(other) => (false, told(Err(other)).unwrap_err()),
         }
+    }
+}
+
+/// Lints a folder of its own: what is printed, and whether it passed.
+fn lint(text: &str, deny_warnings: bool, format: Format) -> (bool, String) {
+    let host = Host::new();
+    host.write("etc/policy.d/web.toml", text);
+    let captured = Captured::default();
+    let lint = Lint { which: Which::default(), deny_warnings, format, without_host: false };
+    match lint.run(&host.installed(), &mut captured.output()) {
+        Ok(()) => (true, captured.text()),
+        Err(Failure::Told) => (false, captured.text()),
+        Err(other) => (false, told(Err(other)).unwrap_err()),
     }
 }
 
@@ -264,4 +279,31 @@ fn an_explanation_for_programs_is_json() {
     let (permitted, text) = host.explain("root", &["/usr/bin/env"], |explain| explain.json = true);
     let object: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(permitted && object["permitted"] == true && object["permitting"][0]["rule"] == "web", "{text}");
+}
+
+#[test]
+fn lint_fails_for_errors_and_for_warnings_if_it_is_told_to() {
+    let (passed, text) = lint(&rule("web", ""), false, Format::Text);
+    assert!(passed && text.contains("warning[shell]: `env` runs any program"), "{text}");
+    assert!(text.ends_with("0 errors, 1 warning, 0 notes\n"), "{text}");
+    assert!(!lint(&rule("web", ""), true, Format::Text).0);
+    let (passed, text) = lint(&rule("web", "trusted_path = false"), false, Format::Text);
+    assert!(!passed && text.contains("error[untrusted-path]"), "{text}");
+    let (passed, text) = lint(&rule("web", "oops = 1"), false, Format::Text);
+    assert!(!passed && text.contains("unknown key `oops`"), "{text}");
+    let quiet = rule("web", "").replace("env **", "id");
+    assert_eq!(lint(&quiet, true, Format::Text), (true, "0 errors, 0 warnings, 0 notes\n".to_owned()));
+}
+
+// "names that no host knows": the accounts and files of this host
+#[test]
+fn lint_asks_this_host_for_accounts_and_files() {
+    let text =
+        rule("web", "run_as_groups = [\"no-such-group-here\"]").replace("/usr/bin/env", "/no/such/program");
+    let (passed, text) = lint(&text, false, Format::Json);
+    let findings: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let codes: Vec<&str> =
+        findings.as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
+    assert!(passed);
+    assert_eq!(codes, ["missing-program", "unknown-name"], "{text}");
 }

@@ -1,0 +1,229 @@
+//! Rules that do nothing, and denies that do not hold.
+
+use std::collections::HashMap;
+
+use super::Findings;
+use super::code::{Code, Severity};
+use super::places::Subject;
+use crate::meaning::{
+    Argument, CommandMeaning, Meaning, ProgramMeaning, Region, commands_cover, hosts_cover, names_cover,
+};
+use crate::pattern::{Commands, Word};
+use crate::policy::Core;
+use crate::rule::{Effect, Rule};
+
+impl Core {
+    pub(super) fn check_reach<'p>(&'p self, now: jiff::Timestamp, found: &mut Findings<'p>) {
+        let (allows, denies) = (self.meanings(Effect::Allow), self.meanings(Effect::Deny));
+        let (by_allows, by_denies) = (ByUser::new(&allows), ByUser::new(&denies));
+        for (meanings, index) in [(&allows, &by_allows), (&denies, &by_denies)] {
+            for meaning in meanings {
+                let rule = meaning.rule;
+                if let Some((key, why)) = nothing(&meaning.region) {
+                    let hint = "remove the rule, or name who, where, as whom and what it is for";
+                    found.add(Code::NeverMatches, Subject::key(rule, key), why, hint);
+                } else if rule.not_after.is_some_and(|end| end <= now) {
+                    let message = format!("the rule `{}` holds no more", rule.id);
+                    found.add(Code::Expired, Subject::key(rule, "not_after"), message, "remove it");
+                } else if let Some(other) = index.near(meaning).find(|other| makes_redundant(other, meaning))
+                {
+                    let message = format!("the rule `{}` says all that `{}` says", other.rule.id, rule.id);
+                    found.add(Code::Redundant, Subject::of_rule(rule), message, "remove this one");
+                }
+            }
+        }
+        for allow in &allows {
+            let takes_back = |deny: &&Meaning<'_>| {
+                deny.region.run_as_groups.is_none()
+                    && Region { trusted_path: false, ..deny.region.clone() }.covers(&allow.region)
+            };
+            if let Some(deny) = by_denies.near(allow).find(takes_back) {
+                let message = format!("the deny `{}` takes back all of `{}`", deny.rule.id, allow.rule.id);
+                let hint = "remove the rule, or except its users from the deny";
+                found.add(Code::NeverPermits, Subject::of_rule(allow.rule), message, hint);
+            }
+            self.check_exceptions(allow, found);
+        }
+        for deny in &denies {
+            self.check_deny(deny, &allows, found);
+        }
+    }
+
+    /// `except_commands` against the `commands` of the same rule.
+    fn check_exceptions<'p>(&'p self, allow: &Meaning<'p>, found: &mut Findings<'p>) {
+        let rule = allow.rule;
+        self.check_against(
+            rule,
+            &rule.except_commands,
+            "except_commands",
+            rule,
+            &allow.region.commands,
+            found,
+        );
+    }
+
+    /// A deny against all that others allow to the same people.
+    fn check_deny<'p>(&'p self, deny: &Meaning<'p>, allows: &[Meaning<'p>], found: &mut Findings<'p>) {
+        for allow in allows.iter().filter(|allow| may_meet(&deny.region, &allow.region)) {
+            self.check_against(
+                deny.rule,
+                &deny.rule.commands,
+                "commands",
+                allow.rule,
+                &allow.region.commands,
+                found,
+            );
+        }
+    }
+
+    fn check_against<'p>(
+        &'p self,
+        rule: &'p Rule,
+        list: &'p Commands,
+        key: &'static str,
+        by: &'p Rule,
+        allowed: &[CommandMeaning],
+        found: &mut Findings<'p>,
+    ) {
+        let all = allowed.iter().any(|command| command.program == ProgramMeaning::All);
+        self.each_entry(rule, list, key, |at, denied| {
+            if all {
+                let message = format!("`{}` allows any command, so that this can be got around", by.id);
+                let hint = "a copy of the program, another one or a shell does the same: allow what is needed instead of \"ALL\"";
+                found.add(Code::DenyOfAll, at, message, hint);
+                return;
+            }
+            let narrow = |denied: &CommandMeaning, allowed: &CommandMeaning| narrower(denied, allowed);
+            let worst = denied.iter().flat_map(|denied| allowed.iter().filter_map(move |allowed| narrow(denied, allowed).map(|severity| (severity, allowed)))).min_by_key(|(severity, _)| *severity);
+            if let Some((severity, allowed)) = worst {
+                let message = match severity {
+                    Severity::Error => format!("`{}` allows `{}`: with another spelling of the argument this is got around", by.id, allowed.text()),
+                    _ => format!("`{}` allows `{}`: this holds only if the program knows no other spelling", by.id, allowed.text()),
+                };
+                let hint = "allow the arguments that are needed, and deny nothing; or deny the whole program with `**`";
+                found.add_as(severity, Code::NarrowDeny, at, message, hint);
+            }
+        });
+    }
+}
+
+/// Rules by those they name.
+struct ByUser<'m, 'p> {
+    meanings: &'m [Meaning<'p>],
+    numbers: HashMap<&'m str, Vec<usize>>,
+}
+
+impl<'m, 'p> ByUser<'m, 'p> {
+    fn new(meanings: &'m [Meaning<'p>]) -> Self {
+        let mut numbers: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (number, meaning) in meanings.iter().enumerate() {
+            for user in &meaning.region.users {
+                numbers.entry(user).or_default().push(number);
+            }
+        }
+        Self { meanings, numbers }
+    }
+
+    /// Those that name everybody, or the first user of this one: others can't cover it.
+    fn near<'a>(&'a self, meaning: &'a Meaning<'_>) -> impl Iterator<Item = &'a Meaning<'p>> {
+        let names = ["ALL"].into_iter().chain(meaning.region.users.first().map(String::as_str));
+        names
+            .filter_map(|name| self.numbers.get(name))
+            .flatten()
+            .filter_map(|number| self.meanings.get(*number))
+    }
+}
+
+/// The key for which a rule matches nothing.
+fn nothing(region: &Region) -> Option<(&'static str, &'static str)> {
+    let empty = [
+        ("users", region.users.is_empty()),
+        ("hosts", region.hosts.is_empty()),
+        ("run_as", region.run_as.is_empty()),
+        ("commands", region.commands.is_empty()),
+    ];
+    let excepted = [
+        ("except_users", names_cover(&region.except_users, &region.users)),
+        ("except_hosts", hosts_cover(&region.except_hosts, &region.hosts)),
+        ("except_run_as", names_cover(&region.except_run_as, &region.run_as)),
+        ("except_commands", commands_cover(&region.except_commands, &region.commands)),
+    ];
+    let empty = empty
+        .into_iter()
+        .find(|(_, is)| *is)
+        .map(|(key, _)| (key, "this list is empty: the rule matches nothing"));
+    let excepted = excepted
+        .into_iter()
+        .find(|(_, is)| *is)
+        .map(|(key, _)| (key, "this excepts all that the rule names: it matches nothing"));
+    empty.or(excepted)
+}
+
+/// Whether a rule says all that another says. Of two that say the same, the one with the greater id is too much.
+fn makes_redundant(other: &Meaning<'_>, rule: &Meaning<'_>) -> bool {
+    other.rule.id != rule.rule.id
+        && other.terms == rule.terms
+        && other.region.covers(&rule.region)
+        && (other.rule.id < rule.rule.id || !rule.region.covers(&other.region))
+}
+
+/// Whether anybody but root may be meant by both.
+fn may_meet(deny: &Region, allow: &Region) -> bool {
+    let only_root = allow.users.iter().all(|user| matches!(user.as_str(), "root" | "#0"));
+    let plain = |names: &[String]| names.iter().all(|name| name != "ALL" && !name.starts_with(['%', '#']));
+    let strangers = plain(&deny.users)
+        && plain(&allow.users)
+        && !allow.users.iter().any(|name| deny.users.contains(name));
+    !only_root
+        && !strangers
+        && !names_cover(&deny.except_users, &allow.users)
+        && !names_cover(&allow.except_users, &deny.users)
+}
+
+/// How bad it is that a deny is narrower than what is allowed of the same program; `None` if it is not.
+fn narrower(denied: &CommandMeaning, allowed: &CommandMeaning) -> Option<Severity> {
+    let is_same = !denied.is_apart_from(allowed) && !denied.is_edit() && !allowed.is_edit();
+    let open = |arg: &Argument| !matches!(arg, Argument::Words(words) if words.iter().all(|word| matches!(word, Word::Literal(_))));
+    let is_open = allowed.rest || allowed.args.iter().any(open);
+    if !is_same
+        || !is_open
+        || denied.covers(allowed)
+        || (denied.args.is_empty() && denied.rest)
+        || !overlap(denied, allowed)
+    {
+        return None;
+    }
+    let free = |arg: &Argument| match arg {
+        Argument::Words(words) => words.iter().any(|word| {
+            let Word::Glob(glob) = word else { return false };
+            glob.contains(&b'/') || word.matches(b"--x") || word.matches(b"-x")
+        }),
+        Argument::Regex(regex) => {
+            ["--x", "-x", "/x/./y", "x/y"].iter().any(|text| regex.is_match(text.as_bytes()))
+        }
+        Argument::Under(_) => false,
+    };
+    let is_free = allowed.rest || allowed.args.iter().any(free);
+    Some(if is_free { Severity::Error } else { Severity::Warning })
+}
+
+/// Whether any arguments may be matched by both.
+fn overlap(one: &CommandMeaning, other: &CommandMeaning) -> bool {
+    let fits = |shorter: &CommandMeaning, longer: &CommandMeaning| {
+        shorter.rest || shorter.args.len() >= longer.args.len()
+    };
+    let apart = |(one, other): (&Argument, &Argument)| match (one, other) {
+        (Argument::Words(one), Argument::Words(other)) => !one.iter().any(|one| {
+            other.iter().any(|other| match (one, other) {
+                (Word::Literal(text), word) | (word, Word::Literal(text)) => word.matches(text),
+                _ => true,
+            })
+        }),
+        (Argument::Words(words), Argument::Regex(regex))
+        | (Argument::Regex(regex), Argument::Words(words)) => {
+            !words.iter().any(|word| if let Word::Literal(text) = word { regex.is_match(text) } else { true })
+        }
+        _ => false,
+    };
+    fits(one, other) && fits(other, one) && !one.args.iter().zip(&other.args).any(apart)
+}

@@ -1,0 +1,75 @@
+//! The terms on which an allow permits: duties, grant, restrictions.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use crate::duration::format_duration;
+use crate::pattern::Folders;
+use crate::rule::{AllowCwd, Cwd, EnvPattern, Grant, Reason, Require, Restrict, Rule, Umask};
+
+/// What each key says, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Terms(pub(crate) BTreeMap<&'static str, String>);
+
+impl Terms {
+    /// Each part is named here, so that a new one can't be forgotten.
+    pub(crate) fn of(rule: &Rule) -> Self {
+        let Require { reason, authentication, authenticate_as, authentication_timeout } = &rule.require;
+        let Grant { duration, max_duration, uses, scope, on_expiry, grace, leftover } = &rule.grant;
+        let Restrict { env_keep, env_set, secure_path, umask, cwd, allow_cwd, timeout } = &*rule.restrict;
+        let reason = match reason {
+            Reason::No => "false".to_owned(),
+            Reason::Any => "true".to_owned(),
+            Reason::Matching(regex) => format!("'{}'", super::command::regex_text(regex)),
+        };
+        let mut kept: Vec<&str> = env_keep.iter().map(EnvPattern::as_str).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let umask = match umask {
+            Umask::Exactly(mask) => format!("{mask:04o}"),
+            Umask::UnionWith(mask) => format!("the caller's and {mask:04o}"),
+        };
+        let cwd = match cwd {
+            Cwd::Caller => "caller".to_owned(),
+            Cwd::Folder(folder) => folder.clone(),
+        };
+        let AllowCwd(folders) = allow_cwd;
+        let folders = match folders {
+            Folders::All => "ALL".to_owned(),
+            Folders::These(words) => {
+                let mut words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+                words.sort_unstable();
+                words.dedup();
+                words.join(", ")
+            }
+        };
+        Self(BTreeMap::from([
+            ("require.reason", reason),
+            ("require.authentication", word(authentication)),
+            ("require.authenticate_as", word(authenticate_as)),
+            ("require.authentication_timeout", format_duration(*authentication_timeout)),
+            ("grant.duration", format_duration(*duration)),
+            ("grant.max_duration", format_duration(*max_duration)),
+            ("grant.uses", uses.map_or_else(|| "no limit".to_owned(), |uses| uses.to_string())),
+            (
+                "grant.scope",
+                scope.as_ref().map_or_else(|| "terminal, or user once approved".to_owned(), word),
+            ),
+            ("grant.on_expiry", word(on_expiry)),
+            ("grant.grace", format_duration(*grace)),
+            ("grant.leftover", word(leftover)),
+            ("restrict.env_keep", kept.join(", ")),
+            ("restrict.env_set", format!("{env_set:?}")),
+            ("restrict.secure_path", secure_path.clone()),
+            ("restrict.umask", umask),
+            ("restrict.cwd", cwd),
+            ("restrict.allow_cwd", folders),
+            ("restrict.timeout", timeout.map_or_else(|| "no limit".to_owned(), format_duration)),
+        ]))
+    }
+}
+
+/// A word of the policy: the name of a variant, in lower case.
+fn word(variant: &impl Debug) -> String {
+    format!("{variant:?}").to_lowercase()
+}
