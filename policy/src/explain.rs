@@ -11,7 +11,7 @@ use crate::evaluate::{Question, sides};
 use crate::pattern::Matched;
 use crate::policy::Core;
 use crate::request::Request;
-use crate::rule::{Authentication, Effect, Reason, Rule};
+use crate::rule::{Effect, Rule};
 
 /// Why a request is permitted or denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -100,13 +100,7 @@ impl Explanation {
 impl Considered {
     fn new(rule: &Rule, failed: Vec<Failure>) -> Self {
         let effect = if rule.effect == Effect::Allow { "allow" } else { "deny" };
-        let mut duties = Vec::new();
-        if rule.effect == Effect::Allow {
-            duties.extend((!matches!(rule.require.reason, Reason::No)).then_some("reason"));
-            duties.extend(
-                (rule.require.authentication == Authentication::Password).then_some("authentication"),
-            );
-        }
+        let duties = if rule.effect == Effect::Allow { rule.duties() } else { Vec::new() };
         Self { rule: rule.id.clone(), effect, file: rule.file.to_string(), line: rule.line, duties, failed }
     }
 

@@ -28,6 +28,7 @@ mod login;
 mod meaning;
 mod pattern;
 mod policy;
+mod policy_test;
 mod request;
 mod rule;
 mod source;
@@ -42,6 +43,7 @@ pub use explain::{Considered, Explanation, Failure};
 pub use lint::{Code, Finding, LintAccount, LintFile, LintHost, Severity};
 pub use login::{Access, Gated, LoginDecision, LoginRule};
 pub use policy::Policy;
+pub use policy_test::{PolicyTest, TestResult};
 pub use request::{Asked, Command, Request, Resolved, Target};
 pub use rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Grant, Leftover, OnExpiry, Reason,

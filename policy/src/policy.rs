@@ -13,9 +13,10 @@ use crate::eligible::RuleText;
 use crate::explain::Explanation;
 use crate::index::Index;
 use crate::lint::{Finding, LintHost};
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, load, load_tests};
 use crate::login::{Gated, LoginDecision, LoginRule};
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
+use crate::policy_test::PolicyTest;
 use crate::request::Request;
 use crate::rule::{Effect, Rule};
 use crate::source::{Source, Surroundings};
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     /// Numbers of the rules, by ascending id.
     by_id: Vec<u32>,
     pub(crate) logins: Vec<LoginRule>,
+    tests: Vec<PolicyTest>,
     pub(crate) user_sets: Vec<UserSet>,
     pub(crate) command_sets: Vec<CommandSet>,
     pub(crate) host_sets: Vec<HostSet>,
@@ -96,6 +98,20 @@ impl Policy {
     /// All logins.
     pub fn logins(&self) -> impl Iterator<Item = &LoginRule> {
         self.core.logins.iter()
+    }
+
+    /// The tests in the files that this policy was made of. They decide nothing.
+    pub fn tests(&self) -> &[PolicyTest] {
+        &self.core.tests
+    }
+
+    /// Tests in files of their own, which hold nothing else.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with every mistake that was found.
+    pub fn load_tests(sources: &[Source], host: &dyn Surroundings) -> Result<Vec<PolicyTest>, Diagnostics> {
+        let loaded = load_tests(sources, host);
+        if loaded.found.is_empty() { Ok(loaded.tests) } else { Err(loaded.found) }
     }
 
     /// The rule with this id.
@@ -225,11 +241,11 @@ impl Policy {
 impl Core {
     fn new(loaded: Loaded, digest: String) -> Self {
         let index = Index::new(&loaded.rules, &loaded.user_sets, &loaded.command_sets);
-        let Loaded { rules, logins, user_sets, command_sets, host_sets, symbols, found: _ } = loaded;
+        let Loaded { rules, logins, tests, user_sets, command_sets, host_sets, symbols, found: _ } = loaded;
         let mut by_id: Vec<(&str, u32)> = rules.iter().map(|rule| rule.id.as_str()).zip(0..).collect();
         by_id.sort_unstable();
         let by_id = by_id.into_iter().map(|(_, number)| number).collect();
-        Self { rules, by_id, logins, user_sets, command_sets, host_sets, symbols, index, digest }
+        Self { rules, by_id, logins, tests, user_sets, command_sets, host_sets, symbols, index, digest }
     }
 }
 

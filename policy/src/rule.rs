@@ -52,6 +52,14 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// What has to happen before the command runs, in this order.
+    pub fn duties(&self) -> Vec<&'static str> {
+        let reason = (!matches!(self.require.reason, Reason::No)).then_some("reason");
+        let authentication =
+            (self.require.authentication == Authentication::Password).then_some("authentication");
+        [reason, authentication].into_iter().flatten().collect()
+    }
+
     /// Whether the rule holds at this time: from `not_before` on, until and not at `not_after`.
     pub fn holds_at(&self, now: jiff::Timestamp) -> bool {
         self.not_before.is_none_or(|from| from <= now) && self.not_after.is_none_or(|to| now < to)

@@ -6,7 +6,9 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use jit_policy::{DropIn, Folder, Policy, Source, Surroundings, Zones, select_drop_ins};
+use jit_policy::{
+    Diagnostics, DropIn, Folder, Policy, PolicyTest, Source, Surroundings, Zones, select_drop_ins,
+};
 use jit_sys::policy_files::{CheckedFolder, MAX_FILE, RefusedFile};
 use jit_sys::{path, policy_files, zoneinfo};
 
@@ -50,6 +52,16 @@ impl Installed {
             ));
         }
         read_selected(&self.checked(&self.vendor)?, &Drawer::Plain(folder.to_owned()))
+    }
+
+    /// The files of tests: in the folder `tests` of the administrator's, or of the one in its place.
+    pub(crate) fn tests(&self, folder: Option<&Path>) -> Result<Vec<Source>, Failure> {
+        let drawer = match folder.map(|folder| folder.join("tests")) {
+            None => self.checked(&self.etc.join("tests"))?,
+            Some(tests) if tests.is_dir() => Drawer::Plain(tests),
+            Some(_) => Drawer::Absent,
+        };
+        read_selected(&Drawer::Absent, &drawer)
     }
 
     /// The files with one more, as if it stood in the administrator's folder under `name`. Without a name it takes the
@@ -103,12 +115,18 @@ impl Installed {
 
 /// Loads the files, or shows each mistake.
 pub(crate) fn load(sources: &[Source]) -> Result<Policy, Failure> {
-    let host = ThisHost::new()?;
-    Policy::load(sources, &host).map_err(|mistakes| {
-        let count = mistakes.len();
-        let plural = if count == 1 { "" } else { "s" };
-        Failure::new(format!("the policy has {count} mistake{plural}\n{}", mistakes.render().trim_end()), "")
-    })
+    Policy::load(sources, &ThisHost::new()?).map_err(|found| mistakes("policy has", &found))
+}
+
+/// Loads files of tests, or shows each mistake.
+pub(crate) fn load_tests(sources: &[Source]) -> Result<Vec<PolicyTest>, Failure> {
+    Policy::load_tests(sources, &ThisHost::new()?).map_err(|found| mistakes("tests have", &found))
+}
+
+fn mistakes(what: &str, found: &Diagnostics) -> Failure {
+    let count = found.len();
+    let plural = if count == 1 { "" } else { "s" };
+    Failure::new(format!("the {what} {count} mistake{plural}\n{}", found.render().trim_end()), "")
 }
 
 /// Folders as they are on this host.

@@ -20,7 +20,7 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
         &["approve", "r1"],
         &["request", "--", "id"],
         &["policy"],
-        &["policy", "test"],
+        &["policy", "test", "dir", "dir"],
         &["policy", "explain", "--user", "root"],
         &["policy", "explain", "--", "id"],
         &["policy", "check", "--name", "x.toml"],

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use jit_policy::{Authentication, Cwd, OnExpiry, Policy, Rule, Scope, format_duration};
+use jit_policy::{Cwd, OnExpiry, Policy, Rule, Scope, format_duration};
 use jit_protocol::escape;
 
 /// All of these, below a line that names the user and the host.
@@ -25,13 +25,7 @@ pub fn entry(policy: &Policy, rule: &Rule, detailed: bool) -> String {
     if let Some(description) = &rule.description {
         let _ = write!(text, " ({})", escape(description.as_bytes()));
     }
-    let mut duties = Vec::new();
-    if !matches!(rule.require.reason, jit_policy::Reason::No) {
-        duties.push("reason");
-    }
-    if rule.require.authentication == Authentication::Password {
-        duties.push("authentication");
-    }
+    let duties = rule.duties();
     let duties = if duties.is_empty() { "none".to_owned() } else { duties.join(", ") };
     let (run_as, time) = (said.run_as.join(", "), format_duration(rule.grant.duration));
     let _ = write!(text, "\n    as {run_as}; duties: {duties}; for {time}\n");

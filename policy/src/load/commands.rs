@@ -266,7 +266,7 @@ impl Loader<'_> {
     }
 
     /// The folder with its links resolved; as written if that is not known.
-    fn canonical(&mut self, folder: &str) -> String {
+    pub(super) fn canonical(&mut self, folder: &str) -> String {
         if let Some(known) = self.canonical_folders.get(folder) {
             return known.clone();
         }

@@ -5,6 +5,7 @@ mod commands;
 mod keys;
 mod logins;
 mod names;
+mod policy_tests;
 mod reader;
 mod rules;
 mod sets;
@@ -15,6 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regex::bytes::Regex;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::blocks::Blocks;
@@ -25,6 +27,7 @@ use self::sets::AllSets;
 use crate::diagnostics::{Diagnostics, Place};
 use crate::login::LoginRule;
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
+use crate::policy_test::PolicyTest;
 use crate::rule::{Restrict, Rule};
 use crate::source::{Source, Surroundings};
 use crate::when::When;
@@ -38,6 +41,7 @@ const MOST_RULES: usize = 1_000_000;
 pub(crate) struct Loaded {
     pub(crate) rules: Vec<Rule>,
     pub(crate) logins: Vec<LoginRule>,
+    pub(crate) tests: Vec<PolicyTest>,
     pub(crate) user_sets: Vec<UserSet>,
     pub(crate) command_sets: Vec<CommandSet>,
     pub(crate) host_sets: Vec<HostSet>,
@@ -47,27 +51,19 @@ pub(crate) struct Loaded {
 
 /// Reads all files.
 pub(crate) fn load(sources: &[Source], host: &dyn Surroundings) -> Loaded {
-    let mut loader = Loader {
-        sources,
-        file: 0,
-        host,
-        canonical_folders: HashMap::new(),
-        symbols: Symbols::default(),
-        sets: AllSets::new(),
-        bare: None,
-        regexes: HashMap::new(),
-        restricts: BTreeSet::new(),
-        whens: BTreeSet::new(),
-        rule_ids: HashMap::new(),
-        login_ids: HashSet::new(),
-        rules: Vec::new(),
-        logins: Vec::new(),
-        found: Diagnostics::default(),
-        complete: true,
-    };
+    let mut loader = Loader::new(sources, host);
     for (file, source) in sources.iter().enumerate() {
         loader.file = file;
         loader.read(source);
+    }
+    loader.finish()
+}
+
+/// Reads files that hold nothing but tests.
+pub(crate) fn load_tests(sources: &[Source], host: &dyn Surroundings) -> Loaded {
+    let mut loader = Loader::new(sources, host);
+    for source in sources {
+        loader.read_tests(source);
     }
     loader.finish()
 }
@@ -90,9 +86,34 @@ struct Loader<'r> {
     login_ids: HashSet<String>,
     rules: Vec<Rule>,
     logins: Vec<LoginRule>,
+    tests: Vec<PolicyTest>,
     found: Diagnostics,
     /// Whether every file is TOML, so that what is not found is nowhere.
     complete: bool,
+}
+
+impl<'r> Loader<'r> {
+    fn new(sources: &'r [Source], host: &'r dyn Surroundings) -> Self {
+        Self {
+            sources,
+            file: 0,
+            host,
+            canonical_folders: HashMap::new(),
+            symbols: Symbols::default(),
+            sets: AllSets::new(),
+            bare: None,
+            regexes: HashMap::new(),
+            restricts: BTreeSet::new(),
+            whens: BTreeSet::new(),
+            rule_ids: HashMap::new(),
+            login_ids: HashSet::new(),
+            rules: Vec::new(),
+            logins: Vec::new(),
+            tests: Vec::new(),
+            found: Diagnostics::default(),
+            complete: true,
+        }
+    }
 }
 
 impl Loader<'_> {
@@ -108,15 +129,9 @@ impl Loader<'_> {
     }
 
     fn read_whole(&mut self, reader: &mut Reader<'_>, text: &str) {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            reader.mistake(error.span().unwrap_or(0..0), error.message(), "");
-        }
-        if errors.is_empty() {
+        if let Some(table) = self.parse(reader, text) {
             let defaults = self.all_but_rules(reader, table.get_ref());
             self.rules_of(reader, table.get_ref(), &defaults);
-        } else {
-            self.complete = false;
         }
     }
 
@@ -140,8 +155,8 @@ impl Loader<'_> {
 
     /// Everything but the rules; the defaults that they need.
     fn all_but_rules(&mut self, reader: &mut Reader<'_>, table: &DeTable<'_>) -> Keys {
-        const KEYS: [&str; 6] = ["schema", "defaults", "sets", "rule", "login", "login_defaults"];
-        reader.only(table, "a policy file", &KEYS, &["test"]);
+        const KEYS: [&str; 7] = ["schema", "defaults", "sets", "rule", "login", "login_defaults", "test"];
+        reader.only(table, "a policy file", &KEYS, &[]);
         schema(reader, table);
         let defaults =
             table.get("defaults").and_then(|value| self.defaults(reader, value)).unwrap_or_default();
@@ -157,7 +172,28 @@ impl Loader<'_> {
             let login = self.login(reader, value, &login_defaults);
             self.logins.extend(login);
         }
+        self.policy_tests(reader, table);
         defaults
+    }
+
+    fn read_tests(&mut self, source: &Source) {
+        let mut reader = Reader::new(source);
+        if let Some(table) = self.parse(&mut reader, &source.text) {
+            reader.only(table.get_ref(), "a file of tests", &["schema", "test"], &[]);
+            schema(&mut reader, table.get_ref());
+            self.policy_tests(&mut reader, table.get_ref());
+        }
+        self.found.append(reader.found);
+    }
+
+    /// The whole text; `None` if it is no TOML.
+    fn parse<'t>(&mut self, reader: &mut Reader<'_>, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            reader.mistake(error.span().unwrap_or(0..0), error.message(), "");
+        }
+        self.complete &= errors.is_empty();
+        errors.is_empty().then_some(table)
     }
 
     fn rules_of(&mut self, reader: &mut Reader<'_>, table: &DeTable<'_>, defaults: &Keys) {
@@ -178,8 +214,8 @@ impl Loader<'_> {
         self.sets.check(self.complete, &mut self.found);
         self.found.sort();
         let (user_sets, command_sets, host_sets) = self.sets.finish();
-        let (rules, logins, symbols, found) = (self.rules, self.logins, self.symbols, self.found);
-        Loaded { rules, logins, user_sets, command_sets, host_sets, symbols, found }
+        let Self { rules, logins, tests, symbols, found, .. } = self;
+        Loaded { rules, logins, tests, user_sets, command_sets, host_sets, symbols, found }
     }
 }
 

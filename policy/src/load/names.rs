@@ -177,7 +177,7 @@ impl Loader<'_> {
 }
 
 /// The name of a user or group. Names are compared as they are.
-fn name<'v>(reader: &mut Reader<'_>, text: &'v str, span: Range<usize>) -> Option<&'v str> {
+pub(super) fn name<'v>(reader: &mut Reader<'_>, text: &'v str, span: Range<usize>) -> Option<&'v str> {
     let (message, hint) = if text.is_empty() {
         ("a name can't be empty", "write a name, or \"#id\"")
     } else if text.chars().all(|char| char.is_ascii_digit()) {
@@ -198,7 +198,7 @@ fn name<'v>(reader: &mut Reader<'_>, text: &'v str, span: Range<usize>) -> Optio
 }
 
 /// A uid or gid: 0 to 4294967294. The number above is "no change" to the kernel.
-fn id(reader: &mut Reader<'_>, digits: &str, span: Range<usize>) -> Option<u32> {
+pub(super) fn id(reader: &mut Reader<'_>, digits: &str, span: Range<usize>) -> Option<u32> {
     let plain =
         digits.chars().all(|char| char.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     let id = digits.parse::<u32>().ok().filter(|id| plain && *id != u32::MAX);

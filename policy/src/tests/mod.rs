@@ -7,6 +7,7 @@ mod explain;
 mod login;
 mod meaning;
 mod mistakes;
+mod policy_tests;
 mod properties;
 mod scale;
 mod support;

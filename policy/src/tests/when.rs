@@ -194,12 +194,12 @@ fn a_closed_window_is_told_to_those_whom_the_rule_names() {
 // What is said of an end is what is seen at it, through all clock changes of a year.
 #[test]
 fn a_permission_is_there_until_its_end_and_not_after() {
-    for window in ["Mon..Fri 08:00..18:00", "Sun 01:30..02:30", "22:00..06:00 America/Havana"] {
+    for window in ["Mon..Fri 08:00..18:00", "Sun 00:00..02:00", "22:00..06:00 America/Havana"] {
         let (start, policy): (Timestamp, _) = (
             "2026-01-01T00:00:00Z".parse().unwrap(),
             allow(&format!("when.time = [\"{window}\"]\n[rule.grant]\nduration = \"30d\"")),
         );
-        let instants = (0..24 * 365 * 2).map(|half| start + jiff::SignedDuration::from_mins(30 * half));
+        let instants = (0..24 * 365).map(|hour| start + jiff::SignedDuration::from_hours(hour));
         let mut end: Option<Timestamp> = None;
         for now in instants {
             let ask = asked(|ask| ask.now = now);

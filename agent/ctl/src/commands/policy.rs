@@ -2,7 +2,9 @@
 
 mod check;
 mod explain;
+mod junit;
 mod lint;
+mod test;
 #[cfg(test)]
 mod tests;
 mod which;
@@ -13,12 +15,13 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::Installed;
 
-/// Check, explain and lint policy, on files and without the agent
+/// Check, test, explain and lint policy, on files and without the agent
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     Check(check::Check),
     Explain(explain::Explain),
     Lint(lint::Lint),
+    Test(test::Test),
 }
 
 impl Policy {
@@ -28,6 +31,7 @@ impl Policy {
             Self::Check(check) => check.run(&installed, output),
             Self::Explain(explain) => explain.run(&installed, output),
             Self::Lint(lint) => lint.run(&installed, output),
+            Self::Test(test) => test.run(&installed, output),
         }
     }
 }
