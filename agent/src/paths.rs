@@ -15,6 +15,10 @@ pub struct Paths {
     pub policy: PathBuf,
     /// The vendor's policy.
     pub vendor_policy: PathBuf,
+    /// Whose signatures count, if they have to.
+    pub allowed_signers: PathBuf,
+    /// Keys whose signatures do not, whatever that file says.
+    pub revoked_keys: PathBuf,
     /// Folder of the two public sockets (0755).
     pub run: PathBuf,
     /// Requests of helper and command line.
@@ -45,6 +49,8 @@ impl Paths {
             settings: "/etc/jit-sudo/agent.toml".into(),
             policy: "/etc/jit-sudo/policy.d".into(),
             vendor_policy: "/usr/lib/jit-sudo/policy.d".into(),
+            allowed_signers: "/etc/jit-sudo/allowed_signers".into(),
+            revoked_keys: "/etc/jit-sudo/revoked_keys".into(),
             run: "/run/jit-sudo".into(),
             agent_socket: paths::AGENT_SOCKET.into(),
             pam_socket: paths::PAM_SOCKET.into(),
@@ -67,6 +73,8 @@ impl Paths {
             settings: moved(&system.settings),
             policy: moved(&system.policy),
             vendor_policy: moved(&system.vendor_policy),
+            allowed_signers: moved(&system.allowed_signers),
+            revoked_keys: moved(&system.revoked_keys),
             run: moved(&system.run),
             agent_socket: moved(&system.agent_socket),
             pam_socket: moved(&system.pam_socket),

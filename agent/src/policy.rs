@@ -10,6 +10,7 @@ mod durable;
 mod files;
 mod gated;
 mod last_good;
+mod signed;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +18,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jit_policy::{Host, Policy, Source, Surroundings};
+use jit_protocol::escape;
 use jit_protocol::link::Deadline;
 
-use self::files::Mistakes;
+use self::files::{Files, Mistakes};
 use self::last_good::LastGood;
+pub use self::signed::Accepted;
 use crate::clock::{Clock, Moment};
 use crate::hostname;
 use crate::paths::Paths;
@@ -32,6 +35,7 @@ pub struct PolicyHolder {
     /// The kernel's node name.
     tags: Vec<String>,
     last_good_for: Duration,
+    require_signed: bool,
     clock: Arc<dyn Clock>,
     folders: Box<dyn Surroundings + Send + Sync>,
     current: ArcSwap<Loaded>,
@@ -46,6 +50,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// Paths of the files it was made of.
     pub files: Vec<String>,
+    /// The signed bundle that they came in.
+    pub bundle: Option<Accepted>,
     /// The files as they are now were not accepted: this is the last good policy with denies of theirs, or nothing.
     pub stale: bool,
     /// Why they were not accepted, rendered for people.
@@ -78,6 +84,7 @@ impl PolicyHolder {
             paths: paths.clone(),
             tags: settings.host.tags.clone(),
             last_good_for: settings.policy.last_good_for,
+            require_signed: settings.policy.require_signed,
             folders: Box::new(resolver),
             current: ArcSwap::from_pointee(nothing(clock.now())),
             good: Mutex::new(None),
@@ -133,13 +140,30 @@ impl PolicyHolder {
     }
 
     fn load(&self, good: &mut Option<Good>) -> Result<(), Mistakes> {
-        let sources = files::read(&self.paths, &*self.folders)?;
+        // Of files that nobody signed, or not as they are now, nothing counts.
+        let nothing = |mistakes| Mistakes { denies: empty(), ..mistakes };
+        let loaded = self.try_load(good);
+        if self.require_signed { loaded.map_err(nothing) } else { loaded }
+    }
+
+    fn try_load(&self, good: &mut Option<Good>) -> Result<(), Mistakes> {
+        let Files { sources, folder } = files::read(&self.paths, &*self.folders)?;
+        let now = self.clock.now();
+        let bundle = self.require_signed.then(|| signed::check(&self.paths, folder.as_ref(), &sources, now));
+        let bundle = bundle.transpose().map_err(|why| Mistakes {
+            denies: empty(),
+            text: format!(
+                "error: the policy is not signed as `require_signed` wants it: {}\n  = help: `jitctl policy bundle`, \
+                 then `ssh-keygen -Y sign -n {}`\n",
+                escape(why.as_bytes()),
+                jit_signature::POLICY
+            ),
+        })?;
         let policy = Policy::load(&sources, &*self.folders).map_err(|found| Mistakes {
             denies: Policy::load_denies(&sources, &*self.folders),
             text: found.render(),
         })?;
-        let now = self.clock.now();
-        self.keep(&policy, &sources, now).map_err(|why| Mistakes {
+        self.keep(&policy, &sources, bundle.as_ref(), now).map_err(|why| Mistakes {
             denies: Policy::load_denies(&sources, &*self.folders),
             text: format!(
                 "error: {why}\n  = help: the policy is sound, but it is taken only once this is stored\n"
@@ -150,6 +174,7 @@ impl PolicyHolder {
         self.current.store(Arc::new(Loaded {
             policy,
             files,
+            bundle,
             stale: false,
             mistakes: None,
             loaded_at: now,
@@ -160,7 +185,14 @@ impl PolicyHolder {
     }
 
     /// Before a policy takes effect: the text to come back to, and who is named for when the agent is silent.
-    fn keep(&self, policy: &Policy, sources: &[Source], now: Moment) -> Result<(), String> {
+    fn keep(
+        &self,
+        policy: &Policy,
+        sources: &[Source],
+        bundle: Option<&Accepted>,
+        now: Moment,
+    ) -> Result<(), String> {
+        bundle.map_or(Ok(()), |bundle| signed::note(&self.paths, bundle))?;
         LastGood::write(&self.paths, sources, now)?;
         gated::write(&self.paths, &policy.gated(self.this_host(&hostname::now())))
     }
@@ -201,6 +233,7 @@ impl PolicyHolder {
         self.current.store(Arc::new(Loaded {
             policy,
             files: good.map(|good| good.files.clone()).unwrap_or_default(),
+            bundle: None,
             stale: true,
             mistakes: Some(why.clone()),
             loaded_at: now,
@@ -239,6 +272,7 @@ fn nothing(now: Moment) -> Loaded {
     Loaded {
         policy: empty(),
         files: Vec::new(),
+        bundle: None,
         stale: true,
         mistakes: None,
         loaded_at: now,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::values::{duration, keep, only_empty, only_false, size};
+use self::values::{duration, keep, only_empty, size};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -91,8 +91,7 @@ pub struct Policy {
     /// How long the last good policy decides after the files were rejected.
     #[serde(deserialize_with = "duration")]
     pub last_good_for: Duration,
-    /// Only `false`: signed bundles are not built yet.
-    #[serde(deserialize_with = "only_false")]
+    /// The administrator's files count only as a signed bundle.
     pub require_signed: bool,
     /// Only empty: the check against locking administrators out is not built yet.
     #[serde(deserialize_with = "only_empty")]
@@ -309,7 +308,7 @@ mod tests {
             ("limits.connections_per_user = 0", "at least 1"),
             ("limits.connections = 32", "reserved_for_root"),
             ("limits.pending_per_user = 3", "not built yet"),
-            ("policy.require_signed = true", "not built yet"),
+            ("policy.require_signed = \"yes\"", "boolean"),
             ("policy.administrators = [\"alice\"]", "not built yet"),
             ("audit.rotate_size = \"1X\"", "not a size"),
             ("audit.rotate_size = \"1.5G\"", "not a size"),

@@ -96,12 +96,25 @@ pub struct PolicyStatus {
     pub digest: String,
     /// Number of rules.
     pub rules: usize,
+    /// The signed bundle that the administrator's files came in, where they have to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleStatus>,
     /// The files on disk are not accepted: the last good policy is in force.
     pub stale: bool,
     /// Why not; rendered diagnostics.
     pub mistakes: Option<String>,
     /// Rules that this host cannot enforce: they never permit.
     pub inert: Vec<String>,
+}
+
+/// A signed bundle of policy files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleStatus {
+    /// Its number.
+    pub number: u64,
+    /// Principals and key of who signed it.
+    pub signer: String,
 }
 
 /// A live grant.

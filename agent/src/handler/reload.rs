@@ -55,7 +55,10 @@ pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
             ));
         }
     };
-    let recorded = agent.audit.append_or_note(agent.record(Event::PolicyLoaded)).await;
+    let mut record = agent.record(Event::PolicyLoaded);
+    let bundle = loaded.bundle.as_ref();
+    record.result = bundle.map(|bundle| format!("bundle {}, signed by {}", bundle.number, bundle.signer));
+    let recorded = agent.audit.append_or_note(record).await;
     decide_again(agent).await;
     recorded.map_err(|why| {
         Refusal::new(

@@ -1,6 +1,6 @@
 //! `jitctl status`: what works, and what is missing.
 
-use jit_protocol::response::{Part, PolicyStatus, Response, State, Status};
+use jit_protocol::response::{BundleStatus, Part, PolicyStatus, Response, State, Status};
 
 use super::is_root;
 use crate::agent::Agent;
@@ -20,6 +20,11 @@ pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
         files: if root { loaded.files.clone() } else { Vec::new() },
         digest: if root { loaded.policy.digest().to_owned() } else { String::new() },
         rules: if root { loaded.policy.rules().count() } else { 0 },
+        bundle: loaded
+            .bundle
+            .as_ref()
+            .filter(|_| root)
+            .map(|bundle| BundleStatus { number: bundle.number, signer: bundle.signer.clone() }),
         stale: loaded.stale,
         mistakes: loaded.mistakes.clone().filter(|_| root),
         inert: if root { inert(&loaded.policy) } else { Vec::new() },

@@ -14,8 +14,16 @@ pub(super) struct Mistakes {
     pub(super) denies: Policy,
 }
 
-/// The texts of all files that count, in the order of their names. One that is not believed rejects them all.
-pub(super) fn read(paths: &Paths, folders: &dyn Surroundings) -> Result<Vec<Source>, Mistakes> {
+/// The files that count.
+pub(super) struct Files {
+    /// Their texts, in the order of their names.
+    pub(super) sources: Vec<Source>,
+    /// The administrator's folder, if it is there.
+    pub(super) folder: Option<CheckedFolder>,
+}
+
+/// Reads all files that count. One that is not believed rejects them all.
+pub(super) fn read(paths: &Paths, folders: &dyn Surroundings) -> Result<Files, Mistakes> {
     let open = |path| {
         let folder = CheckedFolder::open(path, paths.owner)?;
         let entries = folder.as_ref().map(CheckedFolder::entries).transpose()?.unwrap_or_default();
@@ -46,7 +54,7 @@ pub(super) fn read(paths: &Paths, folders: &dyn Surroundings) -> Result<Vec<Sour
         }
     }
     if refused.is_empty() {
-        return Ok(sources);
+        return Ok(Files { sources, folder: etc });
     }
     Err(Mistakes { text: refused, denies: Policy::load_denies(&sources, folders) })
 }

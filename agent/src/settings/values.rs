@@ -15,15 +15,6 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
         .map_err(|why| de::Error::custom(format!("{why}, such as \"90s\" or \"1h30m\"")))
 }
 
-pub(super) fn only_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    if bool::deserialize(deserializer)? {
-        return Err(de::Error::custom(
-            "signed policy is not built yet, so it is refused rather than ignored",
-        ));
-    }
-    Ok(false)
-}
-
 pub(super) fn only_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     if names.is_empty() {

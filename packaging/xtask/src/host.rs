@@ -17,6 +17,7 @@ pub(crate) const BUILD: &[Need] = &[
 pub(crate) const TESTS: &[Need] = &[
     ("pamtester", "puts the PAM module into real stacks"),
     ("util-linux", "setpriv, for hosts of the module"),
+    ("openssh-client", "ssh-keygen signs policy for the tests"),
     ("mandoc", "looks for mistakes in the manual pages"),
     ("zsh", "to try the completions for it"),
     ("fish", "to try the completions for it"),

@@ -1,6 +1,6 @@
 //! Policy files that should not be read: a clear error, and the good policy stays.
 
-use crate::{NO_PASSWORD, eligible, rule};
+use crate::{NO_PASSWORD, PASSWORD, eligible, rule};
 use jit_tests::Guest;
 
 const BAD: &str = "/etc/jit-sudo/policy.d/zz-bad.toml";
@@ -49,6 +49,70 @@ fn a_mistake_is_shown_with_line_and_caret() {
     );
 }
 
+/// Made, signed and installed with the commands of docs/operations.md; and then changed.
+#[test]
+fn a_host_that_wants_signed_policy_takes_a_signed_folder_alone() {
+    let guest = Guest::shared();
+    guest.add_user("signe", Some(PASSWORD), &[]);
+    let signed = "set -e; cd /root; rm -rf push key*; ssh-keygen -q -t ed25519 -N '' -f key
+        echo \"ops namespaces=\\\"jit-policy@jit-sudo\\\" $(cat key.pub)\" >/etc/jit-sudo/allowed_signers
+        echo policy.require_signed = true >/etc/jit-sudo/agent.toml
+        cp -r /etc/jit-sudo/policy.d before; cp -r before push; cd /etc/jit-sudo; rm -r policy.d; cp -r /root/before policy.d";
+    guest.sh(signed).success();
+    guest.write("/root/push/signe.toml", rule("signe", "signe", NO_PASSWORD).as_bytes());
+    let push = |number: u32| {
+        guest.sh(&format!(
+            "cd /root; jitctl policy bundle push --number {number} >push/BUNDLE; rm -f push/BUNDLE.sig
+             ssh-keygen -Y sign -q -n jit-policy@jit-sudo -f key push/BUNDLE && jitctl policy install push"
+        ))
+    };
+    let run = || guest.as_user("signe").run("jit-sudo -n id -u");
+    guest.sh("systemctl restart jit-agentd; jitctl status").exits(1).shows("BUNDLE");
+    run().exits(1);
+    push(7).success().shows("rules in force");
+    run().success().prints("0");
+    guest.sh("jitctl status").success().shows("bundle 7, signed by ops (SHA256:");
+    let loaded = guest.audit(&["\"policy.loaded\"", "bundle 7, signed by ops"]);
+    assert!(!loaded.is_empty());
+    // What one host is given, another file beside it and an older one are refused, and taken back.
+    guest
+        .sh("echo '# changed' >>/etc/jit-sudo/policy.d/signe.toml; jitctl reload")
+        .exits(1)
+        .complains("signe.toml is not the file that was signed");
+    run().success().prints("0");
+    push(8).success();
+    push(7).exits(1).complains("bundle 7 is older than 8");
+    guest.sh("grep -c 'number 8' /etc/jit-sudo/policy.d/BUNDLE; jitctl reload").success();
+    guest
+        .sh("cd /etc/jit-sudo; rm -r agent.toml allowed_signers policy.d; mv /root/before policy.d
+             rm -rf /root/push /root/key* /var/lib/jit-sudo/bundle.json; systemctl restart jit-agentd; jitctl status")
+        .success();
+    run().exits(1);
+}
+
+/// As configuration management calls it, with its own stand-in for the file (docs/operations.md).
+#[test]
+fn a_file_is_checked_as_configuration_management_asks() {
+    let guest = Guest::shared();
+    let operations = include_str!("../../../docs/operations.md");
+    let ask = |text: &str, command: &str| {
+        guest.write("/tmp/.ansible_tmp123", text.as_bytes());
+        guest.sh(command)
+    };
+    let good = rule("pushed-by-hand", "root", "");
+    for (tool, stand_in) in [("validate: ", "%s"), ("validate_cmd => '/usr/bin/", "%"), ("check_cmd: ", "")] {
+        let line = operations.lines().find_map(|line| line.trim().split_once(tool)).unwrap().1;
+        let line = line.trim_end_matches([',', '\'']);
+        let command = match stand_in {
+            "" => format!("{line} /tmp/.ansible_tmp123"),
+            stand_in => line.replacen(stand_in, "/tmp/.ansible_tmp123", 1),
+        };
+        ask(&good, &command).success().shows("the policy is valid");
+        ask(&good.replace("users", "user"), &command).exits(1).complains("user");
+    }
+    guest.sh("rm /tmp/.ansible_tmp123").success();
+}
+
 /// Links to /dev/null switch a vendor's file off; a file of the same name replaces it.
 #[test]
 fn a_file_in_etc_masks_the_vendors() {
@@ -79,9 +143,9 @@ fn a_deny_in_a_new_file_applies_even_beside_a_broken_one() {
 #[test]
 fn a_member_of_jit_admin_is_asked_for_password_and_reason() {
     let guest = Guest::shared();
-    guest.add_user("webadmin", Some(crate::PASSWORD), &["jit-admin"]);
+    guest.add_user("webadmin", Some(PASSWORD), &["jit-admin"]);
     let mut terminal = guest.as_user("webadmin").terminal("jit-sudo --reason 'ticket 42' id");
-    terminal.expect("assword").type_line(crate::PASSWORD).expect("uid=0(root)");
+    terminal.expect("assword").type_line(PASSWORD).expect("uid=0(root)");
     terminal.finish().success();
     assert!(!guest.audit(&["\"session.started\"", "\"webadmin\"", "ticket 42"]).is_empty());
     guest.as_user("webadmin").run("jit-sudo -n id").exits(1).silent();

@@ -1,7 +1,11 @@
 //! `jitctl policy`: works on files, without the agent.
 
+mod bundle;
 mod check;
 mod explain;
+#[cfg(test)]
+mod fleet_tests;
+mod install;
 mod junit;
 mod lint;
 mod test;
@@ -15,11 +19,13 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::Installed;
 
-/// Check, test, explain and lint policy, on files and without the agent
+/// Check, test, explain, lint and install policy
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
+    Bundle(bundle::Bundle),
     Check(check::Check),
     Explain(explain::Explain),
+    Install(install::Install),
     Lint(lint::Lint),
     Test(test::Test),
 }
@@ -28,8 +34,10 @@ impl Policy {
     pub(crate) fn run(&self, output: &mut Output) -> Result<(), Failure> {
         let installed = Installed::system();
         match self {
+            Self::Bundle(bundle) => bundle.run(&installed, output),
             Self::Check(check) => check.run(&installed, output),
             Self::Explain(explain) => explain.run(&installed, output),
+            Self::Install(install) => install.run(&installed, output),
             Self::Lint(lint) => lint.run(&installed, output),
             Self::Test(test) => test.run(&installed, output),
         }

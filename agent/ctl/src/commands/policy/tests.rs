@@ -17,12 +17,12 @@ use crate::output::tests::Captured;
 use crate::policy_source::Installed;
 
 /// A host's policy folders.
-struct Host {
+pub(super) struct Host {
     root: TempDir,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let host = Self { root: tempfile::tempdir().unwrap() };
         for folder in ["", "etc", "etc/policy.d", "usr", "usr/policy.d"] {
             let path = host.root.path().join(folder);
@@ -32,14 +32,18 @@ impl Host {
         host
     }
 
-    fn write(&self, path: &str, text: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    pub(super) fn write(&self, path: &str, text: &str) -> PathBuf {
         let path = self.root.path().join(path);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         path
     }
 
-    fn installed(&self) -> Installed {
+    pub(super) fn installed(&self) -> Installed {
         Installed {
             etc: self.root.path().join("etc/policy.d"),
             vendor: self.root.path().join("usr/policy.d"),
@@ -49,7 +53,7 @@ impl Host {
     }
 
     /// What is printed; an error with what is told.
-    fn check(
+    pub(super) fn check(
         &self,
         file: Option<PathBuf>,
         name: Option<&str>,
@@ -92,14 +96,14 @@ fn lint(text: &str, deny_warnings: bool, format: Format) -> (bool, String) {
     }
 }
 
-fn told(result: Result<(), Failure>) -> Result<(), String> {
+pub(super) fn told(result: Result<(), Failure>) -> Result<(), String> {
     result.map_err(|failure| match failure {
         Failure::Refused { what, hint } => format!("{what}\nhint: {hint}"),
         other => format!("{other:?}"),
     })
 }
 
-fn rule(id: &str, more: &str) -> String {
+pub(super) fn rule(id: &str, more: &str) -> String {
     format!(
         "schema = 1\n[[rule]]\nid = \"{id}\"\nusers = [\"root\"]\ncommands = [\"/usr/bin/env **\"]\n{more}\n"
     )
