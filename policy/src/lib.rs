@@ -17,6 +17,7 @@
 mod account;
 mod decision;
 mod diagnostics;
+mod diff;
 mod duration;
 mod eligible;
 mod evaluate;
@@ -37,6 +38,7 @@ mod when;
 pub use account::{Account, Directory, Group, Host, LookupFailed};
 pub use decision::{Candidate, Decision, Denial, Missing, Why, choose};
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
+pub use diff::{Change, ChangedKey, Difference, RuleRef};
 pub use duration::{InvalidDuration, LONGEST, format_duration, parse_duration};
 pub use eligible::RuleText;
 pub use explain::{Considered, Explanation, Failure};

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::account::{Account, Directory, Host, LookupFailed};
 use crate::decision::Decision;
 use crate::diagnostics::Diagnostics;
+use crate::diff::{Difference, differences};
 use crate::eligible::RuleText;
 use crate::explain::Explanation;
 use crate::index::Index;
@@ -216,6 +217,12 @@ impl Policy {
             ))
         });
         unknown.collect()
+    }
+
+    /// Who gains and who loses what if `new` takes the place of this policy; nothing if they mean the same. Denies that
+    /// were merged into either do not count.
+    pub fn diff(&self, new: &Self) -> Vec<Difference> {
+        differences(&self.core, &new.core)
     }
 
     /// What the rules may say, and probably should not; `sources` are the texts that were loaded. Without a host, what only

@@ -26,6 +26,7 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
         &["policy", "check", "--name", "x.toml"],
         &["policy", "check", "--file", "x", "dir"],
         &["policy", "lint", "--format", "xml"],
+        &["policy", "diff", "old"],
         &["audit", "show", "--since", "soon"],
         &["audit", "show", "--event", "nonsense"],
         &["revoke"],

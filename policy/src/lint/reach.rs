@@ -1,12 +1,11 @@
 //! Rules that do nothing, and denies that do not hold.
 
-use std::collections::HashMap;
-
 use super::Findings;
 use super::code::{Code, Severity};
 use super::places::Subject;
 use crate::meaning::{
-    Argument, CommandMeaning, Meaning, ProgramMeaning, Region, commands_cover, hosts_cover, names_cover,
+    Argument, ByUser, CommandMeaning, Meaning, ProgramMeaning, Region, commands_cover, hosts_cover,
+    names_cover,
 };
 use crate::pattern::{Commands, Word};
 use crate::policy::Core;
@@ -25,7 +24,8 @@ impl Core {
                 } else if rule.not_after.is_some_and(|end| end <= now) {
                     let message = format!("the rule `{}` holds no more", rule.id);
                     found.add(Code::Expired, Subject::key(rule, "not_after"), message, "remove it");
-                } else if let Some(other) = index.near(meaning).find(|other| makes_redundant(other, meaning))
+                } else if let Some(other) =
+                    index.near(&meaning.region.users).find(|other| makes_redundant(other, meaning))
                 {
                     let message = format!("the rule `{}` says all that `{}` says", other.rule.id, rule.id);
                     found.add(Code::Redundant, Subject::of_rule(rule), message, "remove this one");
@@ -37,7 +37,7 @@ impl Core {
                 deny.region.run_as_groups.is_none()
                     && Region { trusted_path: false, ..deny.region.clone() }.covers(&allow.region)
             };
-            if let Some(deny) = by_denies.near(allow).find(takes_back) {
+            if let Some(deny) = by_denies.near(&allow.region.users).find(takes_back) {
                 let message = format!("the deny `{}` takes back all of `{}`", deny.rule.id, allow.rule.id);
                 let hint = "remove the rule, or except its users from the deny";
                 found.add(Code::NeverPermits, Subject::of_rule(allow.rule), message, hint);
@@ -104,33 +104,6 @@ impl Core {
                 found.add_as(severity, Code::NarrowDeny, at, message, hint);
             }
         });
-    }
-}
-
-/// Rules by those they name.
-struct ByUser<'m, 'p> {
-    meanings: &'m [Meaning<'p>],
-    numbers: HashMap<&'m str, Vec<usize>>,
-}
-
-impl<'m, 'p> ByUser<'m, 'p> {
-    fn new(meanings: &'m [Meaning<'p>]) -> Self {
-        let mut numbers: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (number, meaning) in meanings.iter().enumerate() {
-            for user in &meaning.region.users {
-                numbers.entry(user).or_default().push(number);
-            }
-        }
-        Self { meanings, numbers }
-    }
-
-    /// Those that name everybody, or the first user of this one: others can't cover it.
-    fn near<'a>(&'a self, meaning: &'a Meaning<'_>) -> impl Iterator<Item = &'a Meaning<'p>> {
-        let names = ["ALL"].into_iter().chain(meaning.region.users.first().map(String::as_str));
-        names
-            .filter_map(|name| self.numbers.get(name))
-            .flatten()
-            .filter_map(|number| self.meanings.get(*number))
     }
 }
 

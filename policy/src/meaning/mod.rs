@@ -3,10 +3,12 @@
 //! So two policies can be compared, which share no symbols and no numbers of sets. [`cover`] says when everything that one
 //! rule matches is matched by another.
 
+mod by_user;
 mod command;
 mod cover;
 mod terms;
 
+pub(crate) use self::by_user::ByUser;
 pub(crate) use self::command::{Argument, CommandMeaning, ProgramMeaning, regex_text};
 pub(crate) use self::cover::{commands_cover, hosts_cover, names_cover};
 pub(crate) use self::terms::Terms;
@@ -53,6 +55,18 @@ pub(crate) enum HostMeaning {
     Glob(String),
     /// "tag:frontend"
     Tag(String),
+}
+
+impl HostMeaning {
+    /// As the policy writes it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::All => "ALL".to_owned(),
+            Self::Name(name) => name.clone(),
+            Self::Glob(glob) => glob.replace('\\', ""),
+            Self::Tag(tag) => format!("tag:{tag}"),
+        }
+    }
 }
 
 /// What a rule matches, and on which terms.
@@ -158,6 +172,21 @@ fn windows(when: &When) -> Vec<WindowMeaning> {
         days(window).map(|day| (day, from, to, zone.clone())).collect::<Vec<_>>()
     };
     sorted(when.windows.iter().flat_map(each).collect())
+}
+
+/// In words.
+pub(crate) fn windows_text(windows: Option<&[WindowMeaning]>) -> String {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let text = |(day, from, to, zone): &WindowMeaning| {
+        let day = usize::try_from(*day).ok().and_then(|day| DAYS.get(day)).copied().unwrap_or_default();
+        let zone = zone.as_ref().map(|zone| format!(" {zone}")).unwrap_or_default();
+        format!("{day} {}..{}{zone}", clock(*from), clock(*to))
+    };
+    windows.map_or_else(
+        || "always".to_owned(),
+        |windows| windows.iter().map(text).collect::<Vec<_>>().join(", "),
+    )
 }
 
 pub(crate) fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {

@@ -67,6 +67,16 @@ impl Terms {
             ("restrict.timeout", timeout.map_or_else(|| "no limit".to_owned(), format_duration)),
         ]))
     }
+
+    /// The keys that differ, with both values.
+    pub(crate) fn differences<'t>(&'t self, other: &'t Self) -> Vec<(&'static str, &'t str, &'t str)> {
+        let value = |terms: &'t Self, key: &str| terms.0.get(key).map_or("", String::as_str);
+        self.0
+            .keys()
+            .map(|key| (*key, value(self, key), value(other, key)))
+            .filter(|(_, own, others)| own != others)
+            .collect()
+    }
 }
 
 /// A word of the policy: the name of a variant, in lower case.

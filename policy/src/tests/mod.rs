@@ -3,6 +3,7 @@
 mod commands;
 mod decide;
 mod diagnostics;
+mod diff;
 mod explain;
 mod login;
 mod meaning;

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod check;
+mod diff;
 mod explain;
 #[cfg(test)]
 mod fleet_tests;
@@ -19,7 +20,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::Installed;
 
-/// Check, test, explain, lint and install policy
+/// Check, test, explain, lint, compare and install policy
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     Bundle(bundle::Bundle),
@@ -27,6 +28,7 @@ pub(crate) enum Policy {
     Explain(explain::Explain),
     Install(install::Install),
     Lint(lint::Lint),
+    Diff(diff::Diff),
     Test(test::Test),
 }
 
@@ -39,6 +41,7 @@ impl Policy {
             Self::Explain(explain) => explain.run(&installed, output),
             Self::Install(install) => install.run(&installed, output),
             Self::Lint(lint) => lint.run(&installed, output),
+            Self::Diff(diff) => diff.run(&installed, output),
             Self::Test(test) => test.run(&installed, output),
         }
     }
