@@ -1,0 +1,120 @@
+//! How a session ends: on time, early, or with its command.
+
+use std::time::{Duration, Instant};
+
+use jit_protocol::frame::{Frame, Kind};
+use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
+
+use crate::Test;
+use crate::stage::{self, Stage, order, shell};
+
+pub(crate) const ENDS: &[Test] = &[
+    ("expiry_ends_children_that_double_forked_stopped_and_ignore_sigterm", expiry),
+    ("revocation_ends_the_session_and_tells_the_person", revocation),
+    ("a_clock_that_passed_the_wall_deadline_ends_the_session", wall_deadline),
+    ("leftover_is_kept_until_the_deadline_then_ended", leftover_kept),
+    ("leftover_is_killed_at_once_where_policy_says_so", leftover_killed),
+    ("a_killed_monitor_leaves_nothing_running", killed_monitor),
+    ("a_helper_that_goes_away_ends_its_command", helper_gone),
+    ("signals_of_the_helper_reach_the_command", forwarded_signal),
+];
+
+fn expiry(stage: &Stage) {
+    let mark = format!("{}.41", std::process::id());
+    let script = format!(
+        "(setsid sleep {mark} & ) ; sh -c 'trap \"\" TERM; while :; do sleep {mark}; done' & \
+         sleep {mark} & kill -STOP $!; trap '' TERM; sleep {mark}; sleep {mark}; sleep {mark}"
+    );
+    let mut session = stage.begin(&order(&shell(&script)));
+    session.expect_accepted();
+    session.go(Some(Duration::from_millis(500)), Duration::from_millis(400), false);
+    let start = Instant::now();
+    let run = session.finish();
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(run.messages.contains(&FromMonitor::Expired) && run.messages.contains(&FromMonitor::Gone));
+    assert!(run.notices().contains("its time is up"));
+    assert_eq!(stage::count_processes(&mark), 0);
+}
+
+fn revocation(stage: &Stage) {
+    let mark = format!("{}.42", std::process::id());
+    let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
+    session.expect_accepted();
+    session.go(None, Duration::from_millis(200), false);
+    session.await_running();
+    session.say(&ToMonitor::Terminate { why: "the grant was revoked".into() });
+    let run = session.finish();
+    assert!(run.notices().contains("the grant was revoked"));
+    assert_eq!(run.ended(), ExitStatus::Signal(15));
+    assert_eq!(stage::count_processes(&mark), 0);
+}
+
+fn wall_deadline(stage: &Stage) {
+    let mut session = stage.begin(&order(&shell("sleep 30")));
+    session.expect_accepted();
+    let soon = std::time::SystemTime::now() + Duration::from_millis(300);
+    let since_1970 = soon.duration_since(std::time::UNIX_EPOCH).unwrap();
+    session.go_until(u64::MAX / 2, i64::try_from(since_1970.as_nanos()).unwrap());
+    let run = session.finish();
+    assert!(run.messages.contains(&FromMonitor::Expired));
+}
+
+fn leftover_kept(stage: &Stage) {
+    let mark = format!("{}.43", std::process::id());
+    let mut session = stage.begin(&order(&shell(&format!("setsid sleep {mark} >/dev/null 2>&1 & exit 3"))));
+    session.expect_accepted();
+    session.go(Some(Duration::from_millis(1500)), Duration::from_millis(100), false);
+    session.await_ended();
+    stage::until("it lives on", || stage::count_processes(&mark) == 1);
+    let run = session.finish();
+    assert!(run.messages.contains(&FromMonitor::Ended { status: ExitStatus::Status(3), leftover: true }));
+    assert!(run.notices().contains("left behind"));
+    assert!(run.messages.contains(&FromMonitor::Gone));
+    assert_eq!(stage::count_processes(&mark), 0);
+}
+
+fn leftover_killed(stage: &Stage) {
+    let mark = format!("{}.44", std::process::id());
+    let mut session = stage.begin(&order(&shell(&format!("setsid sleep {mark} >/dev/null 2>&1 & exit 0"))));
+    session.expect_accepted();
+    session.go(None, Duration::from_millis(100), true);
+    session.finish();
+    assert_eq!(stage::count_processes(&mark), 0);
+}
+
+fn killed_monitor(stage: &Stage) {
+    let mark = format!("{}.45", std::process::id());
+    let mut session = stage.begin(&order(&shell(&format!("(setsid sleep {mark} &); sleep {mark}"))));
+    session.expect_accepted();
+    session.go(None, Duration::from_mins(1), false);
+    let command = session.await_running();
+    stage::until("both sleep", || stage::count_processes(&mark) == 2);
+    let monitor = stage::parent_of(command);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(monitor), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let start = Instant::now();
+    stage::until("the command is gone", || stage::count_processes(&mark) == 0);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+fn helper_gone(stage: &Stage) {
+    let mark = format!("{}.46", std::process::id());
+    let mut session = stage.begin(&order(&shell(&format!("trap '' HUP; sleep {mark}"))));
+    session.expect_accepted();
+    session.go(None, Duration::from_millis(100), false);
+    session.await_running();
+    session.hang_up_helper();
+    stage::until("the command is gone", || stage::count_processes(&mark) == 0);
+}
+
+fn forwarded_signal(stage: &Stage) {
+    let mut session = stage
+        .begin(&order(&shell("trap 'echo got usr1; exit 9' USR1; echo ready; while :; do sleep 0.05; done")));
+    session.expect_accepted();
+    session.go(None, Duration::from_secs(1), false);
+    session.await_stdout("ready\n");
+    session.send(&Frame::new(Kind::Signal, 11)); // not a person's: ignored
+    session.send(&Frame::new(Kind::Signal, 10));
+    let run = session.finish();
+    assert_eq!(run.ended(), ExitStatus::Status(9));
+    assert!(run.stdout.contains("got usr1"));
+}
