@@ -22,6 +22,7 @@ mod duration;
 mod eligible;
 mod evaluate;
 mod explain;
+pub mod import;
 mod index;
 mod lint;
 mod load;

@@ -64,6 +64,14 @@ impl Guest {
         Self::start(&image::with_clients(release, &image::package()), release)
     }
 
+    /// Boots a guest of this release with sudo and what drives it, and without the package.
+    ///
+    /// # Panics
+    /// If it can't be made; the message says why.
+    pub fn boot_with_sudo(release: &str) -> Self {
+        Self::start(&Layers(vec![image::plain(release, image::CLIENTS)]), release)
+    }
+
     /// Boots what is in these layers.
     pub(crate) fn start(layers: &Layers, release: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -27,7 +27,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,libpam-modules,
 pub const PEERS: &str = ",sudo,sudo-rs,opendoas,polkitd,pkexec";
 
 /// What drives sudo, and sudo itself to compare with: for guests that show that ours takes its place.
-const CLIENTS: &str = ",sudo,python3,acl,git,less,pv,vim,tmux,cockpit-system";
+pub(crate) const CLIENTS: &str = ",sudo,python3,acl,git,less,pv,vim,tmux,cockpit-system";
 
 /// Releases that guests can be made of.
 pub const RELEASES: [&str; 2] = ["trixie", "bookworm"];

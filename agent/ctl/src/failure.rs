@@ -51,6 +51,11 @@ impl Failure {
     }
 }
 
+/// Tells something on standard error, where nothing went wrong.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{}", escape_lines(text));
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

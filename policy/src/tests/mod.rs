@@ -11,6 +11,6 @@ mod mistakes;
 mod policy_tests;
 mod properties;
 mod scale;
-mod support;
+pub(crate) mod support;
 mod when;
 mod whole;

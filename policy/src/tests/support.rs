@@ -16,6 +16,12 @@ pub(crate) fn load(text: &str) -> Result<Policy, Diagnostics> {
     Policy::load(&[file("10-test.toml", text)], &AsWritten)
 }
 
+/// Loads a text that is a whole file.
+pub(crate) fn load_whole(text: &str) -> Result<Policy, Diagnostics> {
+    let source = Source { text: text.into(), ..file("10-test.toml", "") };
+    Policy::load(&[source], &AsWritten)
+}
+
 /// A policy that has no mistake.
 pub(crate) fn policy(text: &str) -> Policy {
     load(text).unwrap_or_else(|found| panic!("{found}"))

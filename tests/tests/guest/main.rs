@@ -20,6 +20,7 @@ mod elevation;
 mod expiry;
 mod flood;
 mod harness;
+mod import;
 mod login;
 mod package;
 mod places;

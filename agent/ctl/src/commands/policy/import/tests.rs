@@ -1,0 +1,69 @@
+//! Files that the test writes; what is told on standard error is the library's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::TempDir;
+
+use super::ImportSudoers;
+use crate::failure::Failure;
+use crate::output::tests::Captured;
+
+struct Host(TempDir);
+
+impl Host {
+    fn new(sudoers: &str) -> Self {
+        let host = Self(tempfile::tempdir().unwrap());
+        host.write("sudoers", sudoers, 0o440);
+        host
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    fn import(&self, change: impl FnOnce(&mut ImportSudoers)) -> Result<String, Failure> {
+        let captured = Captured::default();
+        let mut import = ImportSudoers { file: self.0.path().join("sudoers"), exact: false, strict: false };
+        change(&mut import);
+        import.run(&mut captured.output()).map(|()| captured.text())
+    }
+}
+
+#[test]
+fn a_policy_is_printed_and_strict_is_strict() {
+    let host = Host::new("alice ALL = ALL\n");
+    let text = host.import(|import| import.strict = true).unwrap();
+    assert!(text.starts_with("# Made by `jitctl policy import-sudoers /"), "{text}");
+    assert!(text.contains("\nusers = [\"alice\"]\n") && !text.contains("trusted_path"), "{text}");
+    assert!(host.import(|import| import.exact = true).unwrap().contains("trusted_path = false"));
+    host.write("sudoers", "alice ALL = ALL\n+net ALL = ALL\n", 0o440);
+    assert!(host.import(|_| ()).is_ok());
+    assert!(matches!(host.import(|import| import.strict = true), Err(Failure::Refused { .. })));
+}
+
+#[test]
+fn a_mistake_or_a_missing_file_is_a_failure() {
+    let host = Host::new("alice ALL = id\n");
+    let Err(Failure::Refused { what, hint }) = host.import(|_| ()) else { panic!("it was taken") };
+    assert!(what.contains("has 1 mistake\n") && what.contains('^') && !hint.is_empty(), "{what}");
+    assert!(host.import(|import| import.file = "/nonexistent".into()).is_err());
+    assert!(host.import(|import| import.file = "/proc".into()).is_err());
+}
+
+// sudo does not read such files either.
+#[test]
+fn included_files_that_others_can_write_are_not_read() {
+    let host = Host::new("@includedir sudoers.d\n@include other\n");
+    host.write("sudoers.d/10-a", "alice ALL = ALL\n", 0o440);
+    host.write("sudoers.d/20-b", "bob ALL = ALL\n", 0o666);
+    host.write("sudoers.d/30.c", "carol ALL = ALL\n", 0o440);
+    fs::create_dir(host.0.path().join("sudoers.d/folder")).unwrap();
+    host.write("other", "dave ALL = ALL\n", 0o442);
+    let text = host.import(|_| ()).unwrap();
+    let has = |name: &str| text.contains(&format!("users = [\"{name}\"]"));
+    assert!(has("alice") && !has("bob") && !has("carol") && !has("dave"), "{text}");
+}
