@@ -13,6 +13,7 @@
 mod stage;
 mod wire;
 
+mod account;
 mod administration;
 mod attacks;
 mod circumstances;
