@@ -153,6 +153,52 @@ fn a_program_is_the_name_that_was_asked_for_and_in_a_deny_also_the_file() {
     assert!(vi.is_permitted(&except("/bin/view")));
 }
 
+// What is what on a Debian host: by the alternatives, by systemd, by busybox, by a hard link, by a user.
+const NAMES: [(&str, &str, bool); 10] = [
+    ("/usr/bin/sh", "/usr/bin/dash", true),
+    ("/usr/bin/dash", "/usr/bin/dash", true),
+    ("/usr/bin/vi", "/usr/bin/vim.basic", true),
+    ("/usr/bin/rview", "/usr/bin/vim.basic", true),
+    ("/usr/sbin/reboot", "/usr/bin/systemctl", true),
+    ("/usr/bin/systemctl", "/usr/bin/systemctl", true),
+    ("/usr/bin/wget", "/usr/bin/busybox", true),
+    // Two names of one file.
+    ("/usr/bin/perl", "/usr/bin/perl", true),
+    ("/usr/bin/perl5.40", "/usr/bin/perl5.40", true),
+    ("/home/alice/bin/id", "/usr/bin/dash", false),
+];
+
+#[test]
+fn a_program_with_many_names_is_allowed_by_one_and_denied_by_any() {
+    for (command, allowed, denied) in [
+        ("/usr/bin/sh", &["/usr/bin/sh"][..], &["/usr/bin/sh"][..]),
+        ("/usr/bin/dash", &["/usr/bin/dash"], &["/usr/bin/dash", "/usr/bin/sh", "/home/alice/bin/id"]),
+        ("/usr/bin/vi", &["/usr/bin/vi"], &["/usr/bin/vi"]),
+        ("/usr/bin/rview", &["/usr/bin/rview"], &["/usr/bin/rview"]),
+        ("/usr/bin/vim.basic", &[], &["/usr/bin/vi", "/usr/bin/rview"]),
+        ("/usr/sbin/reboot", &["/usr/sbin/reboot"], &["/usr/sbin/reboot"]),
+        ("/usr/bin/systemctl", &["/usr/bin/systemctl"], &["/usr/bin/systemctl", "/usr/sbin/reboot"]),
+        ("/usr/bin/busybox", &[], &["/usr/bin/wget"]),
+        ("/usr/bin/wget", &["/usr/bin/wget"], &["/usr/bin/wget"]),
+        // No name leads from one hard link to the other.
+        ("/usr/bin/perl", &["/usr/bin/perl"], &["/usr/bin/perl"]),
+        ("/usr/bin/perl*", &["/usr/bin/perl", "/usr/bin/perl5.40"], &["/usr/bin/perl", "/usr/bin/perl5.40"]),
+        // Only root may be able to write the path of what a rule names.
+        ("/home/alice/bin/id", &[], &["/home/alice/bin/id"]),
+        ("/usr/bin/id", &[], &[]),
+    ] {
+        let (allow, deny) = (
+            allow(&format!("commands = [\"{command} **\"]")),
+            deny(&format!("commands = [\"{command} **\"]")),
+        );
+        for (name, leads_to, trusted) in NAMES {
+            let ask = Ask { leads_to: Some(leads_to.into()), trusted, ..Ask::to_run(name) };
+            assert_eq!(ask.is_permitted(&allow), allowed.contains(&name), "allow {command}: {name}");
+            assert_eq!(!ask.is_permitted(&deny), denied.contains(&name), "deny {command}: {name}");
+        }
+    }
+}
+
 #[test]
 fn a_path_that_is_not_resolved_is_never_permitted() {
     for path in ["usr/bin/id", "", "/", "/usr/bin/../bin/id", "/usr//bin/id", "/usr/bin/"] {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::properties::{SETS, any_rule, ask, text};
+use super::generated::{SETS, region, text, without_options};
 use super::support::policy;
 use crate::Policy;
 use crate::meaning::Meaning;
@@ -77,10 +77,10 @@ proptest! {
     // "Yes" is certain: whatever the covered rule permits or denies, the other does.
     #[test]
     fn a_rule_that_covers_another_matches_all_that_it_matches(
-        rules in proptest::collection::vec(any_rule(), 2..8), asks in proptest::collection::vec(ask(), 8),
+        rules in proptest::collection::vec(region(), 2..8), asks in proptest::collection::vec(without_options(), 8),
     ) {
         let everything = "[[rule]]\nid = \"z\"\nusers = [\"ALL\"]\nrun_as = [\"ALL\"]\ncommands = [\"ALL\"]\n";
-        let all = policy(&(text(&rules) + SETS));
+        let all = policy(&(text(&rules, 0) + SETS));
         for effect in [Effect::Allow, Effect::Deny] {
             let meanings = all.core().meanings(effect);
             let alone = |meaning: &Meaning<'_>| {

@@ -1,0 +1,369 @@
+//! `docs/policy.md` once more, as simply as can be: every rule is looked at as it is written, for each request anew. No index,
+//! no symbols, nothing compiled or shared with what it is compared with.
+
+mod words;
+
+use jiff::tz::TimeZone;
+use toml::{Table, Value};
+
+use self::words::{glob, one_word, split};
+use super::support::Ask;
+use crate::{Account, Zones};
+
+/// Rules and sets of all files.
+pub(super) struct Naive {
+    rules: Vec<Table>,
+    sets: Table,
+}
+
+/// Which way a doubt falls.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Permits,
+    Denies,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Matched {
+    No,
+    Named,
+    All,
+}
+
+impl Naive {
+    /// The texts of files that have no mistake.
+    pub(super) fn load(texts: &[String]) -> Self {
+        let (mut rules, mut sets) = (Vec::new(), Table::new());
+        for text in texts {
+            let file: Table = text.parse().unwrap();
+            let defaults = file.get("defaults").and_then(Value::as_table).cloned().unwrap_or_default();
+            for rule in file.get("rule").and_then(Value::as_array).into_iter().flatten() {
+                let rule = rule.as_table().unwrap();
+                rules.push(if is_deny(rule) { rule.clone() } else { filled_in(rule, &defaults) });
+            }
+            for (kind, own) in file.get("sets").and_then(Value::as_table).into_iter().flatten() {
+                let known = sets.entry(kind.clone()).or_insert_with(|| Value::Table(Table::new()));
+                known.as_table_mut().unwrap().extend(own.as_table().unwrap().clone());
+            }
+        }
+        Self { rules, sets }
+    }
+
+    /// As [`Ask::decide`] puts it.
+    pub(super) fn decide(&self, ask: &Ask) -> String {
+        let has_none = if self.rules.iter().any(|rule| self.is_own(rule, ask)) { "" } else { " (has none)" };
+        let matching = |deny: bool| {
+            let mut rules: Vec<(&Table, Matched)> = self
+                .rules
+                .iter()
+                .filter(|rule| is_deny(rule) == deny)
+                .map(|rule| (rule, self.matches(rule, ask)))
+                .collect();
+            rules.retain(|(_, matched)| *matched != Matched::No);
+            rules.sort_by_key(|(rule, _)| id(rule).to_owned());
+            rules
+        };
+        if let Some((deny, _)) = matching(true).into_iter().find(|(rule, _)| is_open(rule, ask)) {
+            return format!("deny: by {}{has_none}", id(deny));
+        }
+        let (mut permit, mut untrusted, mut options, mut closed) = (vec![], vec![], vec![], vec![]);
+        for (rule, matched) in matching(false) {
+            let trusting = rule.get("trusted_path").and_then(Value::as_bool) == Some(false);
+            let list = if matched == Matched::Named && !trusting && !ask.trusted {
+                &mut untrusted
+            } else if !serves(rule, ask, matched == Matched::All) {
+                &mut options
+            } else if is_open(rule, ask) {
+                &mut permit
+            } else {
+                &mut closed
+            };
+            list.push(id(rule));
+        }
+        if let Some(asked) = &ask.rule {
+            permit.retain(|id| id == asked);
+            if permit.is_empty() {
+                return format!("deny: not that rule{has_none}");
+            }
+        }
+        for (what, rules) in [
+            ("permit ", permit),
+            ("deny: untrusted path for ", untrusted),
+            ("deny: not at this time for ", closed),
+            ("deny: options for ", options),
+        ] {
+            if !rules.is_empty() {
+                let has_none = if what == "permit " { "" } else { has_none };
+                return format!("{what}{}{has_none}", rules.join(", "));
+            }
+        }
+        format!("deny: no rule matches{has_none}")
+    }
+
+    /// Whether a person has this rule, whatever it allows and at what time of the week.
+    fn is_own(&self, rule: &Table, ask: &Ask) -> bool {
+        !is_deny(rule)
+            && holds_now(rule, ask)
+            && self.names(rule, "users", &ask.user, ask)
+            && self.is_here(rule, ask)
+            && !self.names(rule, "except_users", &ask.user, ask)
+    }
+
+    /// Everything but the options and the time of the week.
+    fn matches(&self, rule: &Table, ask: &Ask) -> Matched {
+        let (ours, theirs) =
+            if is_deny(rule) { (Side::Denies, Side::Permits) } else { (Side::Permits, Side::Denies) };
+        let excepted = match self.runs(rule, "except_commands", ask, theirs) {
+            Matched::No => false,
+            Matched::Named => !is_deny(rule) || ask.trusted,
+            Matched::All => true,
+        };
+        let holds = holds_now(rule, ask)
+            && (!ask.nested || rule.get("nested").and_then(Value::as_bool) != Some(false))
+            && self.names(rule, "users", &ask.user, ask)
+            && !self.names(rule, "except_users", &ask.user, ask)
+            && self.is_here(rule, ask)
+            && self.names(rule, "run_as", &ask.target, ask)
+            && !self.names(rule, "except_run_as", &ask.target, ask)
+            && self.may_have_groups(rule, ask)
+            && !excepted;
+        if holds { self.runs(rule, "commands", ask, ours) } else { Matched::No }
+    }
+
+    /// The list under this key, with its sets written out, or what counts without it.
+    fn list(&self, rule: &Table, key: &str, kind: &str) -> Vec<Value> {
+        let own = rule.get(key).map(|list| list.as_array().unwrap().clone());
+        let list = own.unwrap_or_else(|| match (key, is_deny(rule)) {
+            ("hosts", _) | ("run_as", true) => vec!["ALL".into()],
+            ("run_as", false) => vec!["root".into()],
+            _ => vec![],
+        });
+        let set = |name: &str| self.sets[kind].as_table().unwrap()[name].as_array().unwrap().clone();
+        list.into_iter()
+            .flat_map(|one| match one.as_str().and_then(|text| text.strip_prefix('@')) {
+                Some(name) => set(name),
+                None => vec![one],
+            })
+            .collect()
+    }
+
+    fn names(&self, rule: &Table, key: &str, account: &Account, ask: &Ask) -> bool {
+        let is_in = |gid: u32| account.gid == gid || account.groups.contains(&gid);
+        self.list(rule, key, "users").iter().any(|entry| match entry.as_str().unwrap() {
+            "ALL" => true,
+            "self" => account.uid == ask.user.uid,
+            entry => match (entry.strip_prefix("%#"), entry.strip_prefix('%'), entry.strip_prefix('#')) {
+                (Some(gid), _, _) => is_in(gid.parse().unwrap()),
+                (_, Some(group), _) => ask.directory.gids.get(group).is_some_and(|gid| is_in(*gid)),
+                (_, _, Some(uid)) => account.uid == uid.parse::<u32>().unwrap(),
+                _ => account.names.iter().any(|name| name == entry),
+            },
+        })
+    }
+
+    fn is_here(&self, rule: &Table, ask: &Ask) -> bool {
+        let host = ask.host.to_lowercase();
+        let any = |key| {
+            self.list(rule, key, "hosts").iter().any(|entry| match entry.as_str().unwrap() {
+                "ALL" => true,
+                entry if entry.starts_with("tag:") => ask.tags.iter().any(|own| *own == entry[4..]),
+                entry => {
+                    let pattern = one_word(&entry.to_lowercase());
+                    let label = host.split('.').next().unwrap();
+                    glob(&pattern, host.as_bytes())
+                        || !entry.contains('.') && glob(&pattern, label.as_bytes())
+                }
+            })
+        };
+        any("hosts") && !any("except_hosts")
+    }
+
+    /// `-g` and `-P`
+    fn may_have_groups(&self, rule: &Table, ask: &Ask) -> bool {
+        let list = self.list(rule, "run_as_groups", "groups");
+        let named = |gid: u32| {
+            list.iter().any(|entry| match entry.as_str().unwrap() {
+                "ALL" => true,
+                entry => match entry.strip_prefix('#') {
+                    Some(number) => number.parse() == Ok(gid),
+                    None => ask.directory.gids.get(entry) == Some(&gid),
+                },
+            })
+        };
+        let has = |gid: u32| ask.target.gid == gid || ask.target.groups.contains(&gid);
+        let brought: &[u32] = if ask.preserve_groups { &ask.user.groups } else { &[] };
+        let asked = ask.group.as_ref().map(|group| group.gid);
+        if is_deny(rule) {
+            let any = asked.iter().chain(brought).any(|gid| named(*gid));
+            any || !rule.contains_key("run_as_groups")
+        } else {
+            asked.iter().chain(brought).all(|gid| has(*gid) || named(*gid))
+        }
+    }
+
+    /// How the command is one of these.
+    fn runs(&self, rule: &Table, key: &str, ask: &Ask, side: Side) -> Matched {
+        let entries = self.list(rule, key, "commands");
+        if entries.iter().any(|entry| entry.as_str() == Some("ALL")) {
+            Matched::All
+        } else if entries.iter().any(|entry| is_command(entry, ask, side)) {
+            Matched::Named
+        } else {
+            Matched::No
+        }
+    }
+}
+
+fn filled_in(rule: &Table, defaults: &Table) -> Table {
+    let mut rule = rule.clone();
+    for (key, value) in defaults {
+        match (rule.get_mut(key), value) {
+            (None, value) => _ = rule.insert(key.clone(), value.clone()),
+            (Some(Value::Table(own)), Value::Table(defaults)) if key != "env_set" => {
+                *own = filled_in(own, defaults);
+            }
+            (Some(_), _) => {}
+        }
+    }
+    rule
+}
+
+fn id(rule: &Table) -> &str {
+    rule["id"].as_str().unwrap()
+}
+
+fn is_deny(rule: &Table) -> bool {
+    rule.get("effect").and_then(Value::as_str) == Some("deny")
+}
+
+fn holds_now(rule: &Table, ask: &Ask) -> bool {
+    let time = |key| rule.get(key).map(|time| time.to_string().parse::<jiff::Timestamp>().unwrap());
+    time("not_before").is_none_or(|from| from <= ask.now) && time("not_after").is_none_or(|to| ask.now < to)
+}
+
+/// `when.time`: what a clock on the wall shows, compared as text.
+fn is_open(rule: &Table, ask: &Ask) -> bool {
+    let Some(windows) = rule.get("when").and_then(|when| when.get("time")) else { return true };
+    let mut unknown = false;
+    for window in windows.as_array().unwrap() {
+        let words: Vec<&str> = window.as_str().unwrap().split(' ').collect();
+        let zone = words.get(2).map_or_else(|| ask.zones.local(), |zone| ask.zones.zone(zone));
+        let Some(zone) = zone else {
+            unknown = true;
+            continue;
+        };
+        if window_is_open(words[0], words[1], &zone, ask.now) {
+            return true;
+        }
+    }
+    unknown && is_deny(rule)
+}
+
+fn window_is_open(days: &str, hours: &str, zone: &TimeZone, now: jiff::Timestamp) -> bool {
+    let shown = now.to_zoned(zone.clone());
+    let today = shown.strftime("%a").to_string();
+    let yesterday = shown.datetime().yesterday().unwrap().strftime("%a").to_string();
+    let (from, to) = hours.split_once("..").unwrap();
+    let time = shown.strftime("%H:%M").to_string();
+    if from < to {
+        return names_day(days, &today) && from <= time.as_str() && time.as_str() < to;
+    }
+    names_day(days, &today) && from <= time.as_str() || names_day(days, &yesterday) && time.as_str() < to
+}
+
+fn names_day(days: &str, day: &str) -> bool {
+    const WEEK: &str = "Mon Tue Wed Thu Fri Sat Sun Mon Tue Wed Thu Fri Sat Sun";
+    days.split(',').any(|range| {
+        let (first, last) = range.split_once("..").unwrap_or((range, range));
+        let from = &WEEK[WEEK.find(first).unwrap()..];
+        from[..from.find(last).unwrap() + 3].contains(day)
+    })
+}
+
+/// `-D`, `-T`, `--for`, `VAR=value`
+fn serves(rule: &Table, ask: &Ask, any_command: bool) -> bool {
+    let key = |table: &str, key: &str| rule.get(table).and_then(|table| table.get(key));
+    let seconds =
+        |table, name| key(table, name).map(|text| crate::parse_duration(text.as_str().unwrap()).unwrap());
+    let texts =
+        |table, name| key(table, name).map(|list| list.as_array().unwrap().clone()).unwrap_or_default();
+    let folder = ask.cwd.as_ref().is_none_or(|folder| {
+        let anyway = match key("restrict", "cwd").and_then(Value::as_str) {
+            None | Some("caller") => ask.cwd_is_callers,
+            Some(named) => named.as_bytes() == folder.as_slice(),
+        };
+        anyway
+            || texts("restrict", "allow_cwd").iter().any(|entry| {
+                entry.as_str() == Some("ALL") || glob(&one_word(entry.as_str().unwrap()), folder)
+            })
+    });
+    let duration = seconds("grant", "duration").unwrap_or(std::time::Duration::from_mins(15));
+    let longest = seconds("grant", "max_duration").unwrap_or(duration);
+    let kept = |name: &Vec<u8>| {
+        texts("restrict", "env_keep").iter().any(|entry| glob(&one_word(entry.as_str().unwrap()), name))
+    };
+    folder
+        && ask.timeout.is_none_or(|asked| seconds("restrict", "timeout").is_none_or(|most| asked <= most))
+        && ask.duration.is_none_or(|asked| asked <= longest)
+        && (any_command || ask.assignments.iter().all(kept))
+}
+
+fn is_command(entry: &Value, ask: &Ask, side: Side) -> bool {
+    let (program, args) = match entry {
+        Value::String(text) => {
+            let mut words = split(text);
+            (words.remove(0), words.into_iter().map(Arg::Word).collect())
+        }
+        entry => {
+            let args = entry.get("args").and_then(Value::as_array).cloned().unwrap_or_default();
+            (one_word(entry["path"].as_str().unwrap()), args.into_iter().map(Arg::of).collect::<Vec<_>>())
+        }
+    };
+    let leads_to = ask.leads_to.iter().filter(|_| side == Side::Denies);
+    let program = [&ask.path].into_iter().chain(leads_to).any(|path| glob(&program, path));
+    let rest = args.last().is_some_and(Arg::is_rest);
+    let args = if rest { &args[..args.len() - 1] } else { &args[..] };
+    let enough = if rest { ask.args.len() >= args.len() } else { ask.args.len() == args.len() };
+    program
+        && enough
+        && args.iter().zip(&ask.args).all(|(pattern, argument)| pattern.fits(argument, ask, side))
+}
+
+enum Arg {
+    Word(words::Word),
+    Regex(String),
+    Under(String),
+}
+
+impl Arg {
+    fn of(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::Word(one_word(&text)),
+            other => match other.get("regex") {
+                Some(regex) => Self::Regex(regex.as_str().unwrap().to_owned()),
+                None => Self::Under(other["under"].as_str().unwrap().to_owned()),
+            },
+        }
+    }
+
+    fn is_rest(&self) -> bool {
+        matches!(self, Self::Word(word) if *word == [('*', false), ('*', false)])
+    }
+
+    fn fits(&self, argument: &[u8], ask: &Ask, side: Side) -> bool {
+        match self {
+            Self::Word(word) => glob(word, argument),
+            Self::Regex(regex) => {
+                regex::bytes::Regex::new(&format!("^(?:{regex})$")).unwrap().is_match(argument)
+            }
+            Self::Under(folder) => match ask.resolved.get(argument) {
+                None => side == Side::Denies,
+                Some(found) => {
+                    let below = found.path.starts_with(format!("{folder}/").as_bytes());
+                    let safe = argument.starts_with(b"/") && !found.writable;
+                    below && (side == Side::Denies || safe)
+                }
+            },
+        }
+    }
+}
