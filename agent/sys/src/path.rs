@@ -350,5 +350,8 @@ fn facts(stat: &Stat) -> FileFacts {
     }
 }
 
+mod entry;
 #[cfg(test)]
 mod tests;
+
+pub use entry::{Entry, entry};

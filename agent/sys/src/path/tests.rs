@@ -166,3 +166,48 @@ fn a_roundabout_way_is_open_to_those_who_may_go_it() {
     let found = resolve(root.as_fd(), b"/closed/../usr/bin/id").unwrap();
     assert!(!found.is_open_to(1000, &[1001]), "an owner has the owner's rights alone");
 }
+
+#[test]
+fn an_entry_is_a_name_in_a_resolved_folder_whatever_has_it() {
+    let (_folder, root) = tree();
+    let kind = |asked: &str| {
+        let found = entry(root.as_fd(), asked.as_bytes())?;
+        let path = String::from_utf8(found.path).unwrap();
+        Ok((path, found.file.map(|file| (file.is_regular(), file.is_link()))))
+    };
+    for (asked, path, file) in [
+        ("/bin/id", "/usr/bin/id", Some((true, false))),
+        ("/usr/../bin//id", "/usr/bin/id", Some((true, false))),
+        ("/bin/vi", "/usr/bin/vi", Some((false, true))),
+        ("/bin/new", "/usr/bin/new", None),
+        ("/usr", "/usr", Some((false, false))),
+        ("/new", "/new", None),
+    ] {
+        assert_eq!(kind(asked), Ok((path.to_owned(), file)), "{asked}");
+    }
+    for (asked, why) in [
+        ("/usr/", PathError::Invalid),
+        ("/usr/..", PathError::Invalid),
+        ("/", PathError::Invalid),
+        ("new", PathError::Invalid),
+        ("/nope/new", PathError::NotFound),
+        ("/bin/id/new", PathError::NotFound),
+        ("/loop/new", PathError::TooManyLinks),
+    ] {
+        assert_eq!(kind(asked), Err(why), "{asked}");
+    }
+}
+
+// CVE-2015-5602 and kin: who can write a folder on the way chooses the file.
+#[test]
+fn an_entry_is_changeable_by_who_can_write_its_way() {
+    let (folder, root) = tree();
+    let changeable = |asked: &str, uid| entry(root.as_fd(), asked.as_bytes()).unwrap().is_changeable_by(uid);
+    fs::set_permissions(folder.path().join("usr/bin/id"), PermissionsExt::from_mode(0o666)).unwrap();
+    let owner = rustix::process::geteuid().as_raw();
+    assert!(!changeable("/usr/bin/id", owner + 1), "the file itself does not matter");
+    assert!(changeable("/srv/free/tool", owner + 1), "sticky or not");
+    assert!(changeable("/usr/bin/id", owner));
+    fs::set_permissions(folder.path().join("usr"), PermissionsExt::from_mode(0o775)).unwrap();
+    assert!(changeable("/usr/bin/id", owner + 1));
+}
