@@ -1,12 +1,13 @@
 //! What helper, module, command line, agent and monitor say to each other.
 //!
 //! All sockets are `SOCK_SEQPACKET`: a message arrives whole or not at all, and descriptors stay with theirs.
-//! Three encodings, each for one kind of talk:
+//! Four encodings, each for one kind of talk:
 //!
 //! ```text
 //! request, response   helper/jitctl/module ⇄ agent   JSON in chunks        chunk.rs, request.rs, response.rs, login.rs
 //! frame               agent/monitor ⇄ helper         fixed layout, 4 KiB   frame.rs
 //! order, link         agent ⇄ monitor                JSON, both are ours   order.rs, link.rs
+//! edit                helper ⇄ jit-edit              fixed layout, 32 KiB  edit.rs
 //! ```
 //!
 //! One elevation on the helper's connection:
@@ -27,6 +28,7 @@
 pub mod bytes;
 pub mod chunk;
 pub mod client;
+pub mod edit;
 pub mod escape;
 pub mod frame;
 pub mod link;
