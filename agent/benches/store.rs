@@ -105,6 +105,7 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             leads_to: Some(b"/usr/bin/systemctl".to_vec()),
             trusted: true,
             arguments: vec![b"restart".to_vec(), b"nginx.service".to_vec()],
+            edits: false,
             nested: false,
             cwd: None,
             cwd_is_callers: false,

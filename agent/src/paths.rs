@@ -35,6 +35,8 @@ pub struct Paths {
     pub state: PathBuf,
     /// Who is named in `[[login]]`.
     pub gated: PathBuf,
+    /// The program that opens and saves files to edit.
+    pub edit: PathBuf,
     /// The audit log; its folder is 0700.
     pub audit: PathBuf,
     /// The journal's socket.
@@ -59,6 +61,7 @@ impl Paths {
             monitor_socket: paths::MONITOR_SOCKET.into(),
             state: "/var/lib/jit-sudo".into(),
             gated: paths::GATED.into(),
+            edit: "/usr/libexec/jit-sudo/jit-edit".into(),
             audit: "/var/log/jit-sudo/audit.jsonl".into(),
             journal: "/run/systemd/journal/socket".into(),
         }
@@ -83,6 +86,7 @@ impl Paths {
             monitor_socket: moved(&system.monitor_socket),
             state: moved(&system.state),
             gated: moved(&system.gated),
+            edit: moved(&system.edit),
             audit: moved(&system.audit),
             journal: moved(&system.journal),
         }

@@ -41,6 +41,9 @@ pub struct Subject {
     /// The arguments after the program's name.
     #[serde(with = "stored_list")]
     pub arguments: Vec<Vec<u8>>,
+    /// These are files to edit (`-e`), and [`jit_policy::EDIT`] is the path.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edits: bool,
     /// It was asked for inside of another session.
     pub nested: bool,
     /// `-D`, resolved.
@@ -85,6 +88,7 @@ impl Subject {
                 path: &self.path,
                 leads_to: self.leads_to.as_deref(),
                 args: &self.arguments,
+                edits: self.edits,
                 trusted: self.trusted,
                 under,
             },

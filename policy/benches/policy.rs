@@ -65,6 +65,7 @@ fn is_permitted(policy: &Policy, user: &Account) -> bool {
         command: Command {
             path: b"/usr/bin/id",
             leads_to: Some(b"/usr/bin/id"),
+            edits: false,
             args: &[b"-u".to_vec()],
             trusted: true,
             under: &|_| None,

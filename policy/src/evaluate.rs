@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::account::{Account, Directory, Host, LookupFailed};
 use crate::decision::{Candidate, Decision, Denial, Why};
 use crate::index::Half;
-use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol, is_normal};
+use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol};
 use crate::policy::Core;
 use crate::request::Request;
 use crate::rule::{Cwd, Effect, Rule};
@@ -314,8 +314,7 @@ impl Core {
         if has_invalid_id(request) {
             return Ok(Decision::Deny(Denial { has_rules: false, why: Why::InvalidId }));
         }
-        if !is_normal(request.command.path) {
-            // A path that is not resolved could slip by a deny.
+        if !request.command.is_resolved() {
             let has_rules = self.has_any_rule(request.user, request.host, request.now, directory)?;
             return Ok(Decision::Deny(Denial { has_rules, why: Why::NoRuleMatches }));
         }

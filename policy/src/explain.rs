@@ -216,7 +216,12 @@ impl Question<'_, '_> {
         let matched = self.command(rule, ours);
         let has_program =
             rule.commands.has_program(&request.command, ours, &core.symbols, &core.command_sets);
-        check("commands", Ok(matched.is_some()), if has_program { "names other arguments" } else { PROGRAM });
+        let others = match (has_program, request.command.edits) {
+            (false, _) => PROGRAM,
+            (true, false) => "names other arguments",
+            (true, true) => "names other files to edit",
+        };
+        check("commands", Ok(matched.is_some()), others);
         check("except_commands", Ok(!self.is_excepted_command(rule, theirs)), "excepts this command");
         let any_command = matched == Some(Matched::All);
         if let (Effect::Allow, Some(matched)) = (rule.effect, matched) {

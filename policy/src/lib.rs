@@ -47,7 +47,7 @@ pub use lint::{Code, Finding, LintAccount, LintFile, LintHost, Severity};
 pub use login::{Access, Gated, LoginDecision, LoginRule};
 pub use policy::Policy;
 pub use policy_test::{PolicyTest, TestResult};
-pub use request::{Asked, Command, Request, Resolved, Target};
+pub use request::{Asked, Command, EDIT, Request, Resolved, Target};
 pub use rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Grant, Leftover, OnExpiry, Reason,
     Require, Restrict, Rule, Scope, Umask,

@@ -10,7 +10,7 @@ use crate::account::{Account, Directory, Group, Host, LookupFailed};
 use crate::decision::{Candidate, Decision, Missing, Why, choose};
 use crate::explain::Explanation;
 use crate::policy::Policy;
-use crate::request::{Asked, Command, Request, Resolved, Target};
+use crate::request::{Asked, Command, EDIT, Request, Resolved, Target};
 use crate::rule::{Authentication, Effect, Reason, Rule};
 use crate::when::{NoZones, Zones};
 
@@ -114,13 +114,21 @@ impl Policy {
         let (path, args) =
             test.command.split_first().map_or((&[][..], &[][..]), |(path, args)| (path.as_bytes(), args));
         let args: Vec<Vec<u8>> = args.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let edits = path == EDIT.as_bytes();
         let itself = |argument: &[u8]| Some(Resolved { path: argument.to_vec(), writable: false });
         let wall = test.time.map(|(_, offset)| Wall { offset, zones });
         let request = Request {
             user: &user,
             host: Host { name: &test.host, tags: &test.tags },
             target: Target { account: &target, group: group.as_ref() },
-            command: Command { path, leads_to: Some(path), args: &args, trusted: true, under: &itself },
+            command: Command {
+                path,
+                leads_to: Some(path).filter(|_| !edits),
+                args: &args,
+                edits,
+                trusted: true,
+                under: &itself,
+            },
             nested: test.nested,
             now: test.time.map_or(now, |(at, _)| at),
             zones: wall.as_ref().map_or(&NoZones, |wall| wall),

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::account::{Account, Group, Host};
+use crate::pattern::is_normal;
 use crate::when::Zones;
+
+/// What stands in the place of a program's path when files are edited.
+pub const EDIT: &str = "sudoedit";
 
 /// One request for elevation, all facts established by the caller.
 #[derive(Clone, Copy)]
@@ -43,13 +47,27 @@ pub struct Command<'a> {
     /// The file it leads to, all links followed; `None` if there is none. If that can't be told, refuse the request:
     /// a deny could be missed.
     pub leads_to: Option<&'a [u8]>,
-    /// The arguments after the program's name.
+    /// The arguments after the program's name; of an edit the files, absolute and resolved.
     pub args: &'a [Vec<u8>],
+    /// Files are to be edited (`-e`): the path is [`EDIT`], nothing leads anywhere, and whoever asks has seen to it that the
+    /// invoking user can't change which files these are.
+    pub edits: bool,
     /// Every component of the path is owned by root and can be written by nobody else.
     pub trusted: bool,
     /// Resolves one argument for `{ under = "…" }`: `None` if it does not lead to anything. It is given any
     /// argument, also relative ones.
     pub under: &'a dyn Fn(&[u8]) -> Option<Resolved>,
+}
+
+impl Command<'_> {
+    /// Whether it is resolved as it must be: a path in another form could slip by a deny.
+    pub(crate) fn is_resolved(&self) -> bool {
+        if !self.edits {
+            return is_normal(self.path);
+        }
+        let is_file = |path: &Vec<u8>| is_normal(path) && path.len() > 1;
+        self.path == EDIT.as_bytes() && !self.args.is_empty() && self.args.iter().all(is_file)
+    }
 }
 
 /// What an argument resolves to.

@@ -199,6 +199,9 @@ pub struct Restrict {
     pub allow_cwd: AllowCwd,
     /// The longest that the command may run.
     pub timeout: Option<Duration>,
+    /// What must succeed before an edited file is saved: a program by its absolute path, and its arguments. In exactly one
+    /// of these `{}` stands for the path of the new contents.
+    pub edit_check: Option<Vec<String>>,
 }
 
 impl Restrict {

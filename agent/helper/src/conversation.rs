@@ -11,6 +11,7 @@ use jit_protocol::client::Connection;
 use jit_protocol::frame::{Frame, Kind, MAX_ANSWER};
 
 use crate::askpass;
+use crate::edit::Edit;
 use crate::messages::Messages;
 use crate::process;
 use crate::prompt::{Answer, Asker};
@@ -62,6 +63,18 @@ impl Asking {
     }
 }
 
+/// What follows once what was asked for has started.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// The command's session.
+    Command {
+        /// `-b`: whoever waits for this process waits no more.
+        background: bool,
+    },
+    /// An edit, by our own program at the other end.
+    Edit(Box<Edit>),
+}
+
 /// The helper's side of the talk.
 pub(crate) struct Conversation<'a, 'm> {
     /// The agent's, then the monitor's.
@@ -70,8 +83,8 @@ pub(crate) struct Conversation<'a, 'm> {
     pub(crate) terminal: Option<(&'a Terminal, Pipeline)>,
     /// How the person is asked.
     pub(crate) asking: Asking,
-    /// `-b`: once the command runs, whoever waits for this process waits no more.
-    pub(crate) background: bool,
+    /// What follows once it has started.
+    pub(crate) after: After,
     /// What is said.
     pub(crate) messages: &'a mut Messages<'m>,
 }
@@ -104,8 +117,14 @@ impl Conversation<'_, '_> {
                 Kind::Ended => return Outcome::of(frame.value),
                 Kind::Started => {
                     let stream = stream.filter(|_| frame.value == 1);
+                    let background = match &mut self.after {
+                        After::Command { background } => *background,
+                        After::Edit(edit) => {
+                            return edit.run(self.connection, self.messages, self.terminal.map(|it| it.0));
+                        }
+                    };
                     // Its parent exits with 0 inside. One that cannot leave stays: the command runs already.
-                    let background = self.background && nix::unistd::daemon(true, true).is_ok();
+                    let background = background && nix::unistd::daemon(true, true).is_ok();
                     return match (stream, self.terminal) {
                         (Some(stream), Some((terminal, pipeline))) => {
                             Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline)

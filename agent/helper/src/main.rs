@@ -6,6 +6,7 @@
 mod askpass;
 mod conversation;
 mod duration;
+mod edit;
 mod messages;
 mod options;
 mod process;
@@ -22,11 +23,12 @@ use std::process::ExitCode;
 
 use jit_protocol::client::Connection;
 use jit_protocol::paths;
-use jit_protocol::request::Request;
+use jit_protocol::request::{Mode, Request};
 
-use crate::conversation::{Asking, Conversation, Outcome};
+use crate::conversation::{After, Asking, Conversation, Outcome};
+use crate::edit::Edit;
 use crate::messages::Messages;
-use crate::options::{Action, Asked, Mistake};
+use crate::options::{Action, Asked};
 use crate::terminal::{Pipeline, Terminal};
 
 fn main() -> ExitCode {
@@ -50,22 +52,31 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
-    if messages.name == "sudoedit" {
-        let mistake = Mistake::NotBuilt("-e (sudoedit)".to_owned());
-        return refuse(messages, &mistake.to_string(), mistake.hint());
-    }
-    match options::parse(words, |name| std::env::var_os(name)) {
+    match options::parse(messages.name, words, |name| std::env::var_os(name)) {
         Err(mistake) => refuse(messages, &mistake.to_string(), mistake.hint()),
         Ok(Action::Help) => print(messages, &options::help(messages.name)),
         Ok(Action::Version) => print(messages, concat!("jit-sudo ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Action::Forget { all }) => {
-            talk(messages, None, Asking::default(), false, |_| Ok(Request::Forget { all }))
+            talk(messages, None, Asking::default(), After::Command { background: false }, |_| {
+                Ok(Request::Forget { all })
+            })
         }
         Ok(Action::Elevate(asked)) => elevate(*asked, messages),
     }
 }
 
 fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
+    let after = if asked.edit && asked.mode == Mode::Run {
+        if asked.edit_is_command {
+            messages.notice("-e and the name sudoedit do the same as the command sudoedit", "\n", true);
+        }
+        match Edit::prepare(&asked, |name| std::env::var_os(name)) {
+            Ok(edit) => After::Edit(Box::new(edit)),
+            Err((what, hint)) => return refuse(messages, &what, hint),
+        }
+    } else {
+        After::Command { background: asked.background }
+    };
     messages.person &= !asked.non_interactive && !asked.stdin;
     let terminal = Terminal::find();
     let asking = Asking {
@@ -76,8 +87,7 @@ fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
         program: std::env::var_os("SUDO_ASKPASS").filter(|program| !program.is_empty()),
     };
     let terminal = terminal.as_ref().map(|terminal| (terminal, Pipeline::of_this_process(terminal)));
-    let background = asked.background;
-    talk(messages, terminal, asking, background, |asking| {
+    talk(messages, terminal, asking, after, |asking| {
         let can_ask = asking.is_possible(terminal.is_some());
         Ok(Request::Elevate(Box::new(request::complete(asked, terminal, can_ask)?)))
     })
@@ -87,7 +97,7 @@ fn talk(
     messages: &mut Messages<'_>,
     terminal: Option<(&Terminal, Pipeline)>,
     asking: Asking,
-    background: bool,
+    mut after: After,
     request: impl FnOnce(&Asking) -> io::Result<Request>,
 ) -> Outcome {
     let request = match request(&asking) {
@@ -101,11 +111,17 @@ fn talk(
             return refuse(messages, &what, hint);
         }
     };
+    // None of these can be closed: the runtime opened /dev/null in the place of those that were.
+    let ours = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let sent = match &mut after {
+        After::Command { .. } => request::send(&connection, request, ours),
+        After::Edit(edit) => edit.send(&connection, request),
+    };
     // Any other error: the agent said no before it had read all. What it said waits to be read.
-    if request::send(&connection, request).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+    if sent.is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
         return refuse(messages, "the arguments and the environment are too long", "");
     }
-    Conversation { connection: &connection, terminal, asking, background, messages }.run()
+    Conversation { connection: &connection, terminal, asking, after, messages }.run()
 }
 
 /// Why there is no connection, and what to do.

@@ -48,6 +48,10 @@ pub(crate) struct Asked {
     pub(crate) command: Vec<OsString>,
     /// `-s` and `-i`.
     pub(crate) shell: Option<Shell>,
+    /// `-e`: the command is [`EDIT`], and its arguments are files.
+    pub(crate) edit: bool,
+    /// It was not `-e` that said so, but the command.
+    pub(crate) edit_is_command: bool,
     /// `-ll`.
     pub(crate) detailed: bool,
     /// `-U`.
@@ -109,6 +113,7 @@ pub(crate) enum Flag {
     Background,
     Login,
     Shell,
+    Edit,
     Explain,
 }
 
@@ -127,15 +132,20 @@ pub(crate) enum Value {
     Rule,
 }
 
+/// The command that stands for `-e`, and the name under which this program does nothing else.
+pub(crate) const EDIT: &str = "sudoedit";
+
 /// Reads the words after the program's name. `variable` looks into the environment.
 ///
 /// # Errors
 /// [`Mistake`], for the first thing that is wrong.
 pub(crate) fn parse(
+    name: &str,
     words: &[OsString],
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Action, Mistake> {
     let mut given = Given::default();
+    given.flags.extend((name == EDIT).then_some(Flag::Edit));
     let mut words = words.iter();
     let command = loop {
         let Some(word) = words.next() else { break Vec::new() };
@@ -178,7 +188,7 @@ pub(crate) fn program_name(called_as: Option<&OsStr>) -> &'static str {
     let base = called_as.map(OsStr::as_bytes).unwrap_or_default().rsplit(|byte| *byte == b'/').next();
     match base {
         Some(b"sudo") => "sudo",
-        Some(name) if name.starts_with(b"sudoedit") => "sudoedit",
+        Some(name) if name.starts_with(b"sudoedit") => EDIT,
         _ => "jit-sudo",
     }
 }

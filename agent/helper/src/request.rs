@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -29,9 +29,13 @@ pub(crate) fn complete(
     let cwd = std::env::current_dir();
     let path = match asked.command.first() {
         // What a shell is to run, the shell finds.
-        Some(name) if asked.shell.is_none() && name.as_bytes().contains(&b'/') => Some(absolute(name, &cwd)?),
+        Some(name) if asked.shell.is_none() && !asked.edit && name.as_bytes().contains(&b'/') => {
+            Some(absolute(name, &cwd)?)
+        }
         _ => None,
     };
+    let files = asked.command.iter().skip(1).map(|file| absolute(file, &cwd));
+    let edit = asked.edit.then(|| files.collect::<io::Result<Vec<_>>>()).transpose()?;
     let folder = match &asked.folder {
         Some(folder) => Some(asked_folder(folder, &cwd)?),
         None => None,
@@ -39,10 +43,12 @@ pub(crate) fn complete(
     // A folder that was removed still is one to start in; the kernel's link says what it was called.
     let cwd = cwd.or_else(|_| std::fs::read_link("/proc/self/cwd")).unwrap_or_default();
     let runs = asked.mode == Mode::Run;
+    let has_terminal = runs && !asked.edit;
     Ok(Elevate {
         mode: asked.mode,
         command: asked.command.into_iter().map(Bytes::from).collect(),
         shell: asked.shell,
+        edit,
         detailed: asked.detailed,
         other_user: asked.other_user,
         path,
@@ -65,27 +71,30 @@ pub(crate) fn complete(
         prompt: asked.prompt.map(Bytes::from),
         can_ask,
         terminal: terminal
-            .filter(|_| runs)
+            .filter(|_| has_terminal)
             .and_then(|(terminal, pipeline)| terminal.describe(pipeline.began_in_foreground)),
         cwd: Bytes::from(cwd.into_os_string()),
         ignored_signals: if runs { process::ignored_signals() } else { Vec::new() },
     })
 }
 
-/// Sends the request, and for an elevation the descriptors of standard input, output, error and the working folder at
-/// once: they wait in the socket for the monitor.
+/// Sends the request, and for an elevation the descriptors that become the command's standard input, output and error, and
+/// that of the working folder, at once: they wait in the socket for the monitor.
 ///
 /// # Errors
 /// `InvalidInput` if the request is too long; no working folder; those of sendmsg(2).
-pub(crate) fn send(connection: &Connection, request: Request) -> io::Result<()> {
+pub(crate) fn send(
+    connection: &Connection,
+    request: Request,
+    [input, output, error]: [BorrowedFd<'_>; 3],
+) -> io::Result<()> {
     let elevates = matches!(request, Request::Elevate(_));
     let nonce = if connection.expects_challenge() { Some(challenge(connection)?) } else { None };
     let text = serde_json::to_vec(&Envelope::new(request, nonce))?;
     connection.send_text(&text)?;
     if elevates {
         let cwd = working_folder()?;
-        // None of the first three can be closed: the runtime opened /dev/null in the place of those that were.
-        let files = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr(), cwd.as_fd()];
+        let files = [input, output, error, cwd.as_fd()];
         connection.send_frame(&Frame::new(Kind::Descriptors, 0), &files)?;
     }
     Ok(())

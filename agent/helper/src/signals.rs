@@ -42,6 +42,14 @@ impl Signals {
         Self::hold(&[Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH])
     }
 
+    /// While files are edited. Stops keep their effect: the editor is in this process's group, and stops with it.
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2) and signalfd(2).
+    pub(crate) fn for_edit() -> io::Result<Self> {
+        Self::hold(&[Signal::SIGCHLD])
+    }
+
     fn hold(more: &[Signal]) -> io::Result<Self> {
         let set: SigSet = RELAYED.iter().chain(more).copied().collect();
         let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;

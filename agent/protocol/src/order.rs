@@ -36,6 +36,9 @@ pub struct Order {
     /// The program is a shell that was asked for as such: for the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Shell>,
+    /// The program is ours that edits files: for the prompt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edit: bool,
     /// The environment, complete but for what PAM adds.
     pub environment: Vec<(Bytes, Bytes)>,
     /// How it must run.

@@ -111,6 +111,9 @@ pub struct Elevate {
     /// `-s` and `-i`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Shell>,
+    /// `-e`: the files to edit, made absolute by the helper, not resolved. Then the command is `sudoedit`, and the files as typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Vec<Bytes>>,
     /// Absolute path of the command, if what was typed has a slash in it (made absolute by the helper, not resolved);
     /// else the agent looks in the rule's `secure_path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

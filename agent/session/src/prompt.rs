@@ -42,7 +42,7 @@ pub fn is_standard(prompt: &[u8], user: &str) -> bool {
 fn command(order: &Order) -> String {
     let path = order.program.as_ref().map(|program| program.path.as_slice()).unwrap_or_default();
     let mut line = if order.shell == Some(Shell::Login) { "login shell ".to_owned() } else { String::new() };
-    line.push_str(&escape(path));
+    line.push_str(&if order.edit { "sudoedit".to_owned() } else { escape(path) });
     for argument in order.argv.iter().skip(1) {
         line.push(' ');
         line.push_str(&quoted(&escape(argument.as_slice())));
@@ -118,6 +118,7 @@ pub(crate) mod tests {
             program: Some(Program { path, device: 0, inode: 0, size: 0, modified: 0, changed: 0 }),
             argv: argv.iter().map(|word| Bytes::from(*word)).collect(),
             shell: None,
+            edit: false,
             environment: Vec::new(),
             restrictions: Restrictions { umask: Umask::CallersAnd(0o22), cwd: Cwd::Caller },
             terminal: None,
@@ -147,6 +148,13 @@ pub(crate) mod tests {
         order.shell = Some(Shell::Login);
         let text = String::from_utf8(password(&order, &authenticate(None))).unwrap();
         assert!(text.starts_with("[jit-sudo] login shell /usr/bin/id as root\n"), "{text}");
+    }
+
+    #[test]
+    fn the_prompt_says_that_files_are_edited_and_not_by_which_program_of_ours() {
+        let order = Order { edit: true, ..order(&["sudoedit", "/etc/motd"]) };
+        let text = String::from_utf8(password(&order, &authenticate(None))).unwrap();
+        assert!(text.starts_with("[jit-sudo] sudoedit /etc/motd as root\n"), "{text}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ impl Case {
         let request = Elevate {
             mode: Mode::Run,
             command: vec!["id".into()],
+            edit: None,
             shell: None,
             path: None,
             detailed: false,

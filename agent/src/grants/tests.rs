@@ -76,6 +76,7 @@ fn subject() -> Subject {
         leads_to: None,
         trusted: true,
         arguments: Vec::new(),
+        edits: false,
         nested: false,
         cwd: None,
         cwd_is_callers: false,

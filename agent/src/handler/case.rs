@@ -1,6 +1,7 @@
 //! What the audit log is told of one request, as far as it is known; and every no, told and recorded.
 
 use jit_audit::record::{Event, Record, Target, Text, User};
+use jit_protocol::Bytes;
 use jit_protocol::frame::Frame;
 use jit_protocol::order::{Cwd, Order};
 use jit_protocol::request::{Elevate, Shell};
@@ -57,14 +58,22 @@ impl Case {
     pub fn know_request(&mut self, facts: &Process, asked: &Elevate) {
         self.0.loginuid = facts.loginuid;
         self.0.tty = facts.tty.as_ref().map(|tty| tty.name.clone());
-        self.0.command = asked.command.iter().map(|word| Text::from(word.as_slice())).collect();
-        self.0.mode = asked.shell.map(|shell| {
-            let mode = match shell {
-                Shell::Plain => "shell",
-                Shell::Login => "login",
-            };
-            mode.to_owned()
-        });
+        let words = asked.command.iter().map(|word| Text::from(word.as_slice()));
+        self.0.command = match &asked.edit {
+            None => words.collect(),
+            // What is asked about, whatever else was typed.
+            Some(files) => [jit_policy::EDIT.as_bytes()]
+                .into_iter()
+                .chain(files.iter().map(Bytes::as_slice))
+                .map(Text::from)
+                .collect(),
+        };
+        self.0.mode = match (asked.shell, &asked.edit) {
+            (Some(Shell::Plain), _) => Some("shell".to_owned()),
+            (Some(Shell::Login), _) => Some("login".to_owned()),
+            (None, Some(_)) => Some("edit".to_owned()),
+            (None, None) => None,
+        };
         self.0.cwd = Some(Text::from(asked.cwd.as_slice()));
         self.0.reason.clone_from(&asked.reason);
     }
@@ -75,7 +84,7 @@ impl Case {
         self.0.user = Some(User { name: people.invoking.name.clone(), uid: people.invoking.uid });
         let group = people.group.as_ref().map(|group| group.name.clone());
         self.0.target = Some(Target { user: people.target.name.clone(), uid: people.target.uid, group });
-        let path = Text::from(plan.found.path.as_slice());
+        let path = Text::from(plan.subject.path.as_slice());
         let arguments = plan.subject.arguments.iter().map(|word| Text::from(word.as_slice()));
         self.0.command = [path].into_iter().chain(arguments).collect();
         // Where it starts, as sudo's log has it; the caller's folder is the helper's word, which is there already.

@@ -129,6 +129,7 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
         program: None,
         argv: Vec::new(),
         shell: None,
+        edit: false,
         environment: Vec::new(),
         restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
         terminal: None,
@@ -174,7 +175,7 @@ fn told(agent: &Agent, loaded: &Loaded, question: &Question) -> Result<String, R
     if !question.asked.command.is_empty() {
         let plan = plan(agent, question)?;
         let words = plan.subject.arguments.iter().map(|word| format!(" {}", escape(word)));
-        let mut text = format!("{}{}\n", escape(&plan.found.path), words.collect::<String>());
+        let mut text = format!("{}{}\n", escape(&plan.subject.path), words.collect::<String>());
         if let Some(rule) = plan.rule().filter(|_| detailed) {
             text.push_str(&entry(&plan.loaded.policy, rule, true));
         }

@@ -1,6 +1,7 @@
 //! One file for each kind of request. `elevate.rs` is the heart: read it first.
 
 pub mod case;
+mod edit;
 pub mod elevate;
 pub mod explain;
 pub mod follow;

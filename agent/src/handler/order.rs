@@ -4,6 +4,7 @@ use jit_protocol::Bytes;
 use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::{Mode, Shell};
 
+use super::edit;
 use super::plan::{Plan, Question};
 use crate::agent::Agent;
 use crate::environment;
@@ -35,12 +36,15 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
     let origin = environment::Origin {
         invoking: &invoking,
         target: &target,
-        path: &plan.found.path,
+        path: &plan.subject.path,
         arguments: &plan.subject.arguments,
         shell: asked.shell.map(|shell| (shell, &plan.wanted.name)),
         tty: tty.as_deref(),
     };
-    let environment = environment::build(asked, &rule.restrict, plan.command_is_all, &origin)?;
+    let mut environment = environment::build(asked, &rule.restrict, plan.command_is_all, &origin)?;
+    if plan.wanted.edits {
+        edit::tell_check(&mut environment, &rule.restrict);
+    }
     Ok(Order {
         session: identifier::new().map_err(|error| Refusal::failure(error.to_string()))?,
         mode: Mode::Run,
@@ -67,6 +71,7 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
         host: question.host.clone(),
         argv: plan.wanted.argv(&plan.subject.arguments),
         shell: asked.shell,
+        edit: plan.wanted.edits,
         environment,
         invoking,
         target,

@@ -8,6 +8,7 @@ use jit_protocol::Bytes;
 use jit_protocol::request::Elevate;
 use jit_sys::path::{Found, PathError, exists, resolve};
 
+use super::edit;
 use super::people::People;
 use super::plan::Question;
 use super::wanted::Wanted;
@@ -27,6 +28,9 @@ pub(super) fn places(
     wanted: &Wanted,
 ) -> Result<Vec<(Found, Option<String>)>, Refusal> {
     let name = &wanted.name;
+    if wanted.edits {
+        return Ok(vec![(edit::program(agent, question)?, None)]);
+    }
     if let Some(path) = &wanted.path {
         if base(path) != base(name) {
             // argv[0] chooses what a program with many names does: as `lvs`, lvm must not be told that it is `lvremove`.
@@ -117,7 +121,7 @@ pub(super) fn absent(question: &Question, people: &People, wanted: &Wanted, path
 }
 
 /// The same path as text, without `.` and `..`.
-fn without_dots(path: &[u8]) -> Vec<u8> {
+pub(super) fn without_dots(path: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in path.split(|byte| *byte == b'/') {
         match part {
@@ -169,6 +173,7 @@ fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject 
         leads_to: None,
         trusted: false,
         arguments: wanted.arguments.clone(),
+        edits: wanted.edits,
         nested: question.nested.is_some(),
         cwd: folder(question, people),
         cwd_is_callers: asked.folder.as_ref() == Some(&asked.cwd),
@@ -200,6 +205,10 @@ fn names_to_set(asked: &Elevate) -> Vec<Vec<u8>> {
 }
 
 pub(super) fn subject(question: &Question, people: &People, wanted: &Wanted, found: &Found) -> Subject {
+    if wanted.edits {
+        let path = jit_policy::EDIT.into();
+        return Subject { path, trusted: true, ..subject_of(question, people, wanted) };
+    }
     Subject {
         path: found.path.clone(),
         leads_to: Some(found.leads_to.clone()),

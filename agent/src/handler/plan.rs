@@ -9,6 +9,7 @@ use jit_protocol::request::Elevate;
 use jit_sys::account::{self, Account};
 use jit_sys::path::Found;
 
+use super::edit;
 use super::people::{People, people};
 use super::place::{absent, base, denial_refusal, not_found, places, resolve_under, subject};
 use super::wanted::Wanted;
@@ -97,9 +98,15 @@ struct Way {
 pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     let loaded = agent.policy.current();
     let people = people(agent, &loaded, question)?;
-    let wanted = Wanted::of(&question.asked, &people)?;
+    let wanted = Wanted::of(question, &people)?;
     let way = permitted_way(agent, &loaded, question, &people, &wanted)?;
     let rule = loaded.policy.rule(&way.rule).ok_or_else(|| Refusal::failure("a rule without its policy"))?;
+    if let Some(refusal) = &wanted.not_editable {
+        return Err(refusal.clone());
+    }
+    if wanted.edits {
+        edit::check_the_check(question, &rule.restrict)?;
+    }
     let whose = whose_password(rule, &people)?;
     let purpose = purpose(rule, question, &people);
     let mut subject = way.subject;
@@ -197,10 +204,12 @@ fn permitted_way(
 pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool), Refusal> {
     let loaded = agent.policy.current();
     let people = people(agent, &loaded, question)?;
-    let wanted = Wanted::of(&question.asked, &people)?;
+    let wanted = Wanted::of(question, &people)?;
     let subjects: Vec<(Subject, Option<Refusal>)> = match places(agent, &loaded, question, &people, &wanted) {
         Ok(places) => {
-            places.iter().map(|(found, _)| (subject(question, &people, &wanted, found), None)).collect()
+            let not_editable = &wanted.not_editable;
+            let asked = |found| (subject(question, &people, &wanted, found), not_editable.clone());
+            places.iter().map(|(found, _)| asked(found)).collect()
         }
         // As with one that is there, but for those who may run it.
         Err(refusal) => match &wanted.path {

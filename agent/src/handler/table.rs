@@ -77,6 +77,10 @@ fn details(rule: &Rule, said: &jit_policy::RuleText) -> Vec<(&'static str, Strin
         Some(("when it expires", at_its_end.to_owned())),
         restrict.timeout.map(|timeout| ("each command at most", format_duration(timeout))),
         folder,
+        restrict
+            .edit_check
+            .as_ref()
+            .map(|words| ("before a file is saved", escape(words.join(" ").as_bytes()))),
         list("variables kept", &kept),
         list("variables set", &set),
     ]

@@ -6,8 +6,10 @@
 use jit_protocol::request::{Elevate, Shell};
 use jit_protocol::{Bytes, escape};
 
+use super::edit;
 use super::people::People;
 use super::place::base;
+use super::plan::Question;
 use crate::environment;
 use crate::refusal::Refusal;
 use crate::translate;
@@ -21,6 +23,10 @@ pub struct Wanted {
     pub path: Option<Bytes>,
     /// After the name.
     pub arguments: Vec<Vec<u8>>,
+    /// Files are wanted, to edit.
+    pub edits: bool,
+    /// Why they can't be edited: for those who may.
+    pub not_editable: Option<Refusal>,
     login: bool,
 }
 
@@ -29,7 +35,19 @@ impl Wanted {
     ///
     /// # Errors
     /// If nothing is wanted, or the shell has no absolute path.
-    pub fn of(asked: &Elevate, people: &People) -> Result<Self, Refusal> {
+    pub fn of(question: &Question, people: &People) -> Result<Self, Refusal> {
+        let asked = &question.asked;
+        if let Some(files) = &asked.edit {
+            let edit::Files { paths, refusal } = edit::look_for(question, people, files)?;
+            return Ok(Self {
+                name: jit_policy::EDIT.into(),
+                path: None,
+                arguments: paths,
+                edits: true,
+                not_editable: refusal,
+                login: false,
+            });
+        }
         let Some(shell) = asked.shell else {
             let (name, arguments) =
                 asked.command.split_first().ok_or_else(|| Refusal::protocol("no command"))?;
@@ -37,6 +55,8 @@ impl Wanted {
                 name: name.clone(),
                 path: asked.path.clone(),
                 arguments: arguments.iter().map(|word| word.as_slice().to_vec()).collect(),
+                edits: false,
+                not_editable: None,
                 login: false,
             });
         };
@@ -56,6 +76,8 @@ impl Wanted {
                 [] => Vec::new(),
                 words => vec![b"-c".to_vec(), joined(words)],
             },
+            edits: false,
+            not_editable: None,
             login: shell == Shell::Login,
         })
     }
@@ -99,7 +121,14 @@ mod tests {
     fn shell(name: &str, words: &[&str], login: bool) -> Wanted {
         let words: Vec<Bytes> = words.iter().map(|word| Bytes::from(*word)).collect();
         let arguments = if words.is_empty() { vec![] } else { vec![b"-c".to_vec(), joined(&words)] };
-        Wanted { name: name.into(), path: Some(name.into()), arguments, login }
+        Wanted {
+            name: name.into(),
+            path: Some(name.into()),
+            arguments,
+            edits: false,
+            not_editable: None,
+            login,
+        }
     }
 
     fn argv(wanted: &Wanted) -> Vec<String> {

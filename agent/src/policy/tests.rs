@@ -97,6 +97,7 @@ fn permits(holder: &PolicyHolder, user: &str) -> bool {
         leads_to: None,
         trusted: true,
         arguments: Vec::new(),
+        edits: false,
         nested: false,
         cwd: None,
         cwd_is_callers: false,

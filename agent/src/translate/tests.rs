@@ -14,6 +14,7 @@ fn subject() -> Subject {
         leads_to: Some(b"/usr/bin/coreutils".to_vec()),
         trusted: true,
         arguments: vec![b"-u".to_vec(), b"\xfe".to_vec(), b"".to_vec()],
+        edits: false,
         nested: false,
         cwd: None,
         cwd_is_callers: false,

@@ -152,6 +152,7 @@ pub fn command(words: &[&str]) -> Elevate {
     Elevate {
         mode: Mode::Run,
         command: words.iter().map(|word| (*word).into()).collect(),
+        edit: None,
         shell: None,
         path: path.map(|path| (*path).into()),
         detailed: false,

@@ -129,6 +129,7 @@ impl<'p> Prober<'p> {
                 path: &probe.path,
                 leads_to: None,
                 args: &probe.args,
+                edits: probe.path == crate::EDIT.as_bytes(),
                 trusted: probe.trusted,
                 under: &under,
             },

@@ -118,6 +118,9 @@ fn gives(command: &CommandMeaning, rule: &Rule, host: Option<&dyn LintHost>) -> 
 /// The names that facts know it by: its own, and that of the file it leads to.
 fn names(command: &CommandMeaning, host: Option<&dyn LintHost>) -> Vec<String> {
     let ProgramMeaning::Exact(path) = &command.program else { return Vec::new() };
+    if command.is_edit() {
+        return Vec::new(); // no program at all: the editor is the person's own
+    }
     let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     let leads_to = host.and_then(|host| host.file(path)).map(|file| base(&file.leads_to));
     [base(path)].into_iter().chain(leads_to).collect()

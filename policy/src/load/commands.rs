@@ -7,12 +7,14 @@ use regex::bytes::{Regex, RegexBuilder};
 use toml::de::DeValue;
 
 use super::Loader;
+use super::edits::is_edit;
 use super::reader::{Reader, Value};
 use super::sets::{BARE, Kind, Use};
 use crate::pattern::{
     ArgPattern, Arguments, CommandPattern, Commands, Piece, Program, Symbol, Token, Word, WordError,
     alternatives, is_normal, is_rest, literal, one_word, words_of,
 };
+use crate::request::EDIT;
 
 /// The most memory that one compiled regex may take.
 const REGEX_SIZE: usize = 1 << 20;
@@ -99,6 +101,11 @@ impl Loader<'_> {
             reader.mistake(span, "a command can't be empty", "write its path, or \"ALL\"");
             return None;
         };
+        if is_edit(program) {
+            let files = self.edited_words(reader, text, &span, words)?;
+            entries.add(vec![Program::Exact(self.symbols.intern(EDIT))], text, files);
+            return Some(());
+        }
         let programs = self.programs(reader, text, &span, program)?;
         let rest = words.last().is_some_and(|word| is_rest(word));
         if let (true, Some((_, others))) = (rest, words.split_last()) {
@@ -115,7 +122,8 @@ impl Loader<'_> {
         Some(())
     }
 
-    /// `{ path = "/usr/local/sbin/deploy", args = ["--env", { regex = "prod|stage" }] }`
+    /// `{ path = "/usr/local/sbin/deploy", args = ["--env", { regex = "prod|stage" }] }`, or
+    /// `{ edit = ["/etc/nginx/*.conf", { under = "/srv/x" }] }`
     fn command_table(
         &mut self,
         reader: &mut Reader<'_>,
@@ -125,7 +133,18 @@ impl Loader<'_> {
     ) -> Option<()> {
         let span = entry.span();
         let table = reader.table(entry, "commands")?;
-        reader.only(table, "a command", &["path", "args"], &["sha256"]);
+        reader.only(table, "a command", &["path", "args", "edit"], &["sha256"]);
+        if let Some(edit) = table.get("edit") {
+            if table.contains_key("path") || table.contains_key("args") {
+                let hint = "write { edit = [\"/path/of/file\"] } as an entry of its own";
+                reader.mistake(span, "`edit` stands alone: it runs no program", hint);
+                return None;
+            }
+            let files = self.edited_values(reader, edit)?;
+            let written = reader.text_at(span);
+            entries.add(vec![Program::Exact(self.symbols.intern(EDIT))], written, files);
+            return Some(());
+        }
         let Some(path) = table.get("path") else {
             reader.mistake(span, "this command has no `path`", "add path = \"/path/of/command\"");
             return None;
@@ -155,7 +174,11 @@ impl Loader<'_> {
     }
 
     /// One element of `args`.
-    fn argument_value(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<ArgPattern> {
+    pub(super) fn argument_value(
+        &mut self,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
+    ) -> Option<ArgPattern> {
         const HINT: &str = "an argument is a string, { regex = \"…\" } or { under = \"/folder\" }";
         if let Some(text) = value.get_ref().as_str() {
             let word = one_word(text).and_then(|pieces| argument(&pieces));
@@ -233,15 +256,11 @@ impl Loader<'_> {
     }
 
     fn program(&mut self, reader: &mut Reader<'_>, span: &Range<usize>, tokens: &[Token]) -> Option<Program> {
-        let shape: String =
-            tokens.iter().map(|token| if let Token::Char(char) = token { *char } else { '*' }).collect();
+        let shape = shape(tokens);
         if !is_normal(shape.as_bytes()) || shape == "/" {
             let (message, hint) = match shape.as_str() {
-                "sudoedit" => ("there is no `sudoedit` command", "name the editor by its path"),
                 "ALL" => ("\"ALL\" stands alone", "it is any command with any arguments"),
-                _ if shape.starts_with('/') => {
-                    ("this path is not in its plain form", "remove `.`, `..`, `//` and a `/` at its end")
-                }
+                _ if shape.starts_with('/') => PLAIN_FORM,
                 _ => (
                     "a command begins with its absolute path",
                     "write it as `/usr/bin/…`, or \"ALL\" for any command",
@@ -250,19 +269,23 @@ impl Loader<'_> {
             reader.mistake(span.clone(), message, hint);
             return None;
         }
+        let Resolved { folder, path } = self.resolved(tokens)?;
+        if let Some(path) = literal(&path) {
+            return Some(Program::Exact(self.symbols.intern(&path)));
+        }
+        Some(Program::Glob { folder: self.symbols.intern(&folder), word: Word::new(&path) })
+    }
+
+    /// A path with the longest folder that it names without wildcards resolved.
+    pub(super) fn resolved(&mut self, tokens: &[Token]) -> Option<Resolved> {
         let wildcard =
             tokens.iter().position(|token| !matches!(token, Token::Char(_))).unwrap_or(tokens.len());
         let slash = tokens.iter().take(wildcard).rposition(|token| *token == Token::Char('/'))?;
         let (folder, name) = tokens.split_at(slash);
         let folder = literal(folder)?;
         let folder = if folder.is_empty() { String::new() } else { self.canonical(&folder) };
-        if wildcard == tokens.len() {
-            let name = literal(name)?;
-            return Some(Program::Exact(self.symbols.intern(&format!("{folder}{name}"))));
-        }
-        let whole: Vec<Token> = folder.chars().map(Token::Char).chain(name.iter().cloned()).collect();
-        let folder = if folder.is_empty() { "/" } else { &folder };
-        Some(Program::Glob { folder: self.symbols.intern(folder), word: Word::new(&whole) })
+        let path = folder.chars().map(Token::Char).chain(name.iter().cloned()).collect();
+        Some(Resolved { folder: if folder.is_empty() { "/".to_owned() } else { folder }, path })
     }
 
     /// The folder with its links resolved; as written if that is not known.
@@ -314,8 +337,24 @@ fn argument(word: &[Piece]) -> Result<ArgPattern, WordError> {
     Ok(ArgPattern::Word(words.into()))
 }
 
+/// A path of a rule, as far as it can be resolved.
+pub(super) struct Resolved {
+    folder: String,
+    /// All of it.
+    pub(super) path: Vec<Token>,
+}
+
+/// What to say of a path like `/etc/../x`.
+pub(super) const PLAIN_FORM: (&str, &str) =
+    ("this path is not in its plain form", "remove `.`, `..`, `//` and a `/` at its end");
+
+/// The path with a star for each wildcard.
+pub(super) fn shape(tokens: &[Token]) -> String {
+    tokens.iter().map(|token| if let Token::Char(char) = token { *char } else { '*' }).collect()
+}
+
 /// Notes a mistake within a string.
-fn note(reader: &mut Reader<'_>, text: &str, span: &Range<usize>, error: WordError) {
+pub(super) fn note(reader: &mut Reader<'_>, text: &str, span: &Range<usize>, error: WordError) {
     let at = within(reader, text, span, error.at);
     reader.mistake(at, error.message, error.hint);
 }

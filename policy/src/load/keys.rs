@@ -1,6 +1,7 @@
 //! The keys of a `[[rule]]` and of `[defaults]`, read but not yet filled in.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Loader;
 use super::commands::Bare;
+use super::edits;
 use super::names::Among;
 use super::reader::{Reader, Value};
 use super::sets::Use;
@@ -75,6 +77,9 @@ pub(super) struct Keys {
     pub(super) cwd: Option<Cwd>,
     pub(super) allow_cwd: Option<AllowCwd>,
     pub(super) timeout: Option<Duration>,
+    pub(super) edit_check: Option<Vec<String>>,
+    /// Where that stands.
+    pub(super) edit_check_at: Option<Range<usize>>,
 }
 
 impl Loader<'_> {
@@ -222,7 +227,8 @@ fn uses(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u32> {
 }
 
 fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
-    const KEYS: [&str; 7] = ["env_keep", "env_set", "secure_path", "umask", "cwd", "allow_cwd", "timeout"];
+    const KEYS: [&str; 8] =
+        ["env_keep", "env_set", "secure_path", "umask", "cwd", "allow_cwd", "timeout", "edit_check"];
     const UNBUILT: [&str; 12] = [
         "record",
         "capabilities",
@@ -249,6 +255,10 @@ fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Opti
             "cwd" => keys.cwd = cwd(reader, value),
             "allow_cwd" => keys.allow_cwd = allow_cwd(reader, value),
             "timeout" => keys.timeout = reader.duration(value, name, false),
+            "edit_check" => {
+                keys.edit_check = edits::check(reader, value);
+                keys.edit_check_at = Some(key.span());
+            }
             _ => {}
         }
     }

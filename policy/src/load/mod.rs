@@ -2,6 +2,7 @@
 
 mod blocks;
 mod commands;
+mod edits;
 mod keys;
 mod logins;
 mod names;
@@ -82,6 +83,8 @@ struct Loader<'r> {
     regexes: HashMap<String, Arc<Regex>>,
     restricts: BTreeSet<Arc<Restrict>>,
     whens: BTreeSet<Arc<When>>,
+    /// Where one stands, and the sets of commands that must name a file then.
+    edit_checks: Vec<(Place, Box<[u32]>)>,
     rule_ids: HashMap<String, (usize, Range<usize>)>,
     login_ids: HashSet<String>,
     rules: Vec<Rule>,
@@ -104,6 +107,7 @@ impl<'r> Loader<'r> {
             bare: None,
             regexes: HashMap::new(),
             restricts: BTreeSet::new(),
+            edit_checks: Vec::new(),
             whens: BTreeSet::new(),
             rule_ids: HashMap::new(),
             login_ids: HashSet::new(),
@@ -212,8 +216,11 @@ impl Loader<'_> {
 
     fn finish(mut self) -> Loaded {
         self.sets.check(self.complete, &mut self.found);
-        self.found.sort();
         let (user_sets, command_sets, host_sets) = self.sets.finish();
+        if self.complete {
+            edits::find_useless(&self.edit_checks, &command_sets, &self.symbols, &mut self.found);
+        }
+        self.found.sort();
         let Self { rules, logins, tests, symbols, found, .. } = self;
         Loaded { rules, logins, tests, user_sets, command_sets, host_sets, symbols, found }
     }

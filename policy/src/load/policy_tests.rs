@@ -11,6 +11,7 @@ use super::reader::{Reader, Value};
 use super::rules::{description, header};
 use crate::pattern::is_normal;
 use crate::policy_test::{PolicyTest, Who};
+use crate::request::EDIT;
 use crate::rule::Effect;
 
 const KEYS: [&str; 13] = [
@@ -85,20 +86,27 @@ impl Loader<'_> {
         (reader.found.len() == before).then_some(test)
     }
 
-    /// `["/usr/bin/systemctl", "restart", "nginx.service"]`; the folder of the path resolved, as in a rule.
+    /// `["/usr/bin/systemctl", "restart", "nginx.service"]` or `["sudoedit", "/etc/motd"]`; the folders of the program's path, or
+    /// of the files', resolved as in a rule.
     fn command(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
         let mut command = strings(reader, value, "command")?;
-        let path = command.first().filter(|path| is_normal(path.as_bytes()) && *path != "/");
-        let Some((folder, name)) = path.and_then(|path| path.rsplit_once('/')) else {
-            let hint =
-                "its first word is an absolute path without `.`, `..`, `//` and without a `/` at its end";
-            reader.mistake(value.span(), "this is not a command", hint);
-            return None;
-        };
-        let resolved = if folder.is_empty() { String::new() } else { self.canonical(folder) };
-        let resolved = format!("{resolved}/{name}");
-        command.first_mut().map(|path| *path = resolved)?;
-        Some(command)
+        let edits = command.first().is_some_and(|name| name == EDIT) && command.len() > 1;
+        let (skip, take) = if edits { (1, usize::MAX) } else { (0, 1) };
+        let mut are_paths = !command.is_empty();
+        for path in command.iter_mut().skip(skip).take(take) {
+            let plain = is_normal(path.as_bytes()) && *path != "/";
+            match path.rsplit_once('/').filter(|_| plain) {
+                Some(("", _)) => {}
+                Some((folder, name)) => *path = format!("{}/{name}", self.canonical(folder)),
+                None => are_paths = false,
+            }
+        }
+        if are_paths {
+            return Some(command);
+        }
+        let hint = "its first word is an absolute path without `.`, `..`, `//` and without a `/` at its end";
+        reader.mistake(value.span(), "this is not a command", hint);
+        None
     }
 }
 

@@ -72,7 +72,11 @@ impl Loader<'_> {
             let hint = "leave it out to deny whatever group is asked for";
             reader.mistake(header.clone(), format!("the deny `{id}` has an empty `run_as_groups`"), hint);
         }
+        let edit_check_at = keys.edit_check_at.clone();
         let rule = self.filled_in(keys, defaults, effect, &reader.path);
+        if let Some(at) = edit_check_at {
+            self.note_edit_check(reader, at, &rule.commands);
+        }
         let rule = Rule { id, description, line, ..rule };
         check_times(reader, &header, &rule);
         (reader.found.len() == before).then_some(rule)
@@ -97,6 +101,7 @@ impl Loader<'_> {
             allow_cwd: filled(keys.allow_cwd, defaults.allow_cwd.as_ref())
                 .unwrap_or(AllowCwd(Folders::These(Vec::new()))),
             timeout: keys.timeout.or(defaults.timeout),
+            edit_check: filled(keys.edit_check, defaults.edit_check.as_ref()),
         };
         let duration = keys.duration.or(defaults.duration).unwrap_or(DURATION);
         Rule {

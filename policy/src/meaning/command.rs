@@ -8,9 +8,7 @@ use regex::bytes::Regex;
 use super::sorted;
 use crate::pattern::{ArgPattern, CommandPattern, Commands, Word};
 use crate::policy::Core;
-
-/// The program of an entry for files that may be edited.
-pub(crate) const EDIT: &str = "sudoedit";
+use crate::request::EDIT;
 
 /// One program with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,7 +16,8 @@ impl Terms {
     pub(crate) fn of(rule: &Rule) -> Self {
         let Require { reason, authentication, authenticate_as, authentication_timeout } = &rule.require;
         let Grant { duration, max_duration, uses, scope, on_expiry, grace, leftover } = &rule.grant;
-        let Restrict { env_keep, env_set, secure_path, umask, cwd, allow_cwd, timeout } = &*rule.restrict;
+        let Restrict { env_keep, env_set, secure_path, umask, cwd, allow_cwd, timeout, edit_check } =
+            &*rule.restrict;
         let reason = match reason {
             Reason::No => "false".to_owned(),
             Reason::Any => "true".to_owned(),
@@ -64,6 +65,10 @@ impl Terms {
             ("restrict.umask", umask),
             ("restrict.cwd", cwd),
             ("restrict.allow_cwd", folders),
+            (
+                "restrict.edit_check",
+                edit_check.as_ref().map_or_else(String::new, |words| format!("{words:?}")),
+            ),
             ("restrict.timeout", timeout.map_or_else(|| "no limit".to_owned(), format_duration)),
         ]))
     }

@@ -14,6 +14,7 @@ use crate::request::Command;
 pub(crate) struct CommandPattern {
     /// As the policy writes it.
     pub(crate) text: Box<str>,
+    /// Of an edit the files, in no order; the rest is any file.
     pub(crate) arguments: Arguments,
 }
 
@@ -101,6 +102,18 @@ impl Commands {
         if lists().any(|list| list.all) {
             return Some(Matched::All);
         }
+        if command.edits {
+            let entries: Vec<&CommandPattern> =
+                lists().flat_map(|list| list.with_program(command, side, symbols)).collect();
+            let is_named =
+                |file: &Vec<u8>| entries.iter().any(|entry| entry.arguments.name_file(file.as_slice()));
+            // All of them to permit; to deny any.
+            let named = match side {
+                Side::Permits => !command.args.is_empty() && command.args.iter().all(is_named),
+                Side::Denies => command.args.iter().any(is_named),
+            };
+            return named.then_some(Matched::Named(None));
+        }
         lists()
             .flat_map(|list| list.with_program(command, side, symbols))
             .filter_map(|pattern| pattern.arguments.matches(command, side))
@@ -146,6 +159,16 @@ impl Commands {
 }
 
 impl Arguments {
+    /// Of an entry for edits: whether any of the words is this file.
+    fn name_file(&self, file: &[u8]) -> bool {
+        let is_it = |pattern: &ArgPattern| match pattern {
+            ArgPattern::Word(words) => words.iter().any(|word| word.matches(file)),
+            ArgPattern::Regex(regex) => regex.is_match(file),
+            ArgPattern::Under(folder) => is_below(file, folder.as_bytes()),
+        };
+        self.rest || self.words.iter().any(is_it)
+    }
+
     /// How they match, if they do.
     fn matches(&self, command: &Command<'_>, side: Side) -> Option<Matched> {
         let (given, wanted) = (command.args.len(), self.words.len());

@@ -4,6 +4,7 @@ mod commands;
 mod decide;
 mod diagnostics;
 mod diff;
+mod edits;
 mod equivalence;
 mod explain;
 mod generated;

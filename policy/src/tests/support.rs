@@ -174,6 +174,7 @@ impl Ask {
                 path: &self.path,
                 leads_to: self.leads_to.as_deref(),
                 args: &self.args,
+                edits: self.path == crate::EDIT.as_bytes(),
                 trusted: self.trusted,
                 under: &under,
             },

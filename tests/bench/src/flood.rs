@@ -155,6 +155,7 @@ fn asked() -> Elevate {
     Elevate {
         mode: Mode::Run,
         command: vec!["/usr/bin/true".into()],
+        edit: None,
         shell: None,
         path: Some("/usr/bin/true".into()),
         detailed: false,

@@ -41,7 +41,7 @@ fn talk_asking(name: &'static str, asking: Asking, with_terminal: bool) -> Talk 
             connection: &connection,
             terminal,
             asking,
-            background: false,
+            after: After::Command { background: false },
             messages: &mut messages,
         }
         .run();

@@ -7,7 +7,7 @@ use jit_protocol::request::{Mode, Shell};
 
 use super::given::Given;
 use super::purpose::Purpose;
-use super::{Action, Asked, Flag, Mistake, Value};
+use super::{Action, Asked, EDIT, Flag, Mistake, Value};
 use crate::duration;
 
 impl Given {
@@ -17,9 +17,16 @@ impl Given {
     /// [`Mistake`] if they do not go together, or a value is none.
     pub(super) fn finish(
         mut self,
-        command: Vec<OsString>,
+        mut command: Vec<OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Action, Mistake> {
+        // sudo's `sudo sudoedit file` and `sudo -l sudoedit file`.
+        let is_named = !self.wants_shell() && command.first().is_some_and(|name| name == EDIT);
+        if is_named && !self.has(Flag::Edit) {
+            command.remove(0);
+            self.flags.push(Flag::Edit);
+            self.edit_is_command = true;
+        }
         let purpose = self.purpose(&command)?;
         self.check_fits(purpose, &command)?;
         let mode = match purpose {
@@ -36,6 +43,10 @@ impl Given {
             (_, true) => Some(Shell::Plain),
             _ => None,
         };
+        let edit = self.has(Flag::Edit);
+        if edit {
+            command.insert(0, EDIT.into());
+        }
         let about_command = !command.is_empty() || shell.is_some();
         let mut value = |which, name: &'static str, long: &'static str| {
             let given = self
@@ -76,6 +87,8 @@ impl Given {
             mode,
             command,
             shell,
+            edit,
+            edit_is_command: self.edit_is_command,
             detailed: self.flags.iter().filter(|flag| **flag == Flag::List).count() > 1,
             other_user,
             user,

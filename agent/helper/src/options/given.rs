@@ -14,6 +14,8 @@ pub(super) struct Given {
     pub(super) flags: Vec<Flag>,
     pub(super) values: Vec<(Value, OsString)>,
     pub(super) assignments: Vec<(Bytes, Bytes)>,
+    /// `-e` was not given, but [`super::EDIT`] as the command.
+    pub(super) edit_is_command: bool,
     pub(super) preserve_environment: bool,
     pub(super) preserve_names: Vec<Bytes>,
     /// `--help` and `--version` end the reading.

@@ -37,6 +37,8 @@ pub(crate) enum Mistake {
     OnlyWithList,
     /// Nothing to run.
     NoCommand,
+    /// Nothing to edit, or an empty name.
+    NoFile,
     /// Something to run where nothing is run.
     TakesNoCommand(&'static str),
 }
@@ -79,6 +81,7 @@ impl fmt::Display for Mistake {
             Self::Timeout => f.write_str("the value of -T is not a time"),
             Self::Descriptor => f.write_str("the argument to -C must be a number greater than or equal to 3"),
             Self::OnlyWithList => f.write_str("the -U option may only be used with the -l option"),
+            Self::NoFile => f.write_str("there is no file to edit"),
             Self::NoCommand => f.write_str("there is no command to run"),
             Self::TakesNoCommand(option) => write!(f, "the option {option} takes no command"),
         }

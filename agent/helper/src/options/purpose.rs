@@ -72,7 +72,8 @@ impl Given {
                 return Err(Mistake::Conflict(names.0, names.1));
             }
         }
-        let alone = self.has(Flag::Forget) && command.is_empty() && !self.wants_shell();
+        let wants_none = !self.wants_shell() && !self.has(Flag::Edit);
+        let alone = self.has(Flag::Forget) && command.is_empty() && wants_none;
         Ok(purpose.unwrap_or(if alone { Purpose::Forget } else { Purpose::Run }))
     }
 
@@ -80,6 +81,9 @@ impl Given {
         let bare_list = purpose == Purpose::List && command.is_empty();
         let runs = matches!(purpose, Purpose::Run | Purpose::Explain);
         let option = purpose.option();
+        if self.has(Flag::Edit) {
+            self.check_fits_edit(purpose, command)?;
+        }
         match command.first() {
             None if runs && !self.wants_shell() => return Err(Mistake::NoCommand),
             Some(_) if !runs && purpose != Purpose::List => return Err(Mistake::TakesNoCommand(option)),
@@ -122,6 +126,32 @@ impl Given {
             if !fits {
                 return Err(Mistake::Conflict(option, value.option()));
             }
+        }
+        Ok(())
+    }
+
+    /// sudo(8), sudoedit: what is about a command's process goes with no edit.
+    fn check_fits_edit(&self, purpose: Purpose, files: &[OsString]) -> Result<(), Mistake> {
+        match purpose {
+            Purpose::Run | Purpose::Explain => {}
+            Purpose::List if self.edit_is_command => {}
+            _ => return Err(Mistake::Conflict(purpose.option(), "-e")),
+        }
+        for (is_given, other) in [
+            (self.has(Flag::Login), "-i"),
+            (self.has(Flag::Shell), "-s"),
+            (self.has(Flag::Background), "-b"),
+            (self.has(Flag::SetHome), "-H"),
+            (self.has(Flag::PreserveGroups), "-P"),
+            (self.preserve_environment || !self.preserve_names.is_empty(), "-E"),
+            (!self.assignments.is_empty(), "VAR=value"),
+        ] {
+            if is_given {
+                return Err(Mistake::Conflict("-e", other));
+            }
+        }
+        if files.is_empty() || files.iter().any(|file| file.is_empty()) {
+            return Err(Mistake::NoFile);
         }
         Ok(())
     }

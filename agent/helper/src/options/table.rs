@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Flag, Value};
+use super::{EDIT, Flag, Value};
 
 /// One option.
 pub(super) struct Entry {
@@ -82,6 +82,12 @@ pub(super) const TABLE: &[Entry] = &[
         "run the target user's shell as at a login; with a command: by that shell",
     ),
     on(b's', "shell", Flag::Shell, "run the shell of SHELL, or your own; with a command: by that shell"),
+    on(
+        b'e',
+        "edit",
+        Flag::Edit,
+        "edit files: a copy with your own editor, saved as the target user (sudoedit)",
+    ),
     takes(Some(b'u'), "user", "USER", Value::User, "run as this user (a name or #uid) instead of root"),
     takes(Some(b'g'), "group", "GROUP", Value::Group, "run with this group (a name or #gid)"),
     on(b'S', "stdin", Flag::Stdin, "read the password from standard input, prompt on standard error"),
@@ -174,7 +180,6 @@ pub(super) const TABLE: &[Entry] = &[
         Refused("a root folder of the invoking user's choice cannot be made safe"),
     ),
     // sudo's and ours that are not built yet.
-    other(Some(b'e'), "edit", Alone, NotBuilt),
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
     other(None, "json", Alone, NotBuilt),
@@ -184,9 +189,13 @@ pub(super) const TABLE: &[Entry] = &[
 
 /// What `--help` prints: built from the table, so that it is complete.
 pub(crate) fn help(name: &str) -> String {
-    let mut text = format!(
-        "usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n       {name} -i | -s [options] [VAR=value ...] [command [argument ...]]\n\noptions:\n"
-    );
+    let mut text = if name == EDIT {
+        format!("usage: {name} [options] [--] file ...\n\noptions:\n")
+    } else {
+        format!(
+            "usage: {name} [options] [VAR=value ...] [--] command [argument ...]\n       {name} -i | -s [options] [VAR=value ...] [command [argument ...]]\n       {name} -e [options] [--] file ...\n\noptions:\n"
+        )
+    };
     for entry in TABLE.iter().filter(|entry| !entry.help.is_empty()) {
         let short =
             entry.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{}, ", char::from(letter)));

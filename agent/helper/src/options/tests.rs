@@ -1,6 +1,7 @@
 //! The grammar as tables: what sudo(8) says of an option; clients.rs has what sudo's clients call.
 
 mod clients;
+mod edits;
 
 use std::os::unix::ffi::OsStringExt;
 
@@ -14,7 +15,7 @@ fn words(line: &[&str]) -> Vec<OsString> {
 }
 
 fn read(line: &[&str]) -> Result<Action, Mistake> {
-    parse(&words(line), |_| None)
+    parse("jit-sudo", &words(line), |_| None)
 }
 
 fn asked(line: &[&str]) -> Asked {
@@ -29,6 +30,8 @@ fn run(command: &[&str]) -> Asked {
         mode: Mode::Run,
         command: words(command),
         shell: None,
+        edit: false,
+        edit_is_command: false,
         detailed: false,
         other_user: None,
         assignments: Vec::new(),
@@ -61,8 +64,7 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
 #[test]
 fn a_client_that_needs_what_is_not_built_is_told_so() {
     for (line, option) in [
-        (&["-e", "/etc/hosts"][..], "-e"),
-        (&["-r", "x", "id"], "-r"),
+        (&["-r", "x", "id"][..], "-r"),
         (&["-t", "x", "id"], "-t"),
         (&["--wait", "id"], "--wait"),
         (&["--wait=5m", "id"], "--wait"),
@@ -93,7 +95,7 @@ fn a_shell_is_asked_for_with_and_without_a_command() {
     }
     assert!(asked(&["-ki"]).ignore_record);
     assert_eq!(asked(&["id", "-i"]).shell, None);
-    let reason = parse(&words(&["-i"]), |name| (name == "JIT_REASON").then(|| "x".into()));
+    let reason = parse("jit-sudo", &words(&["-i"]), |name| (name == "JIT_REASON").then(|| "x".into()));
     let Ok(Action::Elevate(asked)) = reason else { panic!("a shell is something to run") };
     assert_eq!(asked.reason.as_deref(), Some("x"));
 }
@@ -260,7 +262,7 @@ fn what_is_unknown_or_incomplete_is_refused_by_name() {
         assert_eq!(read(line), Err(mistake), "{line:?}");
     }
     let not_text = vec![OsString::from("-u"), OsString::from_vec(b"\xff".to_vec()), OsString::from("id")];
-    assert_eq!(parse(&not_text, |_| None), Err(Mistake::NotText("-u")));
+    assert_eq!(parse("jit-sudo", &not_text, |_| None), Err(Mistake::NotText("-u")));
 }
 
 // sudo(8), -C: "Values less than three are not permitted."
@@ -318,7 +320,7 @@ fn the_environment_fills_what_the_command_line_leaves_open() {
         "SUDO_PROMPT" => Some("%p: ".into()),
         _ => None,
     };
-    let read = |line: &[&str]| match parse(&words(line), variable) {
+    let read = |line: &[&str]| match parse("jit-sudo", &words(line), variable) {
         Ok(Action::Elevate(asked)) => (asked.reason, asked.duration, asked.rule, asked.prompt),
         other => panic!("{other:?}"),
     };
@@ -329,11 +331,11 @@ fn the_environment_fills_what_the_command_line_leaves_open() {
     // Set for a whole session, it must not make `-v` a usage error.
     assert_eq!(read(&["-v"]), (None, None, None, Some(b"%p: ".to_vec())));
     assert_eq!(
-        parse(&words(&["id"]), |name| (name == "JIT_FOR").then(|| "soon".into())),
+        parse("jit-sudo", &words(&["id"]), |name| (name == "JIT_FOR").then(|| "soon".into())),
         Err(Mistake::Duration("JIT_FOR"))
     );
     assert_eq!(
-        parse(&words(&["id"]), |name| (name == "JIT_FOR").then(OsString::new)),
+        parse("jit-sudo", &words(&["id"]), |name| (name == "JIT_FOR").then(OsString::new)),
         Ok(Action::Elevate(Box::new(run(&["id"]))))
     );
 }
@@ -385,7 +387,7 @@ proptest! {
     #[test]
     fn no_command_line_makes_it_panic(line in prop::collection::vec(prop::collection::vec(1_u8.., 0..12), 0..8)) {
         let line: Vec<OsString> = line.into_iter().map(OsString::from_vec).collect();
-        if let Err(mistake) = parse(&line, |_| None) {
+        if let Err(mistake) = parse("jit-sudo", &line, |_| None) {
             prop_assert!(!mistake.to_string().chars().any(char::is_control));
         }
     }
@@ -394,7 +396,7 @@ proptest! {
     fn whatever_follows_two_dashes_is_the_command(command in prop::collection::vec("[^\0]{1,8}", 1..5)) {
         let mut line = words(&["-n", "--"]);
         line.extend(command.iter().map(OsString::from));
-        let Ok(Action::Elevate(asked)) = parse(&line, |_| None) else { panic!() };
+        let Ok(Action::Elevate(asked)) = parse("jit-sudo", &line, |_| None) else { panic!() };
         prop_assert_eq!(asked.command, command.iter().map(OsString::from).collect::<Vec<_>>());
     }
 
@@ -411,6 +413,6 @@ proptest! {
             }
         }
         line.push("id".into());
-        let _ = parse(&line, |_| None);
+        let _ = parse("jit-sudo", &line, |_| None);
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod askpass;
+mod edit;
 mod jobs;
 
 use std::fs::File;

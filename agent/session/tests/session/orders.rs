@@ -35,6 +35,7 @@ pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
         program: Some(program),
         argv: argv.iter().map(|word| Bytes::from(word.as_ref())).collect(),
         shell: None,
+        edit: false,
         environment: vec![(Bytes::from("PATH"), Bytes::from("/usr/bin:/bin"))],
         restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
         terminal: None,

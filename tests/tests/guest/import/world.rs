@@ -66,6 +66,7 @@ impl<'a> World<'a> {
                 path: path.as_bytes(),
                 leads_to: Some(leads_to.as_bytes()),
                 args: &args,
+                edits: false,
                 trusted: true,
                 under: &|_| None,
             },

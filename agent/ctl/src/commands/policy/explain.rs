@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::Args;
 use jit_policy::{
-    Account, Asked, Command, Directory, Explanation, Group, Host, LookupFailed, Policy, Request, Resolved,
-    Target,
+    Account, Asked, Command, Directory, EDIT, Explanation, Group, Host, LookupFailed, Policy, Request,
+    Resolved, Target,
 };
 use jit_protocol::escape;
 use jit_sys::account::{self, NameOrId};
@@ -66,8 +66,11 @@ impl Explain {
             let writable = found.is_writable_by(invoking.uid);
             Some(Resolved { path: found.leads_to, writable })
         };
-        let args: Vec<Vec<u8>> =
+        let mut args: Vec<Vec<u8>> =
             self.command.iter().skip(1).map(|argument| argument.as_bytes().to_vec()).collect();
+        if self.edits() {
+            args = args.iter().map(|path| file(&this, path)).collect::<Result<_, _>>()?;
+        }
         let mut explained: Option<(Program, Explanation)> = None;
         for program in self.programs(&policy, &this)? {
             let request = Request {
@@ -100,6 +103,9 @@ impl Explain {
     /// The programs that the command may mean: what was named by path, or what its name is in the secure path of a rule.
     fn programs(&self, policy: &Policy, this: &ThisHost) -> Result<Vec<Program>, Failure> {
         let name = self.command.first().map(|name| name.as_bytes()).unwrap_or_default();
+        if self.edits() {
+            return Ok(vec![Program { path: name.to_vec(), found: None }]);
+        }
         if name.contains(&b'/') {
             return Ok(vec![Program::at(this, absolute(name)?)?]);
         }
@@ -118,6 +124,11 @@ impl Explain {
             }
         }
         Ok(programs)
+    }
+
+    /// `sudoedit FILE…`: what is asked about are files.
+    fn edits(&self) -> bool {
+        self.command.first().is_some_and(|name| name.as_bytes() == EDIT.as_bytes())
     }
 
     fn not_found(&self) -> Failure {
@@ -153,6 +164,7 @@ impl Program {
             path: &self.path,
             leads_to: self.found.as_ref().map(|found| found.leads_to.as_slice()),
             args,
+            edits: self.path == EDIT.as_bytes(),
             // Of a file that is not there nothing can be said; `describe` says so.
             trusted: self.found.as_ref().is_none_or(Found::is_trusted),
             under,
@@ -162,11 +174,20 @@ impl Program {
     fn describe(&self) -> String {
         let path = escape(&self.path);
         match &self.found {
+            None if self.path == EDIT.as_bytes() => {
+                format!("{path} (whether the files can be edited is not considered)")
+            }
             None => format!("{path} (no such file on this host: who can write it is not considered)"),
             Some(found) if found.leads_to == self.path => path,
             Some(found) => format!("{path} (leads to {})", escape(&found.leads_to)),
         }
     }
+}
+
+/// A file to edit, its folder resolved if there is one.
+fn file(this: &ThisHost, path: &[u8]) -> Result<Vec<u8>, Failure> {
+    let path = absolute(path)?;
+    Ok(path::entry(this.root.as_fd(), &path).map(|entry| entry.path).unwrap_or(path))
 }
 
 fn absolute(name: &[u8]) -> Result<Vec<u8>, Failure> {
