@@ -26,7 +26,7 @@ const BOTH: [&str; 2] = ["sudo", "jit-sudo"];
 const PYTHON: &str = "LC_ALL=C.UTF-8 PYTHONPATH=/opt/pypi PYTHONPYCACHEPREFIX=/var/cache/pypi";
 
 /// The guest with sudo and what drives it.
-fn guest() -> &'static Guest {
+pub(crate) fn guest() -> &'static Guest {
     static GUEST: OnceLock<Guest> = OnceLock::new();
     GUEST.get_or_init(|| {
         let guest = Guest::boot_with_clients(&jit_tests::guest::release());

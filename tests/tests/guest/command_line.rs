@@ -162,7 +162,7 @@ fn what_is_no_command_line_of_sudos_is_refused_in_one_line() {
         ("-A -S id", "-A and -S do not go together"),
         ("-z id", "there is no option -z"),
         ("-v id", "-v takes no command"),
-        ("-e /etc/hosts", "-e is not built yet"),
+        ("-e -b /etc/hosts", "-e and -b do not go together"),
     ] {
         guest.as_user("cleo").run(&format!("jit-sudo {options}")).exits(1).silent().complains(told);
     }

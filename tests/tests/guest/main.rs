@@ -16,6 +16,7 @@ mod clients;
 mod command_line;
 mod crash;
 mod disk;
+mod edit;
 mod elevation;
 mod expiry;
 mod flood;

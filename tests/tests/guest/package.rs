@@ -212,6 +212,8 @@ fn is_ours(guest: &Guest) {
     let refused = guest.sh("sudo -n -u nobody-at-all true");
     assert!(refused.stderr.starts_with("sudo: "), "{refused}");
     guest.sh("sudoedit -h host x 2>&1").exits(1).shows("sudoedit: ");
+    let edits = "echo a >/root/edited; EDITOR='sed -i s/a/b/' sudoedit -n /root/edited && cat /root/edited";
+    guest.sh(edits).success().prints("b");
     assert!(guest.sh("dpkg -V jit-sudo-as-sudo").success().stdout.is_empty());
 }
 
