@@ -18,6 +18,7 @@ mod administration;
 mod attacks;
 mod circumstances;
 mod duties;
+mod edits;
 mod elevation;
 mod limits;
 mod lists;
