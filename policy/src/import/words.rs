@@ -55,7 +55,9 @@ impl Argument {
 pub(super) fn permitting(command: &Command) -> Result<Written, Why> {
     let paths = match &command.program {
         Program::All => return Ok(all()),
-        Program::Sudoedit => return Err("`sudoedit` is not built yet"),
+        Program::Sudoedit => {
+            return Err("files to edit are not carried over yet: name them with `sudoedit` in `commands`");
+        }
         Program::Unknown => return Err("it can't be said"),
         Program::Path(path) => word(path),
         Program::Folder(folder) => format!("{}/*", word(folder)),
@@ -88,7 +90,9 @@ pub(super) fn permitting(command: &Command) -> Result<Written, Why> {
 pub(super) fn taking_away(command: &Command) -> Result<Written, Why> {
     let paths = match &command.program {
         Program::All => return Ok(all()),
-        Program::Sudoedit => return Err("`sudoedit` is not built yet"),
+        Program::Sudoedit => {
+            return Err("files to edit are not carried over yet: name them with `sudoedit` in `commands`");
+        }
         Program::Unknown => return Err("it can't be said"),
         Program::Path(path) => word(path),
         Program::Folder(folder) => format!("{}/*", word(folder)),
