@@ -41,7 +41,12 @@ pub async fn reload(agent: &Arc<Agent>, peer: &Peer, force: bool) -> Result<Resp
 /// The rendered mistakes; what was in force stays.
 pub async fn load(agent: &Arc<Agent>) -> Result<String, Refusal> {
     let holder = Arc::clone(&agent.policy);
-    let result = tokio::task::spawn_blocking(move || holder.reload()).await;
+    let reload = move || {
+        let result = holder.reload();
+        jit_sys::memory::give_back(); // what the policy before had, which may have been much larger
+        result
+    };
+    let result = tokio::task::spawn_blocking(reload).await;
     let loaded = match result.map_err(|error| error.to_string()).and_then(|result| result) {
         Ok(loaded) => loaded,
         Err(mistakes) => {

@@ -90,6 +90,29 @@ fn a_host_that_wants_signed_policy_takes_a_signed_folder_alone() {
     run().exits(1);
 }
 
+/// What a large policy took goes back to the system with it: not only when the next one is as large.
+#[test]
+fn the_memory_of_a_large_policy_goes_with_it() {
+    let guest = Guest::shared();
+    let kilobytes = || -> u64 {
+        let read = "jitctl reload >/dev/null && awk '/^RssAnon/ { print $2 }' /proc/$(systemctl show -P MainPID jit-agentd)/status";
+        guest.sh(read).success().stdout.trim().parse().unwrap()
+    };
+    let before = kilobytes();
+    let rule = |number: u32| {
+        format!(
+            "[[rule]]\nid = \"many-{number}\"\nusers = [\"nobody\"]\ncommands = [\"/usr/bin/env {number}\"]\n"
+        )
+    };
+    let many: String = (0..50_000).map(rule).collect();
+    guest.write("/etc/jit-sudo/policy.d/many.toml", format!("schema = 1\n{many}").as_bytes());
+    let large = kilobytes();
+    guest.sh("rm /etc/jit-sudo/policy.d/many.toml").success();
+    let after = kilobytes();
+    assert!(large > before + 16 * 1024, "no large policy: {before}, {large} kB");
+    assert!(after < before + (large - before) / 4, "{before}, {large}, then {after} kB");
+}
+
 /// As configuration management calls it, with its own stand-in for the file (docs/operations.md).
 #[test]
 fn a_file_is_checked_as_configuration_management_asks() {
