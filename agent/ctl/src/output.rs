@@ -23,6 +23,11 @@ impl Output {
         Ok(writeln!(self.to, "{}", escape_lines(text))?)
     }
 
+    /// A file as it is, for a file or a program: an escape would be another text.
+    pub(crate) fn document(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(self.to.write_all(text.as_bytes())?)
+    }
+
     /// A value as JSON, for programs: in ASCII but for text, which serde escapes.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;

@@ -204,7 +204,7 @@ fn read_selected(vendor: &Drawer, etc: &Drawer) -> Result<Vec<Source>, Failure> 
 }
 
 /// A file that is not installed yet: any owner and name, but the size and the encoding of a policy file.
-fn read_plain(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_plain(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let failed = |error| Failure::new(format!("{shown} cannot be read: {error}"), "");
     let mut bytes = Vec::new();

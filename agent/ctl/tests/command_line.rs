@@ -27,6 +27,9 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
         &["policy", "check", "--file", "x", "dir"],
         &["policy", "lint", "--format", "xml"],
         &["policy", "diff", "old"],
+        &["policy", "format"],
+        &["policy", "format", "--check", "--write", "x"],
+        &["policy", "format", "x", "y"],
         &["audit", "show", "--since", "soon"],
         &["audit", "show", "--event", "nonsense"],
         &["revoke"],
@@ -64,4 +67,19 @@ fn a_failure_is_told_once_with_a_hint_and_exits_with_1() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let told = text(&output.stderr);
     assert!(told.starts_with("jitctl: /nonexistent\\x1b cannot be read: "), "{told}");
+}
+
+#[test]
+fn standard_input_is_formatted_to_standard_output() {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_jitctl"))
+        .args(["policy", "format", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"schema=1 # one\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), "schema = 1 # one\n");
 }

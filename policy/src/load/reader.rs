@@ -26,7 +26,7 @@ pub(crate) struct Reader<'t> {
     lines: Vec<usize>,
     /// Where the part begins that is read now: the places of values count from there.
     pub(super) base: usize,
-    pub(super) found: Diagnostics,
+    pub(crate) found: Diagnostics,
     /// The line that was shown last.
     shown: RefCell<Option<(usize, Arc<str>)>>,
 }
@@ -106,7 +106,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Notes a mistake.
-    pub(super) fn mistake(
+    pub(crate) fn mistake(
         &mut self,
         span: Range<usize>,
         message: impl Into<String>,

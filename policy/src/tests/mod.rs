@@ -7,6 +7,7 @@ mod diff;
 mod edits;
 mod equivalence;
 mod explain;
+mod format;
 mod generated;
 mod login;
 mod meaning;

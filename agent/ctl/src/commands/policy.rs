@@ -6,6 +6,7 @@ mod diff;
 mod explain;
 #[cfg(test)]
 mod fleet_tests;
+mod format;
 mod import;
 mod install;
 mod junit;
@@ -21,7 +22,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::Installed;
 
-/// Check, test, explain, lint, import, compare and install policy
+/// Check, test, explain, lint, compare, format, import and install policy
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     Bundle(bundle::Bundle),
@@ -30,6 +31,7 @@ pub(crate) enum Policy {
     Install(install::Install),
     Lint(lint::Lint),
     Diff(diff::Diff),
+    Format(format::Format),
     ImportSudoers(import::ImportSudoers),
     Test(test::Test),
 }
@@ -44,6 +46,7 @@ impl Policy {
             Self::Install(install) => install.run(&installed, output),
             Self::Lint(lint) => lint.run(&installed, output),
             Self::Diff(diff) => diff.run(&installed, output),
+            Self::Format(format) => format.run(output),
             Self::ImportSudoers(import) => import.run(output),
             Self::Test(test) => test.run(&installed, output),
         }
