@@ -103,7 +103,7 @@ impl CommandMeaning {
 }
 
 /// Quoted where it would not be one literal word.
-fn word_text(word: &Word) -> String {
+pub(crate) fn word_text(word: &Word) -> String {
     match word {
         Word::Literal(bytes) => {
             let text = String::from_utf8_lossy(bytes).into_owned();

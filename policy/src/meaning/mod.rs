@@ -9,7 +9,7 @@ mod cover;
 mod terms;
 
 pub(crate) use self::by_user::ByUser;
-pub(crate) use self::command::{Argument, CommandMeaning, ProgramMeaning, regex_text};
+pub(crate) use self::command::{Argument, CommandMeaning, ProgramMeaning, regex_text, word_text};
 pub(crate) use self::cover::{commands_cover, hosts_cover, names_cover};
 pub(crate) use self::terms::Terms;
 use jiff::civil::Weekday;

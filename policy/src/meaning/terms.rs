@@ -5,7 +5,9 @@ use std::fmt::Debug;
 
 use crate::duration::format_duration;
 use crate::pattern::Folders;
+use crate::policy::Policy;
 use crate::rule::{AllowCwd, Cwd, EnvPattern, Grant, Reason, Require, Restrict, Rule, Umask};
+use crate::source::{AsWritten, Source};
 
 /// What each key says, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +40,7 @@ impl Terms {
         let folders = match folders {
             Folders::All => "ALL".to_owned(),
             Folders::These(words) => {
-                let mut words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+                let mut words: Vec<String> = words.iter().map(super::word_text).collect();
                 words.sort_unstable();
                 words.dedup();
                 words.join(", ")
@@ -81,6 +83,23 @@ impl Terms {
             .map(|key| (*key, value(self, key), value(other, key)))
             .filter(|(_, own, others)| own != others)
             .collect()
+    }
+}
+
+impl Terms {
+    /// The grant and the restrictions that are not as they are where a rule says nothing.
+    pub(crate) fn beyond_defaults(&self) -> BTreeMap<&'static str, String> {
+        let kept = |key: &str| !key.starts_with("require.");
+        let Some(plain) = Self::where_nothing_is_written() else { return self.0.clone() };
+        let differ = self.differences(&plain).into_iter().filter(|(key, _, _)| kept(key));
+        differ.map(|(key, own, _)| (key, own.to_owned())).collect()
+    }
+
+    fn where_nothing_is_written() -> Option<Self> {
+        let text = "schema = 1\n[[rule]]\nid = \"a\"\nusers = []\ncommands = []\n".to_owned();
+        let source = Source { name: String::new(), path: String::new(), text };
+        let policy = Policy::load(&[source], &AsWritten).ok()?;
+        policy.rules().next().map(Self::of)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What: programs and their arguments.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use regex::bytes::Regex;
@@ -84,6 +85,17 @@ pub(crate) enum Matched {
     Named(Option<Vec<Vec<u8>>>),
 }
 
+/// Where the arguments of an entry and of a command differ first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mismatch<'c> {
+    /// The number of the argument, from 1.
+    pub(crate) at: usize,
+    /// What was given; `None` if there is no more.
+    pub(crate) given: Option<&'c [u8]>,
+    /// What the entry wants; `None` if it wants no more.
+    pub(crate) wanted: Option<&'c ArgPattern>,
+}
+
 impl Commands {
     /// How this command matches any of the entries. "ALL" is preferred, then an entry that replaces no argument,
     /// then the smallest arguments: so the order of entries never matters.
@@ -120,26 +132,40 @@ impl Commands {
             .min()
     }
 
-    /// Whether the program alone matches.
-    pub(crate) fn has_program(
-        &self,
-        command: &Command<'_>,
+    /// Of the entries with this program, none of which matches, where the one that holds longest does no more. Of an edit
+    /// the first file that none of them names.
+    pub(crate) fn nearest<'c>(
+        &'c self,
+        command: &Command<'c>,
         side: Side,
         symbols: &Symbols,
-        sets: &[CommandSet],
-    ) -> bool {
-        [self]
-            .into_iter()
-            .chain(self.sets.iter().filter_map(|set| Some(&sets.get(*set as usize)?.commands)))
-            .any(|list| list.all || list.with_program(command, side, symbols).next().is_some())
+        sets: &'c [CommandSet],
+    ) -> Option<Mismatch<'c>> {
+        let sets = self.sets.iter().filter_map(|set| Some(&sets.get(*set as usize)?.commands));
+        let lists = [self].into_iter().chain(sets);
+        let entries: Vec<&CommandPattern> =
+            lists.flat_map(|list| list.with_program(command, side, symbols)).collect();
+        if command.edits && !entries.is_empty() {
+            let is_named = |file: &[u8]| entries.iter().any(|entry| entry.arguments.name_file(file));
+            let mut files = command.args.iter().map(Vec::as_slice).enumerate();
+            let (at, file) = files.find(|(_, file)| !is_named(file))?;
+            return Some(Mismatch { at: at + 1, given: Some(file), wanted: None });
+        }
+        let mut nearest: Option<Mismatch<'c>> = None;
+        for mismatch in entries.iter().filter_map(|entry| entry.arguments.mismatch(command, side)) {
+            if nearest.is_none_or(|other| other.at < mismatch.at) {
+                nearest = Some(mismatch);
+            }
+        }
+        nearest
     }
 
     /// The entries of this list whose program matches.
     fn with_program<'c>(
         &'c self,
-        command: &'c Command<'_>,
+        command: &Command<'_>,
         side: Side,
-        symbols: &'c Symbols,
+        symbols: &Symbols,
     ) -> impl Iterator<Item = &'c CommandPattern> {
         let leads_to = command.leads_to.filter(|_| side == Side::Denies);
         [Some(command.path), leads_to].into_iter().flatten().flat_map(move |path| {
@@ -177,24 +203,44 @@ impl Arguments {
         }
         let mut replaced: Option<Vec<Vec<u8>>> = None;
         for (at, (pattern, argument)) in self.words.iter().zip(command.args).enumerate() {
-            let matches = match pattern {
-                ArgPattern::Word(words) => words.iter().any(|word| word.matches(argument)),
-                ArgPattern::Regex(regex) => regex.is_match(argument),
-                ArgPattern::Under(folder) => match under(folder, argument, command, side) {
-                    Leads::Below(path) if path == *argument => true,
-                    Leads::Below(path) => {
-                        let arguments = replaced.get_or_insert_with(|| command.args.to_vec());
-                        arguments.get_mut(at).map(|place| *place = path).is_some()
-                    }
-                    Leads::Elsewhere => false,
-                    Leads::Somewhere => side == Side::Denies,
-                },
-            };
-            if !matches {
-                return None;
+            let run = pattern.matches(argument, command, side)?;
+            if *run != **argument {
+                let arguments = replaced.get_or_insert_with(|| command.args.to_vec());
+                *arguments.get_mut(at)? = run.into_owned();
             }
         }
         Some(Matched::Named(replaced))
+    }
+
+    /// The first argument that does not match; `None` if all do.
+    fn mismatch<'c>(&'c self, command: &Command<'c>, side: Side) -> Option<Mismatch<'c>> {
+        let other = |(at, wanted): (usize, &'c ArgPattern)| {
+            let given = command.args.get(at).map(Vec::as_slice);
+            let matches = given.is_some_and(|given| wanted.matches(given, command, side).is_some());
+            (!matches).then_some(Mismatch { at: at + 1, given, wanted: Some(wanted) })
+        };
+        let too_many = command.args.get(self.words.len()).filter(|_| !self.rest);
+        self.words
+            .iter()
+            .enumerate()
+            .find_map(other)
+            .or_else(|| Some(Mismatch { at: self.words.len() + 1, given: Some(too_many?), wanted: None }))
+    }
+}
+
+impl ArgPattern {
+    /// The argument as it is run, if it matches: the path that it leads to takes its place.
+    fn matches<'a>(&self, argument: &'a [u8], command: &Command<'_>, side: Side) -> Option<Cow<'a, [u8]>> {
+        let as_it_is = Cow::Borrowed(argument);
+        match self {
+            Self::Word(words) => words.iter().any(|word| word.matches(argument)).then_some(as_it_is),
+            Self::Regex(regex) => regex.is_match(argument).then_some(as_it_is),
+            Self::Under(folder) => match under(folder, argument, command, side) {
+                Leads::Below(path) => Some(path.into()),
+                Leads::Elsewhere => None,
+                Leads::Somewhere => (side == Side::Denies).then_some(as_it_is),
+            },
+        }
     }
 }
 

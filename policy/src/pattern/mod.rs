@@ -9,7 +9,7 @@ mod symbol;
 mod word;
 
 pub(crate) use command::{
-    ArgPattern, Arguments, CommandPattern, CommandSet, Commands, Matched, Program, Side,
+    ArgPattern, Arguments, CommandPattern, CommandSet, Commands, Matched, Mismatch, Program, Side,
 };
 pub(crate) use folder::{Folders, is_below, is_normal};
 pub(crate) use host::{HostPattern, HostSet, Hosts};

@@ -20,19 +20,15 @@ fn load(sources: &[Source]) -> Policy {
     Policy::load(sources, &AsWritten).unwrap_or_else(|found| panic!("{found}"))
 }
 
-fn config(least: u32) -> ProptestConfig {
-    let default = ProptestConfig::default();
-    ProptestConfig { cases: default.cases.max(least), failure_persistence: None, ..default }
-}
-
 // The rules and the sets in two files, the second with defaults.
 #[test]
 fn the_evaluator_says_what_a_naive_one_says() {
     const DEFAULTS: &str = "[defaults]\nhosts = [\"web-*\"]\nnested = false\nrestrict.env_keep = [\"PATH\"]\ngrant.duration = \"30m\"\ngrant.max_duration = \"40m\"\n";
     let (asked, permitted, denied) = (Cell::new(0_u32), Cell::new(0_u32), Cell::new(0_u32));
     let pairs = (rules(6), rules(3), any::<bool>(), prop::collection::vec(ask(), REQUESTS as usize));
-    let config = config(PAIRS);
-    let config = ProptestConfig { cases: config.cases / REQUESTS, ..config };
+    let default = ProptestConfig::default();
+    let cases = default.cases.max(PAIRS) / REQUESTS;
+    let config = ProptestConfig { cases, failure_persistence: None, ..default };
     TestRunner::new(config)
         .run(&pairs, |(one, other, has_defaults, asks)| {
             let defaults = if has_defaults { DEFAULTS } else { "" };
@@ -61,8 +57,6 @@ fn the_evaluator_says_what_a_naive_one_says() {
 }
 
 proptest! {
-    #![proptest_config(config(1_000))]
-
     #[test]
     fn adding_a_deny_never_permits_more(rules in rules(6), deny in deny(), ask in ask()) {
         let before = load(&[file("a.toml", &(text(&rules, 0) + SETS))]);

@@ -15,7 +15,7 @@ const HOSTS: [&str; 8] =
     ["web-*", "WEB-1.example.com", "{web,db}-1", "db", "tag:frontend", "ALL", "@web", "*-?.example.[a-z]om"];
 const RUN_AS: [&str; 7] = ["root", "self", "ALL", "#33", "postgres", "alice", "@services"];
 const GROUPS: [&str; 5] = ["web", "docker", "#990", "ALL", "#33"];
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 25] = [
     "\"ALL\"",
     "\"/b/x **\"",
     "\"/b/x a **\"",
@@ -38,6 +38,9 @@ const COMMANDS: [&str; 22] = [
     "{ path = \"/b/{y,z}\", args = [\"*\", { under = \"/srv/r\" }, \"**\"] }",
     "{ path = \"/b/z\", args = [\"a b\", \"\\\\*\"] }",
     "{ path = \"/c\", args = [\"-*\", { regex = \"[ab]+\" }] }",
+    "\"sudoedit /etc/motd /etc/nginx/*.conf\"",
+    "\"sudoedit **\"",
+    "{ edit = [\"/etc/{hosts,issue}\", { under = \"/srv/r\" }, { regex = \"/etc/m.*\" }] }",
 ];
 const WINDOWS: [&str; 7] = [
     "Mon..Fri 08:00..18:00",
@@ -180,6 +183,15 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
         vec(select(words), 0..4),
         proptest::bool::weighted(0.8),
     );
+    let files = vec![
+        "/etc/motd",
+        "/etc/hosts",
+        "/etc/nginx/a.conf",
+        "/etc/nginx/x/a.conf",
+        "/srv/r/1",
+        "/etc/shadow",
+    ];
+    let edited = option::weighted(0.2, vec(select(files), 1..3));
     let people = (
         select(vec!["alice", "bob", "root"]),
         any::<bool>(),
@@ -202,7 +214,7 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
         option::weighted(0.1, select(vec!["LANG", "LD_X", "PATH"])),
         option::weighted(0.05, select(vec!["r0", "r1"])),
     );
-    (command, people, place, asked).prop_map(|(command, people, place, asked)| {
+    (command, edited, people, place, asked).prop_map(|(command, edited, people, place, asked)| {
         let who = |name: &str, web: bool| {
             let web = if web { vec![33] } else { vec![] };
             match name {
@@ -220,6 +232,9 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
             ..Ask::default()
         };
         ask.args = command.2.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+        if let Some(files) = edited {
+            ask = Ask { trusted: ask.trusted, ..Ask::to_run(&format!("sudoedit {}", files.join(" "))) };
+        }
         ask.user = who(people.0, people.1);
         ask.target = if people.2 == people.0 { ask.user.clone() } else { who(people.2, false) };
         ask.group = people.3.map(|gid| Group { gid, name: String::new() });

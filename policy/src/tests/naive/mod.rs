@@ -204,12 +204,17 @@ impl Naive {
     /// How the command is one of these.
     fn runs(&self, rule: &Table, key: &str, ask: &Ask, side: Side) -> Matched {
         let entries = self.list(rule, key, "commands");
-        if entries.iter().any(|entry| entry.as_str() == Some("ALL")) {
-            Matched::All
-        } else if entries.iter().any(|entry| is_command(entry, ask, side)) {
-            Matched::Named
-        } else {
-            Matched::No
+        let is_edit = ask.path == b"sudoedit";
+        let is_named = |file: &Vec<u8>| entries.iter().any(|entry| names_file(entry, file));
+        let named = match side {
+            Side::Permits if is_edit => ask.args.iter().all(is_named),
+            Side::Denies if is_edit => ask.args.iter().any(is_named),
+            _ => entries.iter().any(|entry| is_command(entry, ask, side)),
+        };
+        match entries.iter().any(|entry| entry.as_str() == Some("ALL")) {
+            true => Matched::All,
+            false if named => Matched::Named,
+            false => Matched::No,
         }
     }
 }
@@ -308,7 +313,33 @@ fn serves(rule: &Table, ask: &Ask, any_command: bool) -> bool {
         && (any_command || ask.assignments.iter().all(kept))
 }
 
+/// Whether an entry for edits names this file: in no order, and as often as one likes.
+fn names_file(entry: &Value, file: &[u8]) -> bool {
+    let files: Vec<Arg> = match entry {
+        Value::String(text) if text.starts_with("sudoedit ") => {
+            split(text).into_iter().skip(1).map(Arg::Word).collect()
+        }
+        entry => {
+            let files = entry.get("edit").and_then(Value::as_array).cloned().unwrap_or_default();
+            files.into_iter().map(Arg::of).collect()
+        }
+    };
+    files.iter().any(|pattern| match pattern {
+        Arg::Word(_) if pattern.is_rest() => true,
+        Arg::Word(word) => glob(word, file),
+        Arg::Regex(regex) => is_whole(regex, file),
+        Arg::Under(folder) => file.starts_with(format!("{folder}/").as_bytes()),
+    })
+}
+
+fn is_whole(regex: &str, text: &[u8]) -> bool {
+    regex::bytes::Regex::new(&format!("^(?:{regex})$")).unwrap().is_match(text)
+}
+
 fn is_command(entry: &Value, ask: &Ask, side: Side) -> bool {
+    if entry.get("edit").is_some() {
+        return false;
+    }
     let (program, args) = match entry {
         Value::String(text) => {
             let mut words = split(text);
@@ -353,9 +384,7 @@ impl Arg {
     fn fits(&self, argument: &[u8], ask: &Ask, side: Side) -> bool {
         match self {
             Self::Word(word) => glob(word, argument),
-            Self::Regex(regex) => {
-                regex::bytes::Regex::new(&format!("^(?:{regex})$")).unwrap().is_match(argument)
-            }
+            Self::Regex(regex) => is_whole(regex, argument),
             Self::Under(folder) => match ask.resolved.get(argument) {
                 None => side == Side::Denies,
                 Some(found) => {

@@ -236,7 +236,7 @@ fn an_explanation_names_rule_file_and_line() {
     assert!(text.starts_with("/usr/bin/env"), "{text}");
     assert!(text.contains(&format!("permits: web (allow, {}:2)", file.display())), "{text}");
     let (permitted, text) = host.explain("nobody", &["/usr/bin/env"], |_| {});
-    assert!(!permitted && text.contains("users: does not name the invoking user"), "{text}");
+    assert!(!permitted && text.contains("users: nobody is not root"), "{text}");
     let (permitted, text) = host.explain("#0", &["/usr/bin/id"], |_| {});
     assert!(!permitted && text.contains("denied: no rule permits this"), "{text}");
 }
