@@ -79,11 +79,9 @@ impl Loading<'_> {
         let at = At { file: Arc::clone(file), line: include.line };
         let path = include.path.replace("%h", &self.files.host()).replace("%%", "%");
         // A path that is not absolute counts from where the file is.
-        let path = if path.starts_with('/') {
-            path
-        } else {
-            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-            format!("{folder}/{path}")
+        let path = match file.rsplit_once('/') {
+            Some((folder, _)) if !path.starts_with('/') => format!("{folder}/{path}"),
+            _ => path,
         };
         if !include.is_folder {
             self.file(&path, Some(&at), depth + 1);

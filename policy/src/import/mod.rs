@@ -12,6 +12,7 @@ mod aliases;
 mod ast;
 mod command;
 mod dimension;
+mod doas;
 mod ere;
 mod glob;
 mod grammar;
@@ -37,6 +38,7 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 
+pub use self::doas::import_doas;
 pub use self::report::{Finding, Severity};
 
 use self::ast::{At, Sudoers};
@@ -66,6 +68,9 @@ pub trait Files {
 
     /// The host's name up to its first dot, for `%h` in the names of files.
     fn host(&self) -> String;
+
+    /// Whether there is a program at this path.
+    fn is_program(&self, path: &str) -> bool;
 }
 
 /// What an import is asked for.

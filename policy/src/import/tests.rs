@@ -1,6 +1,7 @@
 //! Tests of the whole import: sudoers as text in, our policy and what is told out.
 
 mod arguments;
+mod doas;
 mod grammar;
 mod order;
 mod properties;
@@ -30,6 +31,10 @@ impl Files for InMemory {
 
     fn host(&self) -> String {
         "web-1".to_owned()
+    }
+
+    fn is_program(&self, path: &str) -> bool {
+        path.starts_with("/bin/")
     }
 }
 

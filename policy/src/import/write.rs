@@ -211,6 +211,11 @@ fn settings_text(settings: &Settings, base: &Settings) -> String {
     if settings.env_keep != base.env_keep {
         line("restrict.env_keep", &names(&settings.env_keep));
     }
+    if !settings.env_set.is_empty() {
+        let pair = |(name, value): (&String, &String)| format!("{name} = {}", quoted(value));
+        let pairs: Vec<String> = settings.env_set.iter().map(pair).collect();
+        line("restrict.env_set", &format!("{{ {} }}", pairs.join(", ")));
+    }
     if let Some(umask) = settings.umask() {
         line("restrict.umask", &quoted(&format!("{umask:04o}")));
     }

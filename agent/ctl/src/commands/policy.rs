@@ -33,6 +33,7 @@ pub(crate) enum Policy {
     Diff(diff::Diff),
     Format(format::Format),
     ImportSudoers(import::ImportSudoers),
+    ImportDoas(import::ImportDoas),
     Test(test::Test),
 }
 
@@ -48,6 +49,7 @@ impl Policy {
             Self::Diff(diff) => diff.run(&installed, output),
             Self::Format(format) => format.run(output),
             Self::ImportSudoers(import) => import.run(output),
+            Self::ImportDoas(import) => import.run(output),
             Self::Test(test) => test.run(&installed, output),
         }
     }

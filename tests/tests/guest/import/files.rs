@@ -142,4 +142,8 @@ impl Files for InMemory<'_> {
     fn host(&self) -> String {
         "web-1".to_owned()
     }
+
+    fn is_program(&self, path: &str) -> bool {
+        path.starts_with("/usr/bin/")
+    }
 }

@@ -1,9 +1,11 @@
 //! The files of an import, on this host.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jit_policy::import::Files;
 
@@ -16,18 +18,30 @@ const LONGEST: u64 = 5 << 20;
 pub(super) struct HostFiles {
     named: String,
     owner: u32,
+    /// Where the files are, and links to them; also of files that are not there.
+    folders: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl HostFiles {
     pub(super) fn new(named: &Path) -> Result<Self, Failure> {
         let metadata = fs::metadata(named)
             .map_err(|error| Failure::new(format!("{} cannot be read: {error}", named.display()), ""))?;
-        Ok(Self { named: named.to_string_lossy().into_owned(), owner: metadata.uid() })
+        Ok(Self {
+            named: named.to_string_lossy().into_owned(),
+            owner: metadata.uid(),
+            folders: RefCell::default(),
+        })
+    }
+
+    /// Where something could change what was read.
+    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
+        self.folders.borrow().clone()
     }
 }
 
 impl Files for HostFiles {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.folders.borrow_mut().extend(folders_of(Path::new(path)));
         let why = |error: std::io::Error| error.to_string();
         // A pipe would make us wait.
         if !fs::metadata(path).map_err(why)?.is_file() {
@@ -50,6 +64,8 @@ impl Files for HostFiles {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        self.folders.borrow_mut().extend(folders_of(Path::new(folder)));
+        self.folders.borrow_mut().insert(folder.into());
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -70,4 +86,24 @@ impl Files for HostFiles {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         name.split('.').next().unwrap_or_default().to_owned()
     }
+
+    fn is_program(&self, path: &str) -> bool {
+        fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
+    }
+}
+
+/// The folders of a file, of each link to it, and of what it leads to.
+pub(super) fn folders_of(path: &Path) -> BTreeSet<PathBuf> {
+    let parent = |path: &Path| match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut folders = BTreeSet::from([parent(path)]);
+    let mut link = path.to_owned();
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&link) else { break };
+        link = parent(&link).join(target);
+        folders.insert(parent(&link));
+    }
+    folders
 }

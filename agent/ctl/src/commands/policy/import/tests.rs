@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
 
-use super::ImportSudoers;
+use super::{Import, ImportDoas, ImportSudoers};
 use crate::failure::Failure;
 use crate::output::tests::Captured;
 
@@ -25,11 +25,12 @@ impl Host {
         fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
     }
 
-    fn import(&self, change: impl FnOnce(&mut ImportSudoers)) -> Result<String, Failure> {
+    fn import(&self, change: impl FnOnce(&mut Import)) -> Result<String, Failure> {
         let captured = Captured::default();
-        let mut import = ImportSudoers { file: self.0.path().join("sudoers"), exact: false, strict: false };
+        let file = self.0.path().join("sudoers");
+        let mut import = Import { file, exact: false, strict: false, policy: None };
         change(&mut import);
-        import.run(&mut captured.output()).map(|()| captured.text())
+        ImportSudoers { import, watch: false }.run(&mut captured.output()).map(|()| captured.text())
     }
 }
 
@@ -66,4 +67,41 @@ fn included_files_that_others_can_write_are_not_read() {
     let text = host.import(|_| ()).unwrap();
     let has = |name: &str| text.contains(&format!("users = [\"{name}\"]"));
     assert!(has("alice") && !has("bob") && !has("carol") && !has("dave"), "{text}");
+}
+
+#[test]
+fn a_policy_file_is_replaced_in_one_step_or_not_at_all() {
+    let host = Host::new("alice ALL = ALL\n");
+    let policy = host.0.path().join("50-sudoers.toml");
+    let written = || fs::read_to_string(&policy).unwrap_or_default();
+    let write = |strict| {
+        host.import(|import| {
+            import.policy = Some(policy.clone());
+            import.strict = strict;
+        })
+    };
+    assert_eq!(write(true).unwrap(), "");
+    let first = written();
+    assert!(first.contains("\"alice\""), "{first}");
+    assert_eq!(fs::metadata(&policy).unwrap().permissions().mode() & 0o777, 0o644);
+    // A leftover is neither written into nor followed.
+    std::os::unix::fs::symlink("/etc/passwd", host.0.path().join(".50-sudoers.toml.new")).unwrap();
+    for mistake in ["alice ALL = id\n", "alice ALL = NOEXEC: /bin/x\n"] {
+        host.write("sudoers", mistake, 0o640);
+        assert!(write(true).is_err(), "{mistake}");
+        assert_eq!(written(), first);
+    }
+    assert!(write(false).is_ok());
+    assert_ne!(written(), first);
+    assert!(!host.0.path().join(".50-sudoers.toml.new").exists());
+}
+
+#[test]
+fn a_doas_conf_is_imported_too() {
+    let host = Host::new("permit nopass alice cmd /usr/bin/id\n");
+    let captured = Captured::default();
+    let file = host.0.path().join("sudoers");
+    let import = Import { file, exact: false, strict: true, policy: None };
+    ImportDoas { import }.run(&mut captured.output()).unwrap();
+    assert!(captured.text().contains("id = \"doas-alice-id\""), "{}", captured.text());
 }
