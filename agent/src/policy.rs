@@ -6,6 +6,7 @@
 //! ```
 //! Everything but [`PolicyHolder::current`] and [`PolicyHolder::expire_last_good`] blocks: call it off the event loop.
 
+mod administrators;
 mod durable;
 mod files;
 mod gated;
@@ -21,6 +22,7 @@ use jit_policy::{Host, Policy, Source, Surroundings};
 use jit_protocol::escape;
 use jit_protocol::link::Deadline;
 
+use self::administrators::Place;
 use self::files::{Files, Mistakes};
 use self::last_good::LastGood;
 pub use self::signed::Accepted;
@@ -36,6 +38,8 @@ pub struct PolicyHolder {
     tags: Vec<String>,
     last_good_for: Duration,
     require_signed: bool,
+    /// Of whom one must keep a way to root.
+    administrators: Vec<String>,
     clock: Arc<dyn Clock>,
     folders: Box<dyn Surroundings + Send + Sync>,
     current: ArcSwap<Loaded>,
@@ -85,13 +89,14 @@ impl PolicyHolder {
             tags: settings.host.tags.clone(),
             last_good_for: settings.policy.last_good_for,
             require_signed: settings.policy.require_signed,
+            administrators: settings.policy.administrators.clone(),
             folders: Box::new(resolver),
             current: ArcSwap::from_pointee(nothing(clock.now())),
             good: Mutex::new(None),
             clock,
         };
         let mut good = holder.lock();
-        if let Err(mistakes) = holder.load(&mut good) {
+        if let Err(mistakes) = holder.load(&mut good, false) {
             let mut why = mistakes.text;
             match LastGood::read(&holder.paths, &*holder.folders) {
                 Ok(kept) => *good = kept,
@@ -113,8 +118,20 @@ impl PolicyHolder {
     /// # Errors
     /// The mistakes, rendered for people. Then the last good policy stays, and denies of the new files apply.
     pub fn reload(&self) -> Result<Arc<Loaded>, String> {
+        self.load_again(false)
+    }
+
+    /// As [`Self::reload`], also if that leaves no administrator a way to root.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub fn force_reload(&self) -> Result<Arc<Loaded>, String> {
+        self.load_again(true)
+    }
+
+    fn load_again(&self, force: bool) -> Result<Arc<Loaded>, String> {
         let mut good = self.lock();
-        self.load(&mut good).map_err(|mistakes| {
+        self.load(&mut good, force).map_err(|mistakes| {
             let before = self.current();
             self.fall_back(good.as_ref(), &mistakes.denies, mistakes.text, Some(&before))
         })?;
@@ -139,14 +156,14 @@ impl PolicyHolder {
         }
     }
 
-    fn load(&self, good: &mut Option<Good>) -> Result<(), Mistakes> {
+    fn load(&self, good: &mut Option<Good>, force: bool) -> Result<(), Mistakes> {
         // Of files that nobody signed, or not as they are now, nothing counts.
         let nothing = |mistakes| Mistakes { denies: empty(), ..mistakes };
-        let loaded = self.try_load(good);
+        let loaded = self.try_load(good, force);
         if self.require_signed { loaded.map_err(nothing) } else { loaded }
     }
 
-    fn try_load(&self, good: &mut Option<Good>) -> Result<(), Mistakes> {
+    fn try_load(&self, good: &mut Option<Good>, force: bool) -> Result<(), Mistakes> {
         let Files { sources, folder } = files::read(&self.paths, &*self.folders)?;
         let now = self.clock.now();
         let bundle = self.require_signed.then(|| signed::check(&self.paths, folder.as_ref(), &sources, now));
@@ -163,6 +180,9 @@ impl PolicyHolder {
             denies: Policy::load_denies(&sources, &*self.folders),
             text: found.render(),
         })?;
+        if !force {
+            self.check_administrators(&policy, &sources, good.as_ref(), now)?;
+        }
         self.keep(&policy, &sources, bundle.as_ref(), now).map_err(|why| Mistakes {
             denies: Policy::load_denies(&sources, &*self.folders),
             text: format!(
@@ -182,6 +202,51 @@ impl PolicyHolder {
             until: None,
         }));
         Ok(())
+    }
+
+    /// Refuses a policy that leaves no administrator a way to root; where there is none to stay with, or it is this one, it is
+    /// taken all the same. Its denies apply, unless it is they who lock out.
+    fn check_administrators(
+        &self,
+        policy: &Policy,
+        sources: &[Source],
+        good: Option<&Good>,
+        now: Moment,
+    ) -> Result<(), Mistakes> {
+        let problem = match self.leaves_a_way(policy, now) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
+                "this policy leaves none of the administrators a way to root on this host".to_owned()
+            }
+            Err(why) => {
+                format!("whether this policy leaves an administrator a way to root can't be told: {why}")
+            }
+        };
+        let stored = || LastGood::read(&self.paths, &*self.folders).ok().flatten();
+        let Some(before) =
+            good.cloned().or_else(stored).filter(|good| good.policy.digest() != policy.digest())
+        else {
+            return Ok(());
+        };
+        let denies = Policy::load_denies(sources, &*self.folders);
+        let is_harmless = self.leaves_a_way(&before.policy.merge_denies(&denies), now) == Ok(true);
+        let who = self.administrators.join(", ");
+        Err(Mistakes {
+            denies: if is_harmless { denies } else { empty() },
+            text: format!(
+                "error: {problem}\n  = help: administrators are {who}; `jitctl reload --force` takes it all the same\n"
+            ),
+        })
+    }
+
+    /// Whether an administrator keeps a way to root, if there must be one.
+    fn leaves_a_way(&self, policy: &Policy, now: Moment) -> Result<bool, String> {
+        if self.administrators.is_empty() {
+            return Ok(true);
+        }
+        let name = hostname::now();
+        let place = Place { host: self.this_host(&name), folders: &*self.folders, now: now.timestamp() };
+        place.has_way(policy, &self.administrators)
     }
 
     /// Before a policy takes effect: the text to come back to, and who is named for when the agent is silent.

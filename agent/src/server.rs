@@ -289,7 +289,7 @@ async fn reload(agent: Arc<Agent>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
     }
-    let _ = handler::reload::load(&agent).await; // mistakes are in the log and in `status`
+    let _ = handler::reload::load(&agent, false).await; // mistakes are in the log and in `status`
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::values::{duration, keep, only_empty, size};
+use self::values::{administrators, duration, keep, size};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -93,8 +93,8 @@ pub struct Policy {
     pub last_good_for: Duration,
     /// The administrator's files count only as a signed bundle.
     pub require_signed: bool,
-    /// Only empty: the check against locking administrators out is not built yet.
-    #[serde(deserialize_with = "only_empty")]
+    /// Users (`alice`, `#1000`) and groups (`%wheel`, `%#990`): a policy must leave one of them a way to root.
+    #[serde(deserialize_with = "administrators")]
     pub administrators: Vec<String>,
 }
 
@@ -241,20 +241,20 @@ mod tests {
 
     #[test]
     fn what_the_interface_names_can_be_set() {
-        let text = r#"
+        let text = r##"
             host.tags = ["web"]
             limits.connections_per_user = 4
             limits.sessions_per_user = 3
             policy.last_good_for = "1d"
             policy.require_signed = false
-            policy.administrators = []
+            policy.administrators = ["alice", "#1000", "%wheel", "%#990"]
             audit.on_failure = "deny"
             audit.rotate_size = "64M"
             audit.rotate_age = "7d"
             audit.keep = 52
             sessions.foreign_mount_namespace = "host"
             lookup.timeout = "3s"
-        "#;
+        "##;
         let settings = Settings::parse(text).unwrap();
         assert_eq!(settings.host.tags, ["web"]);
         assert_eq!((settings.limits.connections_per_user, settings.limits.sessions_per_user), (4, 3));
@@ -309,7 +309,9 @@ mod tests {
             ("limits.connections = 32", "reserved_for_root"),
             ("limits.pending_per_user = 3", "not built yet"),
             ("policy.require_signed = \"yes\"", "boolean"),
-            ("policy.administrators = [\"alice\"]", "not built yet"),
+            ("policy.administrators = [\"@admins\"]", "no user's"),
+            ("policy.administrators = [\"%\"]", "no user's"),
+            ("policy.administrators = [\"ALL\"]", "no user's"),
             ("audit.rotate_size = \"1X\"", "not a size"),
             ("audit.rotate_size = \"1.5G\"", "not a size"),
             ("audit.rotate_size = \"99999999999G\"", "not a size"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jit_sys::account::parse_name_or_id;
 use serde::{Deserialize, Deserializer, de};
 
 use super::Keep;
@@ -15,14 +16,19 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
         .map_err(|why| de::Error::custom(format!("{why}, such as \"90s\" or \"1h30m\"")))
 }
 
-pub(super) fn only_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+/// Users and groups, as policy names them; no sets.
+pub(super) fn administrators<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
-    if names.is_empty() {
-        return Ok(names);
+    let is_one = |name: &&String| {
+        let own = name.strip_prefix('%').unwrap_or(name);
+        own != "ALL" && !own.starts_with(['@', '%']) && parse_name_or_id(own).is_some()
+    };
+    match names.iter().find(|name| !is_one(name)) {
+        None => Ok(names),
+        Some(name) => Err(de::Error::custom(format!(
+            "{name:?} is no user's or group's name, such as \"alice\", \"#1000\", \"%wheel\" or \"%#990\""
+        ))),
     }
-    Err(de::Error::custom(
-        "the check for administrators is not built yet, so it is refused rather than ignored",
-    ))
 }
 
 /// Bytes: `64K`, `100M`, `1G`, in powers of 1024.
