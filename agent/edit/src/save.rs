@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use jit_protocol::edit::Channel;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, fallocate, fstat, fsync, memfd_create, openat};
 use rustix::io::Errno;
 
@@ -51,14 +52,16 @@ pub(crate) fn save<F: AsFd>(
     original: &mut Original,
     check: Option<&Check>,
 ) -> io::Result<Result<(), NotSaved>> {
-    let held = Held::new();
+    let held = Held::new()?;
+    // A helper that never sends the rest does not keep new contents in the folder beyond the session's end.
+    let wait = || held.wait(&mut vec![PollFd::new(channel, PollFlags::IN)]);
     let saved = match Stage::make(original.folder(), original.name(), original.is_new()) {
-        Ok(stage) => match channel.receive_contents(&mut stage.file(), || Ok(()))? {
+        Ok(stage) => match channel.receive_contents(&mut stage.file(), wait)? {
             Ok(()) => put(channel, original, stage, check, &held),
             Err(error) => Err(error.into()),
         },
         Err(error) => {
-            let _ = channel.receive_contents(&mut io::sink(), || Ok(()))?;
+            let _ = channel.receive_contents(&mut io::sink(), wait)?;
             Err(error.into())
         }
     };
@@ -78,14 +81,18 @@ fn put<F: AsFd>(
     let replaces =
         original.known().is_none_or(|known| stage.take_attributes(known) && known.stat.st_nlink == 1);
     fsync(stage.file())?;
-    if let Some(check) = check {
-        let path = stage.path(original).ok_or(NotSaved::NoPlace)?;
-        if !check.succeeds(channel, &path).map_err(NotSaved::NoCheck)? {
-            return Err(if held.came() { NotSaved::Ended } else { NotSaved::Check });
+    let checked = match check {
+        Some(check) => {
+            let path = stage.path(original).ok_or(NotSaved::NoPlace)?;
+            check.succeeds(channel, &path, held)
         }
-    }
+        None => Ok(true),
+    };
     if held.came() {
         return Err(NotSaved::Ended);
+    }
+    if !checked.map_err(NotSaved::NoCheck)? {
+        return Err(NotSaved::Check);
     }
     // The check may have taken its time.
     if !original.is_unchanged() {

@@ -1,36 +1,68 @@
-//! A save is not torn by the signal that ends the session: it is heard between two steps.
+//! A save is not torn by a signal: it is heard between two steps. And nothing that waits does so beyond one.
 
-use nix::sys::signal::{SigSet, Signal};
+use std::io;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
-/// Signals that would end this process, held back while this lives; then they do.
+/// The session's end, and all that a helper can have sent to its command and that would end this process.
+const ENDS: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+];
+
+/// These signals held back while this lives; then they have their effect.
 #[derive(Debug)]
 pub(crate) struct Held {
-    set: SigSet,
-    file: Option<SignalFd>,
+    file: SignalFd,
+    before: SigSet,
 }
 
 impl Held {
-    pub(crate) fn new() -> Self {
-        let set: SigSet =
-            [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
-        let file = set
-            .thread_block()
-            .ok()
-            .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).ok());
-        Self { set, file }
+    /// # Errors
+    /// Those of sigprocmask(2) and signalfd(2).
+    pub(crate) fn new() -> io::Result<Self> {
+        let ends: SigSet = ENDS.into_iter().collect();
+        let file = SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let mut held = ends;
+        held.add(Signal::SIGTSTP); // stopped in the middle, it would not hear the end
+        Ok(Self { before: held.thread_swap_mask(SigmaskHow::SIG_BLOCK)?, file })
     }
 
-    /// Whether one came. It is not forgotten: it is this process's end, as soon as it is not held back.
+    /// Whether one came. It is this process's end, as soon as it is not held back.
     pub(crate) fn came(&self) -> bool {
-        let signal = self.file.as_ref().and_then(|file| file.read_signal().ok().flatten());
-        let signal = signal.and_then(|signal| Signal::try_from(i32::try_from(signal.ssi_signo).ok()?).ok());
-        signal.is_some_and(|signal| nix::sys::signal::raise(signal).is_ok())
+        self.poll(&mut Vec::new(), Some(&Timespec::default())).is_err()
+    }
+
+    /// Waits until one of these files is ready.
+    ///
+    /// # Errors
+    /// `Interrupted` if a signal came; those of poll(2).
+    pub(crate) fn wait<'f>(&'f self, files: &mut Vec<PollFd<'f>>) -> io::Result<()> {
+        self.poll(files, None)
+    }
+
+    fn poll<'f>(&'f self, files: &mut Vec<PollFd<'f>>, time: Option<&Timespec>) -> io::Result<()> {
+        files.push(PollFd::new(&self.file, PollFlags::IN));
+        retry_on_intr(|| poll(files, time))?;
+        let signals = files.pop();
+        if signals.is_some_and(|signals| signals.revents().is_empty()) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::Interrupted.into())
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = self.set.thread_unblock();
+        let _ = self.before.thread_set_mask();
     }
 }

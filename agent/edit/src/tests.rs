@@ -5,10 +5,14 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::thread::JoinHandleExt;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jit_protocol::edit::{Channel, Kind, Message, pair};
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{CWD, Mode, XattrFlags, fgetxattr, fsetxattr, mkfifoat};
 
 use crate::check::Check;
@@ -26,6 +30,8 @@ struct Edit {
 
 /// What somebody else does to a file.
 type Change = fn(&Path);
+/// What a helper says before it says nothing more.
+type Begin = fn(&Edit);
 /// What a helper may not say.
 type Wrong = fn(&Channel<OwnedFd>);
 
@@ -68,7 +74,12 @@ impl Edit {
     fn of(files: Vec<OsString>, check: Option<&str>) -> Self {
         let (channel, theirs) = pair().unwrap();
         let check = check.map(|text| Check::new(text.as_ref()));
-        let serving = std::thread::spawn(move || serve(&Channel::over(theirs), &files, check.as_ref()));
+        let serving = std::thread::spawn(move || {
+            // What a signal would do to the process, it does to this thread.
+            let ends = [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGALRM].into_iter().collect::<SigSet>();
+            ends.thread_block().unwrap();
+            serve(&Channel::over(theirs), &files, check.as_ref())
+        });
         Self { channel, serving }
     }
 
@@ -360,4 +371,67 @@ fn the_longest_names_leave_room_for_one_beside_them() {
     edit.ready();
     edit.saves(0, "new");
     assert_eq!((stage.read(&name).as_str(), stage.names().len()), ("new", 1));
+}
+
+// Many programs load code from where they start (`python3 -m json.tool`), and the person chooses where an edit starts.
+#[test]
+fn a_check_starts_in_the_root_folder_and_hears_signals() {
+    let stage = Stage::new(&[("a", "old")]);
+    let edit =
+        stage.edit_with(&["a"], Some("/bin/sh\n-c\npwd; grep SigBlk /proc/self/status; : \"$1\"\nsh\n{}"));
+    edit.ready();
+    let (message, said) = edit.save(0, "new");
+    assert_eq!((message.kind, said.as_str()), (Kind::Saved, "/\nSigBlk:\t0000000000000000\n"));
+}
+
+#[test]
+fn what_a_check_leaves_behind_keeps_nobody_waiting() {
+    let stage = Stage::new(&[("a", "old")]);
+    mkfifoat(CWD, stage.path("fifo"), Mode::RUSR | Mode::WUSR).unwrap();
+    let script = format!("cat {} & echo done; : \"$1\"", stage.path("fifo").display());
+    let edit = stage.edit_with(&["a"], Some(&format!("/bin/sh\n-c\n{script}\nsh\n{{}}")));
+    edit.ready();
+    let (message, said) = edit.save(0, "new");
+    assert_eq!((message.kind, said.as_str()), (Kind::Saved, "done\n"));
+    fs::write(stage.path("fifo"), "").unwrap(); // its end
+}
+
+// A helper can send signals to what it has started. One in the middle of a save left unchecked contents of its choice in the
+// folder, or half of them in a file that is written over.
+#[test]
+fn a_signal_leaves_nothing_in_the_folder_whatever_is_waited_for() {
+    // Says more than anybody reads, a byte at a time.
+    let flood = "/bin/sh\n-c\necho; while :; do dd if=/dev/zero bs=1 count=60 2>/dev/null; done\n{}";
+    let started: Begin = |edit| {
+        edit.channel.send(Kind::Save, 0, &[]).unwrap();
+        edit.channel.send_contents(&mut &b"new"[..], || Ok(())).unwrap().unwrap();
+        assert_eq!(edit.receive().kind, Kind::Output);
+    };
+    let half: Begin = |edit| {
+        edit.channel.send(Kind::Save, 0, &[]).unwrap();
+        edit.channel.send(Kind::Data, 0, b"ne").unwrap();
+    };
+    let waits: [(&str, Option<&str>, Begin); 3] = [
+        ("half of the contents", None, half),
+        ("a check that never ends", Some("/bin/sh\n-c\necho; trap '' TERM; read x <>/dev/ptmx\n{}"), started),
+        ("a check that nobody listens to", Some(flood), started),
+    ];
+    for (what, check, begin) in waits {
+        for signal in [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGALRM] {
+            let stage = Stage::new(&[("a", "old")]);
+            let edit = stage.edit_with(&["a"], check);
+            edit.ready();
+            begin(&edit);
+            while stage.names().len() < 2 {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            pthread_kill(edit.serving.as_pthread_t(), signal).unwrap();
+            // The helper is still there, and has heard nothing.
+            while stage.names() != ["a"] {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let _ = edit.end();
+            assert_eq!(stage.read("a"), "old", "{what}: {signal}");
+        }
+    }
 }
