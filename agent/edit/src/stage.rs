@@ -9,7 +9,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{
     AtFlags, Gid, MemfdFlags, Mode, OFlags, RenameFlags, Uid, XattrFlags, fchmod, fchown, fgetxattr,
-    flistxattr, fsetxattr, fstat, memfd_create, openat, renameat, renameat_with, statat, unlinkat,
+    flistxattr, fremovexattr, fsetxattr, fstat, memfd_create, openat, renameat, renameat_with, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -20,6 +21,7 @@ use crate::original::{Known, Original};
 const NAME_MAX: usize = 255;
 /// Attributes that say something of the contents they were made for: the kernel drops them when a file is written to.
 const OF_CONTENTS: [&[u8]; 3] = [b"security.capability", b"security.ima", b"security.evm"];
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
 /// New contents.
 #[derive(Debug)]
@@ -70,7 +72,15 @@ impl<'a> Stage<'a> {
         if (own.st_uid, own.st_gid) != (stat.st_uid, stat.st_gid) {
             fchown(&self.file, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
         }
-        for name in names(&of.file)? {
+        let names = names(&of.file)?;
+        // One that it has of its folder would let in whom the file keeps out.
+        if !names.iter().any(|name| name == ACCESS_LIST) {
+            match fremovexattr(&self.file, ACCESS_LIST) {
+                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for name in names {
             fsetxattr(&self.file, name.as_slice(), &value(&of.file, &name)?, XattrFlags::empty())?;
         }
         // Last: an access list is part of it.

@@ -14,6 +14,7 @@ use jit_protocol::edit::{Channel, Kind, Message, pair};
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{CWD, Mode, XattrFlags, fgetxattr, fsetxattr, mkfifoat};
+use rustix::io::Errno;
 
 use crate::check::Check;
 use crate::serve;
@@ -434,4 +435,36 @@ fn a_signal_leaves_nothing_in_the_folder_whatever_is_waited_for() {
             assert_eq!(stage.read("a"), "old", "{what}: {signal}");
         }
     }
+}
+
+// What a folder gives to files that are made in it was not given to this one.
+#[test]
+fn a_saved_file_has_no_access_list_but_its_own() {
+    const SOMEBODY: u32 = 1234;
+    let stage = Stage::new(&[("a", "old")]);
+    set_mode(&stage.path("a"), 0o660);
+    let entries =
+        [(1, 7, u32::MAX), (2, 7, SOMEBODY), (4, 7, u32::MAX), (16, 7, u32::MAX), (32, 5, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, may, id) in entries {
+        list.extend([u16::to_le_bytes(tag), u16::to_le_bytes(may)].concat());
+        list.extend(u32::to_le_bytes(id));
+    }
+    let folder = File::open(stage.folder.path()).unwrap();
+    fsetxattr(&folder, c"system.posix_acl_default", &list, XattrFlags::empty()).unwrap();
+    let edit = stage.edit(&["a"]);
+    edit.ready();
+    edit.saves(0, "new");
+    let file = File::open(stage.path("a")).unwrap();
+    assert_eq!(fgetxattr(&file, c"system.posix_acl_access", &mut [0; 256]), Err(Errno::NODATA));
+    assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o660);
+    // One of its own it keeps.
+    fsetxattr(&file, c"system.posix_acl_access", &list, XattrFlags::empty()).unwrap();
+    let edit = stage.edit(&["a"]);
+    edit.ready();
+    edit.saves(0, "newer");
+    let mut kept = [0; 256];
+    let length =
+        fgetxattr(File::open(stage.path("a")).unwrap(), c"system.posix_acl_access", &mut kept).unwrap();
+    assert_eq!(kept[..length], list);
 }
