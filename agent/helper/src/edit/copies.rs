@@ -68,6 +68,17 @@ impl Copies {
         Ok(())
     }
 
+    /// Where there is more than copies: what an editor that did not end by itself has kept of text that it had not written
+    /// (vi's swap file).
+    pub(super) fn kept_by_editor(&self) -> Option<PathBuf> {
+        let is_copy = |path: &Path| self.all.iter().any(|copy| copy.path == path);
+        let folders = self.all.iter().filter_map(|copy| copy.path.parent());
+        let mut files = folders.flat_map(fs::read_dir).flatten().flatten();
+        files
+            .find(|file| !is_copy(&file.path()) && file.file_type().is_ok_and(|kind| kind.is_file()))
+            .map(|file| file.path())
+    }
+
     /// They stay where they are, but for those that are done.
     pub(super) fn leave(&mut self) {
         self.are_left = true;
@@ -102,6 +113,14 @@ impl Copy {
         }
         now.seek(SeekFrom::Start(0))?;
         Ok(Some(now))
+    }
+
+    /// Whether there may be text in it that the file does not have; also if nobody can tell.
+    pub(super) fn is_unsaved(&mut self) -> bool {
+        !self.is_done
+            && self
+                .changed()
+                .map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |now| now.is_some())
     }
 
     /// Whether there was something in the file.
@@ -181,6 +200,24 @@ mod tests {
         drop(copies);
         assert!(!paths[0].exists() && paths[1].exists());
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    // An editor that is killed has what was typed in a file of its own.
+    #[test]
+    fn what_an_editor_has_kept_beside_the_copies_is_found() {
+        let mut copies = copies(&[("/etc/motd", "1"), ("/root/motd", "2")]);
+        assert_eq!(copies.kept_by_editor(), None);
+        for at in 0..2 {
+            let swap = copies.all[at].path.with_file_name(".motd.swp");
+            fs::write(&swap, "typed").unwrap();
+            assert_eq!(copies.kept_by_editor(), Some(swap.clone()));
+            fs::remove_file(swap).unwrap();
+        }
+        assert!(!copies.all[0].is_unsaved());
+        fs::remove_file(&copies.all[0].path).unwrap();
+        assert!(!copies.all[0].is_unsaved(), "there is nothing");
+        fs::create_dir(&copies.all[0].path).unwrap();
+        assert!(copies.all[0].is_unsaved(), "nobody can tell");
     }
 
     // CVE-2021-23240

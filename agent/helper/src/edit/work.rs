@@ -127,9 +127,13 @@ impl Work<'_, '_> {
                 return Ok(false);
             }
             Err(error) => {
+                let is_left = copy.is_unsaved();
                 self.errors += 1;
                 self.say(&format!("{path}: {error}"));
                 self.say(&format!("{file} left unmodified"));
+                if is_left {
+                    self.left(&path);
+                }
                 return Ok(false);
             }
         };
@@ -255,18 +259,16 @@ impl Work<'_, '_> {
             }
             Stop::Killed(signal) => Outcome::Signal(signal as i32),
         };
-        let is_unsaved =
-            |copy: &mut copies::Copy| !copy.is_done && copy.changed().is_ok_and(|now| now.is_some());
-        let unsaved: Vec<String> = self
-            .copies
-            .all
-            .iter_mut()
-            .filter_map(|copy| {
-                let is_unsaved = is_unsaved(copy);
-                copy.is_done = !is_unsaved;
-                is_unsaved.then(|| escape(copy.path.as_os_str().as_bytes()))
-            })
-            .collect();
+        let mut unsaved = Vec::new();
+        for copy in &mut self.copies.all {
+            copy.is_done = !copy.is_unsaved();
+            if !copy.is_done {
+                unsaved.push(escape(copy.path.as_os_str().as_bytes()));
+            }
+        }
+        if let Some(path) = self.copies.kept_by_editor() {
+            unsaved.push(escape(path.as_os_str().as_bytes()));
+        }
         for path in unsaved {
             self.left(&path);
         }

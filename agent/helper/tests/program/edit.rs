@@ -118,6 +118,55 @@ fn why_the_session_ended_is_told_and_where_the_text_is() {
     std::fs::remove_dir_all(std::path::Path::new(left.trim()).parent().unwrap()).unwrap();
 }
 
+/// What is left in the folder that the last line of this text names, which is then removed.
+fn left(text: &str) -> Vec<(String, String)> {
+    let (_, path) = text.rsplit_once("contents of edit session left in ").unwrap();
+    let folder = std::path::Path::new(path.trim()).parent().unwrap();
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
+    let files = files.map(|file| {
+        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+        (file.file_name().into_string().unwrap(), text)
+    });
+    let files = files.collect();
+    std::fs::remove_dir_all(folder).unwrap();
+    files
+}
+
+// vi has what was typed in there when its terminal is gone; sudo leaves it, too.
+#[test]
+fn what_a_killed_editor_has_kept_of_the_text_stays() {
+    let script = tempfile::tempdir().unwrap();
+    let editor = script.path().join("vi");
+    std::fs::write(&editor, "echo typed >\"${1%/*}/.one.swp\"; kill -KILL $$\n").unwrap();
+    let output = edit(&format!("sh {}", editor.display()), "/etc/one", |mut helper| {
+        let channel = started(&mut helper);
+        contents(&channel, "old\n");
+        channel.send(Word::Ready, 0, &[]).unwrap();
+        assert!(channel.receive().is_err());
+    });
+    let (text, status) = told(&output);
+    assert!(text.starts_with("jit-sudo: sh: killed by signal 9, and nothing was saved\n"), "{text}");
+    assert_eq!((left(&text), status), (vec![(".one.swp".to_owned(), "typed\n".to_owned())], Some(1)));
+}
+
+#[test]
+fn a_copy_that_can_not_be_read_again_stays() {
+    let script = tempfile::tempdir().unwrap();
+    let editor = script.path().join("ed");
+    std::fs::write(&editor, "mv $1 $1.new; ln -s $1.new $1\n").unwrap();
+    let output = edit(&format!("sh {}", editor.display()), "/etc/one", |mut helper| {
+        let channel = started(&mut helper);
+        contents(&channel, "old\n");
+        channel.send(Word::Ready, 0, &[]).unwrap();
+        assert!(channel.receive().is_err());
+        helper.says(&Frame::new(Kind::Ended, 0));
+    });
+    let (text, status) = told(&output);
+    assert!(text.contains("/etc/one left unmodified\n"), "{text}");
+    let names: Vec<String> = left(&text).into_iter().map(|(name, _)| name).collect();
+    assert!(names.contains(&"one.new".to_owned()) && status == Some(1), "{names:?}");
+}
+
 #[test]
 fn without_an_editor_nobody_is_asked_anything() {
     for (variables, why) in [
