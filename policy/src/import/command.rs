@@ -53,9 +53,10 @@ impl Command {
             ast::Arguments::None => Arguments::None,
             ast::Arguments::Words(words) => {
                 let words: Result<Vec<_>, _> = words.iter().map(|word| glob::pieces(word)).collect();
+                let edits = what.program == ast::Program::Sudoedit;
                 match words.map_err(|_| "a class of characters in it can't be said")?.as_slice() {
                     // Alone it also matches no argument at all.
-                    [word] if *word == [Piece::Many] => Arguments::Any,
+                    [word] if *word == [Piece::Many] && !edits => Arguments::Any,
                     words => Arguments::Words(words.to_vec()),
                 }
             }

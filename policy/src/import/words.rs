@@ -8,6 +8,7 @@ use super::command::{Arguments, Command, Program, Why};
 use super::ere::Ere;
 use super::glob::{self, ANYTHING, Piece};
 use super::toml::{quoted, shell_word, word};
+use crate::request::EDIT;
 
 /// Commands of ours, as TOML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,9 +56,7 @@ impl Argument {
 pub(super) fn permitting(command: &Command) -> Result<Written, Why> {
     let paths = match &command.program {
         Program::All => return Ok(all()),
-        Program::Sudoedit => {
-            return Err("files to edit are not carried over yet: name them with `sudoedit` in `commands`");
-        }
+        Program::Sudoedit => return edits(&command.arguments, PERMITS),
         Program::Unknown => return Err("it can't be said"),
         Program::Path(path) => word(path),
         Program::Folder(folder) => format!("{}/*", word(folder)),
@@ -90,9 +89,7 @@ pub(super) fn permitting(command: &Command) -> Result<Written, Why> {
 pub(super) fn taking_away(command: &Command) -> Result<Written, Why> {
     let paths = match &command.program {
         Program::All => return Ok(all()),
-        Program::Sudoedit => {
-            return Err("files to edit are not carried over yet: name them with `sudoedit` in `commands`");
-        }
+        Program::Sudoedit => return edits(&command.arguments, !PERMITS),
         Program::Unknown => return Err("it can't be said"),
         Program::Path(path) => word(path),
         Program::Folder(folder) => format!("{}/*", word(folder)),
@@ -114,6 +111,64 @@ pub(super) fn taking_away(command: &Command) -> Result<Written, Why> {
     };
     written.commands = lists.iter().map(|list| command_text(&paths, list)).collect();
     Ok(written)
+}
+
+/// Which way a command is written.
+const PERMITS: bool = true;
+
+/// Files to edit, each by itself: here an edit is permitted if each of its files is, and taken away if any is.
+fn edits(arguments: &Arguments, permits: bool) -> Result<Written, Why> {
+    let mut written = Written::default();
+    let any = || quoted(&format!("{EDIT} **"));
+    written.commands.push(match arguments {
+        Arguments::Any => any(),
+        Arguments::Words(words)
+            if !permits && !words.iter().all(|word| word.first() == Some(&Piece::Char('/'))) =>
+        {
+            written.differs = Some("what it takes away is taken away for any file");
+            any()
+        }
+        Arguments::Words(words) => {
+            if permits && words.len() > 1 {
+                return Err("files that may be edited only together");
+            }
+            if words.len() > 1 {
+                written.differs = Some("each of these files is taken away, also alone");
+            }
+            let files = words.iter().map(|word| edited(word)).collect::<Result<Vec<_>, _>>()?;
+            format!("{{ edit = [{}] }}", files.iter().map(|file| quoted(file)).collect::<Vec<_>>().join(", "))
+        }
+        Arguments::None => return Err("no file is named"),
+        Arguments::Regex(Some(ere)) if permits => {
+            if ere.may_match_blank() {
+                written.differs = Some(WITHIN);
+            }
+            format!("{{ edit = [{{ regex = {} }}] }}", quoted(&ere.regex()))
+        }
+        Arguments::Regex(None) if permits => return Err("its regex is not understood"),
+        Arguments::Regex(_) => {
+            written.differs = Some("what a regex takes away is taken away for any file");
+            any()
+        }
+    });
+    // The words of one entry in a string, where nothing in them needs quotes.
+    if let [text] = written.commands.as_slice()
+        && let Some(file) = text.strip_prefix("{ edit = [\"").and_then(|rest| rest.strip_suffix("\"] }"))
+        && !file.contains([' ', '\t', '\'', '"', '\\'])
+    {
+        written.commands = vec![quoted(&format!("{EDIT} {file}"))];
+    }
+    Ok(written)
+}
+
+/// One file: sudo's wildcards do not match a slash in it.
+fn edited(word: &[Piece]) -> Result<String, Why> {
+    if word.first() != Some(&Piece::Char('/')) {
+        return Err("a file to edit has no absolute path");
+    }
+    let components: Vec<Vec<Piece>> =
+        word.split(|piece| *piece == Piece::Char('/')).skip(1).map(<[Piece]>::to_vec).collect();
+    glob_path(&components, !PERMITS)
 }
 
 fn all() -> Written {

@@ -141,3 +141,38 @@ fn an_exception_that_can_not_be_said_takes_all_away() {
     let missing = import("alice ALL = ALL, !MISSING\n");
     assert!(may(&missing, "/usr/bin/id"), "what is nothing takes nothing away");
 }
+
+// Sudo compares files to edit with a `*` that does not match a slash.
+#[test]
+fn files_to_edit_are_carried_over() {
+    let edits = |imported: &crate::import::Imported, file: &str| {
+        let ask = Ask { args: vec![file.as_bytes().to_vec()], path: b"sudoedit".to_vec(), ..Ask::default() };
+        ask.is_permitted(&super::policy(imported))
+    };
+    for (commands, yes, no) in [
+        ("sudoedit /etc/hosts", &["/etc/hosts"][..], &["/etc/host"][..]),
+        ("sudoedit /srv/*/x.[ch]", &["/srv/a/x.c", "/srv/.a/x.h"], &["/srv/a/b/x.c", "/srv/a/x.o"]),
+        ("sudoedit ^/etc/[a-z]+$", &["/etc/hosts"], &["/etc/a/b"]),
+        ("sudoedit", &["/etc/hosts"], &[]),
+        ("ALL", &["/etc/hosts"], &[]),
+        ("ALL, !sudoedit", &[], &["/etc/hosts"]),
+        ("ALL, !sudoedit /etc/sh*", &["/etc/hosts"], &["/etc/shadow"]),
+        ("ALL, !sudoedit /etc/a /etc/b", &["/etc/hosts"], &["/etc/a", "/etc/b"]),
+        ("ALL, !sudoedit *", &[], &["/etc/hosts"]),
+        ("/usr/local/bin/sudoedit /etc/hosts", &["/etc/hosts"], &["/etc/x"]),
+        ("/usr/bin/vi /etc/hosts", &[], &["/etc/hosts"]),
+    ] {
+        let imported = import(&format!("alice ALL = {commands}\n"));
+        for file in yes {
+            assert!(edits(&imported, file), "{commands}: {file}\n{}", imported.text);
+        }
+        for file in no {
+            assert!(!edits(&imported, file), "{commands}: {file}\n{}", imported.text);
+        }
+        assert_eq!(may(&imported, "/usr/bin/id"), commands.starts_with("ALL"), "{commands}");
+    }
+    for commands in ["sudoedit /a /b", "sudoedit *", "sudoedit hosts"] {
+        let imported = import(&format!("alice ALL = {commands}\n"));
+        assert!(imported.rules == 0 && told(&imported).len() == 1, "{commands}: {}", imported.text);
+    }
+}

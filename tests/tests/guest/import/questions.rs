@@ -30,7 +30,8 @@ impl fmt::Display for Question {
 }
 
 /// Commands that have to do with many files.
-const COMMON: [&str; 24] = [
+const COMMON: [&str; 25] = [
+    "sudoedit /etc/motd",
     "/usr/bin/id",
     "/usr/bin/id -u",
     "/usr/bin/id -ug",
@@ -70,6 +71,13 @@ impl File {
             };
             let mut argv = words(&command, chance);
             change(&mut argv, chance);
+            if argv[0] == "sudoedit" {
+                argv.truncate(2);
+                if argv.len() < 2 || !argv[1].starts_with('/') {
+                    let file = chance.one(&["/etc/motd", "/srv/www/x", "/etc/sudoers"]);
+                    argv = vec![argv[0].clone(), file.to_owned()];
+                }
+            }
             let mut users = concerned(&line);
             if users.is_empty() {
                 users = concerned(&self.text);
@@ -114,12 +122,12 @@ fn commands(text: &str) -> Vec<(String, String)> {
     let mut commands = Vec::new();
     for (line, part) in lines.flat_map(|line| line.split([',', '=']).map(move |part| (line, part))) {
         let part = part.split(" : ").next().unwrap_or_default();
-        let start = part
-            .find(" /")
-            .map_or_else(|| if part.starts_with('/') { Some(0) } else { part.find("!/") }, Some);
+        let edit = part.find("sudoedit");
+        let program = || part.find(" /").or_else(|| part.find("!/"));
+        let start = edit.or_else(|| if part.starts_with('/') { Some(0) } else { program() });
         let command = start.and_then(|at| part.get(at..)).unwrap_or(" /usr/bin/id");
         let command = command.trim_start_matches([' ', '!', '\t']).trim();
-        if ["/usr/", "/bin/", "/sbin/"].iter().any(|folder| command.starts_with(folder)) {
+        if ["/usr/", "/bin/", "/sbin/", "sudoedit /"].iter().any(|start| command.starts_with(start)) {
             let command = command.replace(" \"\"", "").replace("\\:", ":").replace('\\', "");
             commands.push((line.to_owned(), command));
         }

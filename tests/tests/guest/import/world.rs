@@ -1,8 +1,8 @@
 //! The people, groups and programs of the questions, as the guest has them and as our policy is asked about them.
 
 use jit_policy::{
-    Account, Asked, Authentication, Command, Decision, Directory, Group, Host, LookupFailed, NoZones, Policy,
-    Request, Surroundings, Target,
+    Account, Asked, Authentication, Command, Decision, Directory, EDIT, Group, Host, LookupFailed, NoZones,
+    Policy, Request, Surroundings, Target,
 };
 
 use super::files::File;
@@ -56,7 +56,9 @@ impl<'a> World<'a> {
             .group
             .as_deref()
             .map(|name| Group { gid: self.answers.groups[name], name: name.to_owned() });
+        let edits = question.argv[0] == EDIT;
         let [path, leads_to] = &self.answers.paths[&question.argv[0]];
+        let path = if edits { EDIT } else { path };
         let args: Vec<Vec<u8>> = question.argv[1..].iter().map(|arg| arg.clone().into_bytes()).collect();
         let request = Request {
             user: &user,
@@ -64,9 +66,9 @@ impl<'a> World<'a> {
             target: Target { account: &target, group: group.as_ref() },
             command: Command {
                 path: path.as_bytes(),
-                leads_to: Some(leads_to.as_bytes()),
+                leads_to: Some(leads_to.as_bytes()).filter(|_| !edits),
                 args: &args,
-                edits: false,
+                edits,
                 trusted: true,
                 under: &|_| None,
             },
