@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use self::atoms::{Atom, atoms};
 use self::probe::{Asked, Prober};
-use crate::meaning::{ByUser, HostMeaning, Meaning, Region, Terms};
+use crate::meaning::{HostMeaning, Meaning, Near, Region, Terms};
 use crate::policy::Core;
 use crate::rule::{Effect, Rule};
 
@@ -98,13 +98,13 @@ struct Side<'c, 'p> {
     core: &'p Core,
     allows: &'c [Meaning<'p>],
     denies: &'c [Meaning<'p>],
-    by_allows: ByUser<'c, 'p>,
-    by_denies: ByUser<'c, 'p>,
+    by_allows: Near<'c, 'p>,
+    by_denies: Near<'c, 'p>,
 }
 
 impl<'c, 'p> Side<'c, 'p> {
     fn new(new: bool, core: &'p Core, allows: &'c [Meaning<'p>], denies: &'c [Meaning<'p>]) -> Self {
-        let (by_allows, by_denies) = (ByUser::new(allows), ByUser::new(denies));
+        let (by_allows, by_denies) = (Near::new(allows), Near::new(denies));
         Self { new, core, allows, denies, by_allows, by_denies }
     }
 }
@@ -144,7 +144,7 @@ fn compare_allows(
     for meaning in own.allows.iter().filter(|meaning| !same.contains(&(&meaning.region, &meaning.terms))) {
         let mut all = true;
         for atom in atoms(&meaning.region) {
-            let near: Vec<&Meaning<'_>> = other.by_allows.near(&atom.0.users).collect();
+            let near: Vec<&Meaning<'_>> = other.by_allows.covering(&atom.0);
             let covering = || near.iter().filter(|near| near.region.covers(&atom.0));
             if covering().any(|near| near.terms == meaning.terms) {
                 all = false;
@@ -177,7 +177,7 @@ fn compare_denies(own: &Side<'_, '_>, other: &Side<'_, '_>, prober: &Prober<'_>,
     }
     for meaning in own.denies {
         for atom in atoms(&meaning.region) {
-            let near: Vec<&Meaning<'_>> = other.by_denies.near(&atom.0.users).collect();
+            let near: Vec<&Meaning<'_>> = other.by_denies.covering(&atom.0);
             if near.iter().any(|near| near.region.covers(&atom.0)) {
                 continue;
             }

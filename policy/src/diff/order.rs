@@ -8,8 +8,9 @@ use crate::meaning::{CommandMeaning, Meaning};
 /// Pairs of rules, on different terms, for something in common, of which the other policy may take the other one.
 pub(super) fn compare(own: &Side<'_, '_>, other: &Side<'_, '_>, told: &Told, found: &mut Vec<Found>) {
     let counterpart = |meaning: &Meaning<'_>| {
-        let same = other.by_allows.near(&meaning.region.users);
-        same.filter(|near| near.region == meaning.region && near.terms == meaning.terms)
+        let same = other.by_allows.covering(&meaning.region);
+        same.into_iter()
+            .filter(|near| near.region == meaning.region && near.terms == meaning.terms)
             .map(|near| &near.rule.id)
             .min()
     };

@@ -5,7 +5,7 @@ use super::facts::{FACTS, Fact, With};
 use super::places::Subject;
 use super::{Findings, LintHost};
 use crate::meaning::{Argument, CommandMeaning, ProgramMeaning};
-use crate::pattern::{Commands, Word, is_below};
+use crate::pattern::{Commands, Word, is_below, literal_start};
 use crate::policy::Core;
 use crate::rule::{Effect, OnExpiry, Rule};
 
@@ -23,6 +23,30 @@ const CRITICAL: &[&str] = &[
     "/dev/sda",
     "/home/x/y",
     "shadow",
+];
+/// Files that are as good as a shell to whoever edits them.
+const FILES_OF_ROOT: &[&str] = &[
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/sudoers",
+    "/etc/sudoers.d/x",
+    "/etc/jit-sudo/policy.d/x.toml",
+    "/etc/pam.d/sshd",
+    "/etc/crontab",
+    "/etc/cron.d/x",
+    "/etc/cron.daily/x",
+    "/etc/systemd/system/x.service",
+    "/etc/ld.so.preload",
+    "/etc/ld.so.conf.d/x.conf",
+    "/etc/profile",
+    "/etc/profile.d/x.sh",
+    "/etc/ssh/sshd_config",
+    "/etc/fstab",
+    "/etc/udev/rules.d/x.rules",
+    "/root/.ssh/authorized_keys",
+    "/root/.bashrc",
+    "/usr/bin/id",
 ];
 /// Folders that programs are in.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin"];
@@ -94,6 +118,11 @@ fn gives(command: &CommandMeaning, rule: &Rule, host: Option<&dyn LintHost>) -> 
     if let ProgramMeaning::Glob(word) = &command.program {
         return dangerous_programs(word);
     }
+    if command.is_edit() {
+        let named = |file: &&str| command.rest || command.args.iter().any(|arg| may_be(arg, file));
+        let file = FILES_OF_ROOT.iter().copied().find(named)?;
+        return Some((Code::FileWriter, format!("whoever writes `{file}` is root")));
+    }
     let names = names(command, host);
     let safe_pager = SAFE_PAGERS.iter().any(|(name, values)| {
         rule.restrict.env_set.get(*name).is_some_and(|value| values.contains(&value.as_str()))
@@ -149,13 +178,11 @@ fn hint(code: Code) -> &'static str {
             "name the one command that is needed, with its arguments; or say that it is everything: \"ALL\""
         }
         Code::Interpreter => "name one script by its absolute path, in a folder that only root can write",
-        Code::Editor => {
-            "let them edit the files without being root: sudoedit, or a program that checks what it writes"
-        }
+        Code::Editor => "write `sudoedit /path/of/file`: the editor then runs as the caller",
         Code::RootEquivalent => "name the one subcommand and object that are needed, or a script of your own",
         Code::PackageManager => "name the packages, or give a script of your own that does",
         Code::FileWriter => {
-            "name the files, or { under = \"/folder\" } in which the caller can write nothing"
+            "name the files that are needed, or { under = \"/folder\" } in which the caller can write nothing"
         }
         Code::Pager => {
             "write `--no-pager` before what follows, or set restrict.env_set = { SYSTEMD_PAGER = \"\", LESSSECURE = \"1\" }"
@@ -232,27 +259,10 @@ fn may_be(argument: &Argument, word: &str) -> bool {
             samples.any(|sample| words.iter().any(|own| own.matches(sample.as_bytes())))
                 || words.iter().any(|own| match own {
                     Word::Literal(text) => stands_for(word, text),
-                    Word::Glob(glob) => start.is_some_and(|start| unescaped(glob).starts_with(start)),
+                    Word::Glob(glob) => start.is_some_and(|start| literal_start(glob).starts_with(start)),
                 })
         }
         Argument::Regex(regex) => samples.any(|sample| regex.is_match(sample.as_bytes())),
         Argument::Under(folder) => samples.any(|sample| is_below(sample.as_bytes(), folder.as_bytes())),
     }
-}
-
-/// A glob up to its first wildcard.
-pub(super) fn unescaped(glob: &[u8]) -> String {
-    let mut text = String::new();
-    let mut escaped = false;
-    for char in String::from_utf8_lossy(glob).chars() {
-        match char {
-            '\\' if !escaped => escaped = true,
-            '*' | '?' | '[' if !escaped => break,
-            _ => {
-                text.push(char);
-                escaped = false;
-            }
-        }
-    }
-    text
 }

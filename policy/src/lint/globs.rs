@@ -2,9 +2,8 @@
 
 use super::Findings;
 use super::code::Code;
-use super::danger::unescaped;
 use crate::meaning::{Argument, CommandMeaning, regex_text};
-use crate::pattern::Word;
+use crate::pattern::{Word, literal_start};
 use crate::policy::Core;
 use crate::rule::{Effect, Rule};
 
@@ -60,7 +59,7 @@ fn glob_leads_out(word: &Word, glob: &[u8]) -> Option<String> {
         return None;
     }
     let plain = |component: &str| {
-        let plain = unescaped(component.as_bytes());
+        let plain = literal_start(component.as_bytes());
         if component.contains(['*', '?', '[']) { format!("{plain}x") } else { plain }
     };
     (1..components.len()).find_map(|at| {

@@ -56,7 +56,7 @@ impl Core {
 fn folder_of(word: &crate::pattern::Word) -> String {
     let text = match word {
         crate::pattern::Word::Literal(text) => String::from_utf8_lossy(text).into_owned(),
-        crate::pattern::Word::Glob(glob) => super::danger::unescaped(glob),
+        crate::pattern::Word::Glob(glob) => crate::pattern::literal_start(glob),
     };
     text.rsplit_once('/').map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder }).to_owned()
 }

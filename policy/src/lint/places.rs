@@ -4,6 +4,7 @@
 //! right above.
 
 use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -90,6 +91,8 @@ struct File<'s> {
     source: &'s Source,
     reader: Reader<'s>,
     table: OnceCell<Option<Spanned<DeTable<'s>>>>,
+    /// Where in its array each rule and login stands, by kind and id.
+    numbers: OnceCell<HashMap<(&'static str, String), usize>>,
     comments: Vec<Comment>,
 }
 
@@ -109,6 +112,7 @@ impl<'s> Places<'s> {
             source,
             reader: Reader::new(source),
             table: OnceCell::new(),
+            numbers: OnceCell::new(),
             comments: comments(&source.text),
         };
         Self { files: sources.iter().map(file).collect() }
@@ -175,12 +179,10 @@ impl<'s> File<'s> {
         parsed.as_ref().map(Spanned::get_ref)
     }
 
-    fn find(&self, kind: &str, id: &str, subject: &Subject<'_>) -> Option<Place> {
+    fn find(&self, kind: &'static str, id: &str, subject: &Subject<'_>) -> Option<Place> {
         let root = self.table()?;
-        let of_id = |value: &&Spanned<DeValue<'_>>| {
-            value.get_ref().as_table().and_then(|table| table.get("id")?.get_ref().as_str()) == Some(id)
-        };
-        let owner = root.get(kind)?.get_ref().as_array()?.iter().find(of_id)?;
+        let number = *self.numbers.get_or_init(|| numbers(root)).get(&(kind, id.to_owned()))?;
+        let owner = root.get(kind)?.get_ref().as_array()?.get(number)?;
         let defaults = root.get(if kind == "rule" { "defaults" } else { "login_defaults" });
         let value =
             [Some(owner), defaults].into_iter().flatten().find_map(|table| value_at(table, subject.key));
@@ -199,6 +201,16 @@ impl<'s> File<'s> {
         let found = list.get_ref().as_array().and_then(|array| array.iter().find(is_it));
         found.map_or_else(|| list.span(), Spanned::span)
     }
+}
+
+fn numbers(root: &DeTable<'_>) -> HashMap<(&'static str, String), usize> {
+    let mut numbers = HashMap::new();
+    for kind in ["rule", "login"] {
+        let owners = root.get(kind).and_then(|owners| owners.get_ref().as_array()).into_iter().flatten();
+        let ids = owners.map(|owner| owner.get_ref().as_table()?.get("id")?.get_ref().as_str());
+        numbers.extend((0..).zip(ids).filter_map(|(number, id)| Some(((kind, id?.to_owned()), number))));
+    }
+    numbers
 }
 
 /// The value of a key with dots; none for an empty one.

@@ -4,17 +4,16 @@ use super::Findings;
 use super::code::{Code, Severity};
 use super::places::Subject;
 use crate::meaning::{
-    Argument, ByUser, CommandMeaning, Meaning, ProgramMeaning, Region, commands_cover, hosts_cover,
-    names_cover,
+    Argument, CommandMeaning, Meaning, Near, ProgramMeaning, Region, commands_cover, hosts_cover, names_cover,
 };
-use crate::pattern::{Commands, Word};
+use crate::pattern::Word;
 use crate::policy::Core;
 use crate::rule::{Effect, Rule};
 
 impl Core {
     pub(super) fn check_reach<'p>(&'p self, now: jiff::Timestamp, found: &mut Findings<'p>) {
         let (allows, denies) = (self.meanings(Effect::Allow), self.meanings(Effect::Deny));
-        let (by_allows, by_denies) = (ByUser::new(&allows), ByUser::new(&denies));
+        let (by_allows, by_denies) = (Near::new(&allows), Near::new(&denies));
         for (meanings, index) in [(&allows, &by_allows), (&denies, &by_denies)] {
             for meaning in meanings {
                 let rule = meaning.rule;
@@ -25,7 +24,7 @@ impl Core {
                     let message = format!("the rule `{}` holds no more", rule.id);
                     found.add(Code::Expired, Subject::key(rule, "not_after"), message, "remove it");
                 } else if let Some(other) =
-                    index.near(&meaning.region.users).find(|other| makes_redundant(other, meaning))
+                    index.covering(&meaning.region).into_iter().find(|other| makes_redundant(other, meaning))
                 {
                     let message = format!("the rule `{}` says all that `{}` says", other.rule.id, rule.id);
                     found.add(Code::Redundant, Subject::of_rule(rule), message, "remove this one");
@@ -37,7 +36,7 @@ impl Core {
                 deny.region.run_as_groups.is_none()
                     && Region { trusted_path: false, ..deny.region.clone() }.covers(&allow.region)
             };
-            if let Some(deny) = by_denies.near(&allow.region.users).find(takes_back) {
+            if let Some(deny) = by_denies.covering(&allow.region).into_iter().find(takes_back) {
                 let message = format!("the deny `{}` takes back all of `{}`", deny.rule.id, allow.rule.id);
                 let hint = "remove the rule, or except its users from the deny";
                 found.add(Code::NeverPermits, Subject::of_rule(allow.rule), message, hint);
@@ -45,66 +44,67 @@ impl Core {
             self.check_exceptions(allow, found);
         }
         for deny in &denies {
-            self.check_deny(deny, &allows, found);
+            self.check_deny(deny, &by_allows, found);
         }
     }
 
     /// `except_commands` against the `commands` of the same rule.
     fn check_exceptions<'p>(&'p self, allow: &Meaning<'p>, found: &mut Findings<'p>) {
         let rule = allow.rule;
-        self.check_against(
-            rule,
-            &rule.except_commands,
-            "except_commands",
-            rule,
-            &allow.region.commands,
-            found,
-        );
-    }
-
-    /// A deny against all that others allow to the same people.
-    fn check_deny<'p>(&'p self, deny: &Meaning<'p>, allows: &[Meaning<'p>], found: &mut Findings<'p>) {
-        for allow in allows.iter().filter(|allow| may_meet(&deny.region, &allow.region)) {
-            self.check_against(
-                deny.rule,
-                &deny.rule.commands,
-                "commands",
-                allow.rule,
-                &allow.region.commands,
-                found,
-            );
-        }
-    }
-
-    fn check_against<'p>(
-        &'p self,
-        rule: &'p Rule,
-        list: &'p Commands,
-        key: &'static str,
-        by: &'p Rule,
-        allowed: &[CommandMeaning],
-        found: &mut Findings<'p>,
-    ) {
-        let all = allowed.iter().any(|command| command.program == ProgramMeaning::All);
-        self.each_entry(rule, list, key, |at, denied| {
-            if all {
-                let message = format!("`{}` allows any command, so that this can be got around", by.id);
-                let hint = "a copy of the program, another one or a shell does the same: allow what is needed instead of \"ALL\"";
-                found.add(Code::DenyOfAll, at, message, hint);
-                return;
-            }
-            let narrow = |denied: &CommandMeaning, allowed: &CommandMeaning| narrower(denied, allowed);
-            let worst = denied.iter().flat_map(|denied| allowed.iter().filter_map(move |allowed| narrow(denied, allowed).map(|severity| (severity, allowed)))).min_by_key(|(severity, _)| *severity);
-            if let Some((severity, allowed)) = worst {
-                let message = match severity {
-                    Severity::Error => format!("`{}` allows `{}`: with another spelling of the argument this is got around", by.id, allowed.text()),
-                    _ => format!("`{}` allows `{}`: this holds only if the program knows no other spelling", by.id, allowed.text()),
-                };
-                let hint = "allow the arguments that are needed, and deny nothing; or deny the whole program with `**`";
-                found.add_as(severity, Code::NarrowDeny, at, message, hint);
+        self.each_entry(rule, &rule.except_commands, "except_commands", |at, denied| {
+            if let Some(finding) = against(denied, rule, &allow.region.commands) {
+                finding.add(at, found);
             }
         });
     }
+
+    /// A deny against all that others allow to the same people.
+    fn check_deny<'p>(&'p self, deny: &Meaning<'p>, allows: &Near<'_, 'p>, found: &mut Findings<'p>) {
+        let rule = deny.rule;
+        self.each_entry(rule, &rule.commands, "commands", |at, denied| {
+            let near = denied.iter().flat_map(|command| allows.meeting(&deny.region, command));
+            let mut near = near.filter(|allow| may_meet(&deny.region, &allow.region));
+            if let Some(finding) = near.find_map(|allow| against(denied, allow.rule, &allow.region.commands))
+            {
+                finding.add(at, found);
+            }
+        });
+    }
+}
+
+/// Why a deny does not hold.
+struct NotHeld {
+    severity: Severity,
+    code: Code,
+    message: String,
+    hint: &'static str,
+}
+
+impl NotHeld {
+    fn add<'p>(self, at: Subject<'p>, found: &mut Findings<'p>) {
+        found.add_as(self.severity, self.code, at, self.message, self.hint);
+    }
+}
+
+/// Why what is denied of these commands can be got around by what a rule allows.
+fn against(denied: &[CommandMeaning], by: &Rule, allowed: &[CommandMeaning]) -> Option<NotHeld> {
+    let id = &by.id;
+    if allowed.iter().any(|command| command.program == ProgramMeaning::All) {
+        let hint = "a copy of the program, another one or a shell does the same: allow what is needed instead of \"ALL\"";
+        let message = format!("`{id}` allows any command, so that this can be got around");
+        return Some(NotHeld { severity: Code::DenyOfAll.severity(), code: Code::DenyOfAll, message, hint });
+    }
+    let narrow = |denied, allowed| narrower(denied, allowed).map(|severity| (severity, allowed));
+    let pairs = denied.iter().flat_map(|denied| allowed.iter().map(move |allowed| (denied, allowed)));
+    let worst = pairs.filter_map(|(denied, allowed)| narrow(denied, allowed));
+    let (severity, allowed) = worst.min_by_key(|(severity, _)| *severity)?;
+    let why = match severity {
+        Severity::Error => "with another spelling of the argument this is got around",
+        _ => "this holds only if the program knows no other spelling",
+    };
+    let message = format!("`{id}` allows `{}`: {why}", allowed.text());
+    let hint = "allow the arguments that are needed, and deny nothing; or deny the whole program with `**`";
+    Some(NotHeld { severity, code: Code::NarrowDeny, message, hint })
 }
 
 /// The key for which a rule matches nothing.

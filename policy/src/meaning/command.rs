@@ -113,11 +113,12 @@ pub(crate) fn word_text(word: &Word) -> String {
         Word::Glob(glob) => {
             // The engine's syntax has a backslash before each punctuation mark.
             let mut text = String::new();
-            let mut escaped = false;
+            let (mut escaped, mut in_class) = (false, false);
             for char in String::from_utf8_lossy(glob).chars() {
-                if escaped && " *?[]{}'\"\\".contains(char) {
+                if escaped && (in_class || " *?[]{}'\"\\".contains(char)) {
                     text.push('\\');
                 }
+                in_class = if escaped { in_class } else { char == '[' || (in_class && char != ']') };
                 let backslash = char == '\\' && !escaped;
                 if !backslash {
                     text.push(char);
@@ -139,7 +140,14 @@ impl Core {
     pub(crate) fn commands_of(&self, commands: &Commands) -> Vec<CommandMeaning> {
         let sets =
             commands.sets.iter().filter_map(|set| Some(&self.command_sets.get(*set as usize)?.commands));
-        sorted([commands].into_iter().chain(sets).flat_map(|list| self.list_of(list)).collect())
+        let all = [commands].into_iter().chain(sets).flat_map(|list| self.list_of(list));
+        let (edits, mut commands): (Vec<_>, Vec<_>) = all.partition(CommandMeaning::is_edit);
+        // Each file of an edit may be named by another entry of the rule: together they are one.
+        let rest = edits.iter().any(|edit| edit.rest);
+        let program = edits.first().map(|edit| edit.program.clone());
+        let args = sorted(edits.into_iter().flat_map(|edit| edit.args).collect());
+        commands.extend(program.map(|program| CommandMeaning { program, args, rest }));
+        sorted(commands)
     }
 
     /// The entries of one list, without its sets.

@@ -3,14 +3,14 @@
 //! So two policies can be compared, which share no symbols and no numbers of sets. [`cover`] says when everything that one
 //! rule matches is matched by another.
 
-mod by_user;
 mod command;
 mod cover;
+mod near;
 mod terms;
 
-pub(crate) use self::by_user::ByUser;
 pub(crate) use self::command::{Argument, CommandMeaning, ProgramMeaning, regex_text, word_text};
 pub(crate) use self::cover::{commands_cover, hosts_cover, names_cover};
+pub(crate) use self::near::Near;
 pub(crate) use self::terms::Terms;
 use jiff::civil::Weekday;
 

@@ -15,4 +15,6 @@ pub(crate) use folder::{Folders, is_below, is_normal};
 pub(crate) use host::{HostPattern, HostSet, Hosts};
 pub(crate) use name::{GroupName, Groups, Principal, Principals, UserSet};
 pub(crate) use symbol::{Symbol, Symbols};
-pub(crate) use word::{Piece, Token, Word, WordError, alternatives, is_rest, literal, one_word, words_of};
+pub(crate) use word::{
+    Piece, Token, Word, WordError, alternatives, is_rest, literal, literal_start, one_word, words_of,
+};

@@ -314,6 +314,23 @@ pub(crate) fn literal(tokens: &[Token]) -> Option<String> {
     tokens.iter().map(|token| if let Token::Char(char) = token { Some(*char) } else { None }).collect()
 }
 
+/// A glob, in the engine's syntax, up to its first wildcard.
+pub(crate) fn literal_start(glob: &[u8]) -> String {
+    let mut text = String::new();
+    let mut escaped = false;
+    for char in String::from_utf8_lossy(glob).chars() {
+        match char {
+            '\\' if !escaped => escaped = true,
+            '*' | '?' | '[' if !escaped => break,
+            _ => {
+                text.push(char);
+                escaped = false;
+            }
+        }
+    }
+    text
+}
+
 /// Whether this word is a bare `**`.
 pub(crate) fn is_rest(word: &[Piece]) -> bool {
     matches!(word, [first, second] if first.is('*') && second.is('*'))

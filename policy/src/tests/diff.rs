@@ -54,6 +54,10 @@ fn what_means_the_same_is_no_difference() {
             with("when.time = [\"Tue 08:00..18:00\", \"Mon 08:00..18:00\"]"),
         ),
         (RULE.to_owned(), format!("{RULE}{}", RULE.replace("\"r\"", "\"again\""))),
+        (
+            with("commands = [\"sudoedit /etc/a /etc/b\"]"),
+            with("commands = [{ edit = [\"/etc/b\"] }, { edit = [\"/etc/a\"] }]"),
+        ),
         (deny.to_owned(), String::new()),
     ] {
         assert_eq!(lines(&old, &new), Vec::<String>::new(), "{old}\n{new}");
@@ -92,6 +96,11 @@ fn gains_and_losses_are_told_by_user_command_target_and_host() {
         (format!("{RULE}{deny}"), RULE.to_owned(), &["+ ALL gains: /b/x **; as ALL"]),
         (RULE.to_owned(), with("not_after = 2030-01-01T00:00:00Z"), &["- alice may lose: /b/x a; as root"]),
         (with("nested = false"), RULE.to_owned(), &["+ alice gains: /b/x a; as root"]),
+        (
+            with("commands = [\"sudoedit /etc/a\"]"),
+            with("commands = [\"sudoedit /etc/a /etc/b\"]"),
+            &["+ alice gains: sudoedit /etc/a /etc/b; as root"],
+        ),
         (with("trusted_path = false"), RULE.to_owned(), &["- alice loses: /b/x a; as root"]),
         (RULE.to_owned(), with("except_hosts = [\"db\"]"), &["- alice may lose: /b/x a; as root"]),
         (
@@ -122,11 +131,21 @@ fn other_terms_are_told_with_what_was_and_what_is() {
         ("restrict.umask = \"0077\"", "restrict.umask: the caller's and 0022 -> 0077"),
         ("restrict.cwd = \"/srv\"", "restrict.cwd: caller -> /srv"),
         ("restrict.timeout = \"1m\"", "restrict.timeout: no limit -> 1m"),
+        ("restrict.allow_cwd = [\"/srv/[a-z]\"]", "restrict.allow_cwd: none -> /srv/[a-z]"),
     ] {
         let differences = policy(RULE).diff(&policy(&with(keys)));
         let [one] = differences.as_slice() else { panic!("{keys}: {differences:?}") };
         assert!((one.change, one.sure) == (Change::Terms, true), "{keys}: {one}");
         assert!(one.to_string().contains(&format!("\n    {expected}")), "{keys}: {one}");
+    }
+}
+
+// Terms are compared as text: no two that differ read alike.
+#[test]
+fn what_reads_almost_alike_differs() {
+    for (one, other) in [("/srv/[a-z]", "/srv/[a\\\\-z]"), ("/srv/*", "/srv/\\\\*"), ("/srv/a", "/srv/'a'")] {
+        let [one, other] = [one, other].map(|folder| with(&format!("restrict.allow_cwd = [\"{folder}\"]")));
+        assert_eq!(lines(&one, &other).len(), 1, "{one} {other}");
     }
 }
 

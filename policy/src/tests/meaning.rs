@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::generated::{SETS, region, text, without_options};
 use super::support::policy;
 use crate::Policy;
-use crate::meaning::Meaning;
+use crate::meaning::{Meaning, Near};
 use crate::rule::Effect;
 
 /// Whether a rule with the first keys covers one with the second; both are allows for everybody.
@@ -92,6 +92,8 @@ proptest! {
                 if std::ptr::eq(one, other) || !one.region.covers(&other.region) {
                     continue;
                 }
+                let found = Near::new(&meanings).covering(&other.region);
+                prop_assert!(found.iter().any(|found| found.rule.id == one.rule.id));
                 let (covering, covered) = (alone(one), alone(other));
                 for ask in &asks {
                     let matches = |policy: &Policy| ask.is_permitted(policy) == (effect == Effect::Allow);
@@ -111,4 +113,32 @@ fn a_rule_that_is_written_otherwise_means_the_same() {
     let [one, other] = texts.map(|keys| policy(&format!("[[rule]]\nid = \"r\"\n{keys}")));
     let region = |policy: &Policy| policy.core().meanings(Effect::Allow)[0].region.clone();
     assert_eq!(region(&one), region(&other));
+}
+
+// As among 100,000 rules an evaluation looks at few, so does a comparison: counted, not timed.
+#[test]
+fn among_many_rules_only_those_of_this_user_and_this_program_are_compared() {
+    let rule = |number: usize, users: &str, command: &str| {
+        let id = format!("x{command}-{number}").replace('*', "glob");
+        format!("[[rule]]\nid = \"{id}\"\nusers = [{users}]\ncommands = [\"{command} **\"]\n")
+    };
+    let rules = (0..1000).map(|number| {
+        rule(number, "\"w\"", &format!("/opt/a{number}/run"))
+            + &rule(number, "\"w\"", &format!("/opt/b{number}/*"))
+            + &rule(number, &format!("\"u{number}\""), "/usr/bin/id")
+    });
+    let groups = rule(5000, "\"%web\"", "/usr/bin/id") + &rule(1, "\"ALL\"", "/usr/bin/*");
+    let policy = policy(&(rules.collect::<Vec<_>>().concat() + &groups));
+    let meanings = policy.core().meanings(Effect::Allow);
+    let near = Near::new(&meanings);
+    let of = |id: &str| &meanings.iter().find(|meaning| meaning.rule.id == id).unwrap().region;
+    let ids = |found: Vec<&Meaning<'_>>| found.iter().map(|one| one.rule.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(near.covering(of("x/opt/a7/run-7"))), ["x/opt/a7/run-7"]);
+    assert_eq!(ids(near.covering(of("x/opt/b7/glob-7"))), ["x/opt/b7/glob-7"]);
+    assert_eq!(ids(near.covering(of("x/usr/bin/id-7"))), ["x/usr/bin/id-7", "x/usr/bin/glob-1"]);
+    let id = of("x/usr/bin/id-7");
+    assert_eq!(
+        ids(near.meeting(id, &id.commands[0])),
+        ["x/usr/bin/id-7", "x/usr/bin/id-5000", "x/usr/bin/glob-1"]
+    );
 }
