@@ -103,6 +103,18 @@ fn a_grant_ends_with_the_window_of_a_policy_that_is_loaded_later() {
 }
 
 #[test]
+fn the_window_of_a_policy_that_is_loaded_while_the_person_types_counts() {
+    needs_root(); // reload is root's
+    let office = OFFICE.replace("none", "password");
+    let stage = stage(&rule("id", &office.replace("18:00", "20:00")), "17:50:00");
+    let monitor = order(&stage, id());
+    stage.write_policy("50-test.toml", &rule("id", &office));
+    assert!(matches!(stage.connect().ask(Request::Reload { force: false }), Response::Done { .. }));
+    let ToMonitor::Go(go) = monitor.fulfil() else { panic!() };
+    assert_eq!(go.deadline.unwrap().realtime_ns, at("18:00:00"));
+}
+
+#[test]
 fn a_list_says_when_also_at_another_time() {
     let stage = stage(&rule("id", OFFICE), "20:00:00");
     stage.connect().elevate(Elevate { mode: Mode::List, ..command(&[]) });
