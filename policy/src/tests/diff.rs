@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::generated::{SETS, region, text, without_options};
-use super::support::{Ask, policy};
+use super::generated::{self, SETS, region, text, without_options};
+use super::support::{Ask, load, policy};
 use crate::{Change, Decision, Difference, Missing, Policy};
 
 /// The first line of each difference.
@@ -266,5 +266,27 @@ proptest! {
             told
         };
         prop_assert_eq!(sure(old.diff(&new), Change::Gains), sure(new.diff(&old), Change::Loses));
+    }
+
+    // One line less: whatever it said, a request with any options that is decided otherwise is a difference.
+    #[test]
+    fn a_line_less_is_a_difference_if_anything_is_decided_otherwise(
+        rules in generated::rules(5), rule in any::<Index>(), line in any::<Index>(),
+        asks in proptest::collection::vec(generated::ask(), 12),
+    ) {
+        prop_assume!(!rules.is_empty());
+        let mut fewer = rules.clone();
+        let at = rule.index(rules.len());
+        let lines: Vec<&str> = rules[at].lines().collect();
+        let left_out = line.index(lines.len());
+        let kept = lines.iter().enumerate().filter(|(number, _)| *number != left_out);
+        fewer[at] = kept.map(|(_, line)| format!("{line}\n")).collect::<Vec<_>>().concat();
+        let old = policy(&(text(&rules, 0) + SETS));
+        let Ok(new) = load(&(text(&fewer, 0) + SETS)) else { return Ok(()) };
+        if old.diff(&new).is_empty() {
+            for ask in asks {
+                prop_assert_eq!(decided(&ask, &old), decided(&ask, &new));
+            }
+        }
     }
 }

@@ -113,6 +113,7 @@ fn blank_lines_and_line_ends_are_put_in_order() {
         "\r\n\r\na = 1\r\n\r\n\r\n[ t ]\r\n\r\nb = 2\r\n# end\r\n",
         "a = 1\n\n[t]\nb = 2\n# end\n",
     );
+    assert_formatted("\u{feff}b = 1\nschema = 1\n", "schema = 1\nb = 1\n");
     assert_formatted("", "");
     assert_formatted("# only\n", "# only\n");
     assert_formatted(
