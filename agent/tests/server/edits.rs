@@ -149,3 +149,20 @@ fn why_an_edit_is_permitted_is_explained() {
         assert_eq!(wire.frame().value == 0, permitted, "{file}");
     }
 }
+
+// The agent reads links that the person can't: in closed folders, and in /proc.
+#[test]
+fn where_a_link_leads_is_not_explained() {
+    let stage = stage("[\"sudoedit /etc/passwd\"]", "");
+    fs::create_dir(stage.root().join("secret")).unwrap();
+    symlink("secret", stage.root().join("way")).unwrap();
+    let way = stage.root().join("way/x").to_str().unwrap().to_owned();
+    for mode in [Mode::Explain, Mode::Run] {
+        let wire = stage.connect();
+        wire.elevate(Elevate { mode, ..edit(&["/etc/passwd", &way]) });
+        let told = wire.frame();
+        let text = [told.first.as_slice(), told.second.as_slice()].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(!text.is_empty() && !text.contains("secret"), "{mode:?}: {text}");
+    }
+}

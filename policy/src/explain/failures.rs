@@ -100,8 +100,9 @@ impl Question<'_, '_> {
         let nearest = || rule.commands.nearest(&request.command, ours, &core.symbols, &core.command_sets);
         let other_program = matched.is_none() && nearest().is_none();
         failures.check("commands", matched.is_some(), || match nearest() {
+            // Not by name: it is resolved, and where links lead is not everybody's to know.
             Some(mismatch) if request.command.edits => {
-                format!("{} is not among the files to edit", shown(mismatch.given.unwrap_or_default()))
+                format!("file {} is not among the files to edit", mismatch.at)
             }
             Some(mismatch) => mismatch_text(&mismatch),
             None => "names other programs".to_owned(),

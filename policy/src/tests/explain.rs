@@ -174,7 +174,7 @@ fn what_failed_is_told_exactly() {
         (
             "commands = [\"sudoedit /etc/motd\", \"sudoedit /etc/issue\"]",
             Ask::to_run("sudoedit /etc/issue /etc/shadow"),
-            "commands: /etc/shadow is not among the files to edit",
+            "commands: file 2 is not among the files to edit",
         ),
         ("except_commands = [\"/usr/bin/id **\"]", Ask::default(), "except_commands: excepts this command"),
         (
