@@ -20,6 +20,7 @@ const LINES: &[(&str, &[&str], &[&str])] = &[
     ("ALL, !%web, alice ALL = ALL\n", &["/b/x"], &[]),
     ("alice ALL = ALL\nalice db = !/b/sh", &["/b/sh"], &[]),
     ("alice ALL = ALL\nalice web-1 = !/b/sh", &["/b/x"], &["/b/sh"]),
+    ("%web ALL = ALL\nalice db = !/b/sh\n%docker db = /b/sh", &["/b/sh", "/b/x"], &[]),
     ("alice ALL = (ALL) ALL\nalice ALL = (bob) !/b/sh", &["/b/sh"], &[]),
     (
         "Cmnd_Alias S = /b/sh, /b/bash, !/b/rsh\nalice ALL = ALL, !S",
