@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use jit_protocol::client::Connection;
+use jit_protocol::client::{Connection, LAST_PATIENCE, PATIENCE, agent_answers};
 use jit_protocol::frame::Kind;
 use jit_protocol::request::{Envelope, Request};
 use jit_protocol::response::Response;
@@ -34,6 +34,7 @@ pub(crate) fn ask_over(connection: &Connection, request: Request) -> Result<Resp
         io::ErrorKind::InvalidData => {
             Failure::new("the agent speaks another protocol than this program", STATUS)
         }
+        io::ErrorKind::TimedOut => Failure::new("the agent does not answer", STATUS),
         _ => Failure::new("the agent closed the connection without an answer", STATUS),
     })?;
     match response {
@@ -52,7 +53,9 @@ fn talk(connection: &Connection, request: Request) -> io::Result<Response> {
     let text = serde_json::to_vec(&Envelope::new(request, nonce))?;
     // An agent that says no before it has read all has said so when the sending fails.
     let sent = connection.send_text(&text);
-    let answer = connection.receive_text();
+    let answer = connection
+        .wait_while(PATIENCE, || agent_answers(LAST_PATIENCE))
+        .and_then(|()| connection.receive_text());
     match (sent, answer) {
         (_, Ok(answer)) => Ok(serde_json::from_slice(&answer)?),
         (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
@@ -60,6 +63,7 @@ fn talk(connection: &Connection, request: Request) -> io::Result<Response> {
 }
 
 fn challenge(connection: &Connection) -> io::Result<Bytes> {
+    connection.wait_while(PATIENCE, || agent_answers(LAST_PATIENCE))?;
     let (frame, _) = connection.receive_frame()?;
     match frame.kind {
         Kind::Challenge => Ok(Bytes::from(frame.first.as_slice())),

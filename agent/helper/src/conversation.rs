@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 
-use jit_protocol::client::Connection;
+use jit_protocol::client::{Connection, LAST_PATIENCE, PATIENCE, agent_answers};
 use jit_protocol::frame::{Frame, Kind, MAX_ANSWER};
 
 use crate::askpass;
@@ -92,6 +92,16 @@ pub(crate) struct Conversation<'a, 'm> {
 impl Conversation<'_, '_> {
     /// Talks until there is an end.
     pub(crate) fn run(&mut self) -> Outcome {
+        let messages = &mut *self.messages;
+        let somebody = || {
+            agent_answers(PATIENCE) || {
+                messages.notice("the agent does not answer yet", "\n", true);
+                agent_answers(LAST_PATIENCE)
+            }
+        };
+        if let Err(error) = self.connection.wait_while(PATIENCE, somebody) {
+            return self.lost(&error);
+        }
         loop {
             let (frame, stream) = match self.connection.receive_frame() {
                 Ok(received) => received,
@@ -146,6 +156,7 @@ impl Conversation<'_, '_> {
     fn lost(&mut self, error: &io::Error) -> Outcome {
         let what = match error.kind() {
             io::ErrorKind::InvalidData => "the agent speaks another protocol than this program",
+            io::ErrorKind::TimedOut => "the agent does not answer",
             _ => "the agent closed the connection without an answer",
         };
         self.messages.refusal(what, "systemctl status jit-agentd jit-spawner");

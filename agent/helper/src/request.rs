@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use jit_protocol::Bytes;
-use jit_protocol::client::Connection;
+use jit_protocol::client::{Connection, LAST_PATIENCE, PATIENCE, agent_answers};
 use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::request::{Elevate, Envelope, Mode, Request};
 use rustix::fs::{CWD, Mode as Permissions, OFlags, Stat, openat, stat};
@@ -101,6 +101,7 @@ pub(crate) fn send(
 }
 
 fn challenge(connection: &Connection) -> io::Result<Bytes> {
+    connection.wait_while(PATIENCE, || agent_answers(LAST_PATIENCE))?;
     let (frame, _) = connection.receive_frame()?;
     match frame.kind {
         Kind::Challenge => Ok(Bytes::from(frame.first.as_slice())),

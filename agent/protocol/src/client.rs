@@ -19,11 +19,41 @@ use rustix::process::{getegid, geteuid, getpid};
 use rustix::{cmsg_space, io::retry_on_intr};
 use zeroize::Zeroizing;
 
+use crate::Bytes;
 use crate::chunk::{self, Joiner};
 use crate::frame::{Frame, MAX_FRAME};
+use crate::paths::AGENT_SOCKET;
+use crate::request::{Envelope, Request};
 
 /// Most descriptors that one message of ours carries.
 const MAX_DESCRIPTORS: usize = 4;
+
+/// How long an agent may say nothing before it is looked for.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it is looked for then: one that hangs is replaced after 30 seconds (`WatchdogSec=`), and the next one answers.
+pub const LAST_PATIENCE: Duration = Duration::from_secs(40);
+
+/// Whether the agent takes requests: asks it how it is, over a connection of its own. Under systemd the socket takes
+/// connections while the agent can't start.
+pub fn agent_answers(within: Duration) -> bool {
+    let deadline = Instant::now() + within;
+    let ask = || {
+        let connection = Connection::open_before(Path::new(AGENT_SOCKET), deadline)?;
+        let nonce = if connection.expects_challenge() {
+            Some(Bytes::from(connection.receive_frame_before(deadline)?.0.first.as_slice()))
+        } else {
+            None
+        };
+        connection.send_text(&serde_json::to_vec(&Envelope::new(Request::Status, nonce))?)?;
+        connection.receive_text_before(deadline)
+    };
+    // One that is busy says no, or hangs up: it is there.
+    let is_nobody = |error: &io::Error| {
+        use io::ErrorKind::{ConnectionRefused, NotFound, TimedOut, WouldBlock};
+        matches!(error.kind(), ConnectionRefused | NotFound | TimedOut | WouldBlock)
+    };
+    !ask().as_ref().is_err_and(is_nobody)
+}
 
 /// A connection to the agent, whose other end is known to be root's.
 #[derive(Debug)]
@@ -38,6 +68,8 @@ impl Connection {
     /// `NotFound` or `ConnectionRefused` if no agent listens; `PermissionDenied` if the listener is not root's.
     pub fn open(path: &Path) -> io::Result<Self> {
         let socket = seqpacket()?;
+        // Of an agent that can't start nobody reads what is sent.
+        set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
         connect(&socket, &SocketAddrUnix::new(path)?)?;
         Self::to_root(socket)
     }
@@ -92,6 +124,20 @@ impl Connection {
             .map(|ms| Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
         Ok(retry_on_intr(|| poll(&mut fds, timeout.as_ref()))? > 0)
+    }
+
+    /// Waits until something can be received, for as long as there is somebody, who is looked for now and then.
+    ///
+    /// # Errors
+    /// `TimedOut` if there is nobody; those of poll(2), but for EINTR.
+    pub fn wait_while(&self, patience: Duration, mut somebody: impl FnMut() -> bool) -> io::Result<()> {
+        let milliseconds = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        while !self.wait(Some(milliseconds))? {
+            if !somebody() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
     }
 
     /// Sends a text in chunks.
@@ -264,6 +310,25 @@ mod tests {
         let (one, other) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         (Connection::over(one), Connection::over(other))
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_as_long_as_there_is_somebody() {
+        let (helper, agent) = pair();
+        let looked = std::cell::Cell::new(0);
+        let somebody = |until: u32| {
+            let looked = &looked;
+            move || {
+                looked.set(looked.get() + 1);
+                looked.get() < until
+            }
+        };
+        let error = helper.wait_while(Duration::from_millis(1), somebody(4)).unwrap_err();
+        assert_eq!((error.kind(), looked.get()), (io::ErrorKind::TimedOut, 4));
+        agent.send_frame(&Frame::refused("no", ""), &[]).unwrap();
+        helper.wait_while(Duration::from_millis(1), || panic!("nobody is looked for")).unwrap();
+        drop((helper.receive_frame(), agent));
+        helper.wait_while(Duration::from_millis(1), || panic!("one that is gone is seen as such")).unwrap();
     }
 
     // One elevation that is refused: the frame with the descriptors is never read.

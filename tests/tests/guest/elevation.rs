@@ -1,5 +1,7 @@
 //! One elevation: password, output, status, signals, terminal.
 
+use std::time::Duration;
+
 use crate::{NO_PASSWORD, PASSWORD, eligible};
 use jit_tests::Guest;
 
@@ -127,6 +129,25 @@ fn without_an_agent_the_answer_is_a_refusal_and_a_hint() {
     guest.sh(&format!("systemctl start {units}")).success();
     outcome.exits(1).silent().complains("jit-sudo: ").complains("hint: ");
     guest.as_user("elias").run("jit-sudo -n id -u").success().prints("0");
+}
+
+/// The socket is systemd's then, and takes requests that nobody will answer.
+#[test]
+fn an_agent_that_cannot_start_is_told_of() {
+    let (guest, _policy) = eligible("elin", NO_PASSWORD);
+    guest.write("/etc/jit-sudo/agent.toml", b"nonsense = 1\n");
+    guest.sh("systemctl restart jit-agentd").exits(1);
+    let minute = Duration::from_secs(90);
+    let asked =
+        guest.as_user("elin").within(minute).run("jitctl status & jit-sudo -n id; s=$?; wait $!; exit $s");
+    guest.sh("rm /etc/jit-sudo/agent.toml").success();
+    asked
+        .exits(1)
+        .silent()
+        .complains("jit-sudo: the agent does not answer\nhint: systemctl status jit-agentd")
+        .complains("jitctl: the agent does not answer\nhint: systemctl status jit-agentd");
+    guest.until("systemctl is-active jit-agentd", Duration::from_secs(10));
+    guest.as_user("elin").run("jit-sudo -n id -u").success().prints("0");
 }
 
 /// systemd's watchdog ends it after 30 s; the request waited in the socket, and the new agent answers it.
