@@ -21,7 +21,7 @@ fn visudo_checks_before_anything_is_saved() {
     let good = person.script("good", "echo 'wally ALL = /usr/bin/uptime' >>\"$1\"");
     person.edit(&good, file).success();
     root()
-        .sh(&format!("visudo -c -q && wc -l <{file}; stat -c '%U %a' {file}; rm {file}"))
+        .sh(&format!("visudo -c -q -f {file} && wc -l <{file}; stat -c '%U %a' {file}; rm {file}"))
         .success()
         .prints("2\nroot 440");
     person.is_clean();
