@@ -4,8 +4,6 @@ mod bundle;
 mod check;
 mod diff;
 mod explain;
-#[cfg(test)]
-mod fleet_tests;
 mod format;
 mod import;
 mod install;

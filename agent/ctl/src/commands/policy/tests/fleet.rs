@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use jit_signature::bundle::Bundle as List;
 
-use super::bundle::Bundle;
-use super::install::Install;
-use super::tests::{Host, rule, told};
+use super::{Host, rule, told};
+use crate::commands::policy::bundle::Bundle;
+use crate::commands::policy::install::Install;
 use crate::failure::Failure;
 use crate::output::tests::Captured;
 
