@@ -4,8 +4,8 @@ use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::{Elevate, Request, Revoke};
 use jit_protocol::response::Response;
 
-use crate::duties::{grants, order};
-use crate::stage::{Monitor, SOON, Stage, rule};
+use crate::duties::grants;
+use crate::stage::{Monitor, SOON, Stage, order, rule};
 use crate::wire::id;
 
 const SECOND: u64 = 1_000_000_000;

@@ -7,22 +7,11 @@ use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::{Elevate, Mode, Request, Revoke};
 use jit_protocol::response::Response;
 
-use crate::stage::{Monitor, NOTHING, Stage, rule, us};
+use crate::stage::{NOTHING, Stage, order, refusal, rule, us};
 use crate::wire::{command, id};
 
 const NO_DUTY: &str = "require.authentication = \"none\"";
 const SECOND: u64 = 1_000_000_000;
-
-fn order(stage: &Stage, asked: Elevate) -> Monitor {
-    stage.connect().elevate(asked);
-    stage.monitor()
-}
-
-fn refusal(stage: &Stage, asked: Elevate) -> String {
-    let wire = stage.connect();
-    wire.elevate(asked);
-    wire.refusal()
-}
 
 // A program with many names (lvm, busybox, systemctl) does what argv[0] says: a rule for `lvs` must not run `lvremove`.
 #[test]

@@ -6,7 +6,7 @@ use jit_agent::clock::Clock;
 use jit_protocol::order::{Cwd, Order};
 use jit_protocol::request::{Elevate, Shell};
 
-use crate::stage::{NOTHING, Stage, needs_root, rule};
+use crate::stage::{NOTHING, Stage, needs_root, refusal, rule};
 use crate::wire::id;
 
 fn asked(change: impl FnOnce(&mut Elevate)) -> Elevate {
@@ -29,12 +29,6 @@ fn ordered(stage: &Stage, asked: Elevate) -> Order {
 }
 
 const NO_SUCH_OPTIONS: &str = "no rule lets you run this with these options";
-
-fn refusal(stage: &Stage, asked: Elevate) -> String {
-    let wire = stage.connect();
-    wire.elevate(asked);
-    wire.refusal()
-}
 
 fn folder(path: &str) -> Elevate {
     asked(|asked| asked.folder = Some(path.into()))

@@ -5,21 +5,10 @@ use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::{Elevate, Mode, Request};
 use jit_protocol::response::{GrantView, Response};
 
-use crate::stage::{Monitor, NOTHING, Stage, rule};
+use crate::stage::{NOTHING, Stage, order, refusal, rule};
 use crate::wire::{command, id};
 
 const SECOND: u64 = 1_000_000_000;
-
-pub fn order(stage: &Stage, asked: Elevate) -> Monitor {
-    stage.connect().elevate(asked);
-    stage.monitor()
-}
-
-fn refusal(stage: &Stage, asked: Elevate) -> String {
-    let wire = stage.connect();
-    wire.elevate(asked);
-    wire.refusal()
-}
 
 pub fn grants(stage: &Stage) -> Vec<GrantView> {
     match stage.connect().ask(Request::Grants { all: false }) {

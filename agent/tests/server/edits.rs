@@ -7,7 +7,7 @@ use jit_protocol::Bytes;
 use jit_protocol::order::Order;
 use jit_protocol::request::{Elevate, Mode};
 
-use crate::stage::{NOTHING, Stage, needs_root, us};
+use crate::stage::{NOTHING, Stage, needs_root, ordered, us};
 use crate::wire::command;
 
 fn edit(files: &[&str]) -> Elevate {
@@ -27,15 +27,6 @@ fn stage(commands: &str, more: &str) -> Stage {
     fs::write(&stage.paths.edit, "#!/bin/true\n").unwrap();
     fs::set_permissions(&stage.paths.edit, PermissionsExt::from_mode(0o755)).unwrap();
     stage
-}
-
-fn ordered(stage: &Stage, asked: Elevate) -> Order {
-    let wire = stage.connect();
-    wire.elevate(asked);
-    let monitor = stage.monitor();
-    let order = monitor.order.clone();
-    monitor.run(0);
-    order
 }
 
 fn refusal(stage: &Stage, files: &[&str]) -> String {

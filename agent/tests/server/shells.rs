@@ -3,7 +3,7 @@
 use jit_protocol::order::{Cwd, Order};
 use jit_protocol::request::{Elevate, Mode, Shell};
 
-use crate::stage::{NOTHING, Stage, us};
+use crate::stage::{NOTHING, Stage, ordered, us};
 use crate::wire::command;
 
 /// `-s` or `-i`, with these words.
@@ -21,15 +21,6 @@ fn rule(commands: &str, more: &str) -> String {
         "schema = 1\n[[rule]]\nid = \"r\"\nusers = [\"#{}\"]\ncommands = {commands}\nrequire.authentication = \"none\"\n{more}\n",
         us()
     )
-}
-
-fn ordered(stage: &Stage, asked: Elevate) -> Order {
-    let wire = stage.connect();
-    wire.elevate(asked);
-    let monitor = stage.monitor();
-    let order = monitor.order.clone();
-    monitor.run(0);
-    order
 }
 
 fn argv(order: &Order) -> Vec<String> {

@@ -14,6 +14,7 @@ use jit_agent::server::Server;
 use jit_protocol::VERSION;
 use jit_protocol::link::{FromMonitor, Go, ToMonitor};
 use jit_protocol::order::Order;
+use jit_protocol::request::Elevate;
 use jit_protocol::spawner::Welcome;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
@@ -333,4 +334,25 @@ fn spawner(path: &Path, cgroup: Option<String>) -> Spawner {
         }
     });
     Spawner { work: monitors, welcomed }
+}
+
+/// The monitor that an elevation is ordered from.
+pub fn order(stage: &Stage, asked: Elevate) -> Monitor {
+    stage.connect().elevate(asked);
+    stage.monitor()
+}
+
+/// What it was told to run; it ran.
+pub fn ordered(stage: &Stage, asked: Elevate) -> Order {
+    let monitor = order(stage, asked);
+    let order = monitor.order.clone();
+    monitor.run(0);
+    order
+}
+
+/// What the person is told instead.
+pub fn refusal(stage: &Stage, asked: Elevate) -> String {
+    let wire = stage.connect();
+    wire.elevate(asked);
+    wire.refusal()
 }

@@ -5,7 +5,7 @@ use jit_protocol::link::ToMonitor;
 use jit_protocol::request::{Elevate, Mode, Request};
 use jit_protocol::response::Response;
 
-use crate::stage::{Monitor, Stage, needs_root, rule};
+use crate::stage::{Stage, needs_root, order, refusal, rule};
 use crate::wire::{command, id};
 
 const MINUTE: u64 = 60_000_000_000;
@@ -23,17 +23,6 @@ fn stage(policy: &str, time: &str) -> Stage {
     let stage = Stage::with(policy);
     stage.clock.set_wall(at(time));
     stage
-}
-
-fn order(stage: &Stage, asked: Elevate) -> Monitor {
-    stage.connect().elevate(asked);
-    stage.monitor()
-}
-
-fn refusal(stage: &Stage, asked: Elevate) -> String {
-    let wire = stage.connect();
-    wire.elevate(asked);
-    wire.refusal()
 }
 
 // "what runs in it ends when the window closes as expiry does"

@@ -1,6 +1,7 @@
 //! In which order keys stand: that of the guide.
 
 use super::read::Section;
+use crate::load::POLICY_TEST;
 
 /// The keys of a table, by its header.
 const ORDER: [(&[&str], &[&str]); 8] = [
@@ -46,24 +47,7 @@ const ORDER: [(&[&str], &[&str]); 8] = [
         &["[[login]]", "[login_defaults]"],
         &["id", "description", "users", "hosts", "services", "access", "groups"],
     ),
-    (
-        &["[[test]]"],
-        &[
-            "description",
-            "user",
-            "groups",
-            "host",
-            "tags",
-            "run_as",
-            "run_as_group",
-            "command",
-            "nested",
-            "time",
-            "expect",
-            "rule",
-            "duties",
-        ],
-    ),
+    (&["[[test]]"], &POLICY_TEST),
     (&[""], &["schema"]),
 ];
 

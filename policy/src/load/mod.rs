@@ -23,6 +23,7 @@ use toml::de::{DeTable, DeValue};
 use self::blocks::Blocks;
 pub(crate) use self::blocks::{Header, headers};
 use self::keys::Keys;
+pub(crate) use self::policy_tests::KEYS as POLICY_TEST;
 pub(crate) use self::reader::Reader;
 use self::sets::AllSets;
 use crate::diagnostics::{Diagnostics, Place};

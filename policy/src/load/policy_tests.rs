@@ -14,7 +14,8 @@ use crate::policy_test::{PolicyTest, Who};
 use crate::request::EDIT;
 use crate::rule::Effect;
 
-const KEYS: [&str; 13] = [
+/// Keys of a `[[test]]`, in the order of the guide.
+pub(crate) const KEYS: [&str; 13] = [
     "description",
     "user",
     "groups",
