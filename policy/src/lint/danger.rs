@@ -1,29 +1,15 @@
 //! Commands of well-known programs that give more than they seem to.
 
+use super::applies::{Applies, may_be};
 use super::code::{Code, Severity};
-use super::facts::{FACTS, Fact, With};
+use super::facts::{FACTS, Fact};
 use super::places::Subject;
 use super::{Findings, LintHost};
-use crate::meaning::{Argument, CommandMeaning, ProgramMeaning};
-use crate::pattern::{Commands, Word, is_below, literal_start};
+use crate::meaning::{CommandMeaning, ProgramMeaning};
+use crate::pattern::{Commands, Word};
 use crate::policy::Core;
 use crate::rule::{Effect, OnExpiry, Rule};
 
-/// Files that a caller may choose only if they may choose any.
-const CRITICAL: &[&str] = &[
-    "/",
-    "/etc",
-    "/etc/shadow",
-    "/etc/passwd",
-    "/etc/cron.d/x",
-    "/etc/jit-sudo/policy.d/x.toml",
-    "/etc/ld.so.preload",
-    "/root/.ssh/authorized_keys",
-    "/usr/bin/id",
-    "/dev/sda",
-    "/home/x/y",
-    "shadow",
-];
 /// Files that are as good as a shell to whoever edits them.
 const FILES_OF_ROOT: &[&str] = &[
     "/etc/passwd",
@@ -50,14 +36,15 @@ const FILES_OF_ROOT: &[&str] = &[
 ];
 /// Folders that programs are in.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin"];
-/// Settings that keep pagers from running anything.
-const SAFE_PAGERS: &[(&str, &[&str])] = &[
-    ("LESSSECURE", &["1"]),
-    ("SYSTEMD_PAGERSECURE", &["1", "true", "yes"]),
-    ("SYSTEMD_PAGER", &["", "cat"]),
-    ("PAGER", &["", "cat"]),
-    ("MANPAGER", &["cat"]),
-    ("GIT_PAGER", &["cat"]),
+/// Programs of several names, and under which of these they are something else; with none, under every one.
+const BY_NAME: [(&str, &[&str]); 7] = [
+    ("busybox", &[]),
+    ("toybox", &[]),
+    ("coreutils", &[]),
+    ("kmod", &[]),
+    ("lvm", &[]),
+    ("xz", &[]),
+    ("systemctl", &["halt", "init", "poweroff", "reboot", "runlevel", "shutdown", "telinit"]),
 ];
 
 impl Core {
@@ -73,14 +60,19 @@ impl Core {
         }
         self.each_entry(rule, &rule.commands, "commands", |at, meanings| {
             let strongest = meanings.iter().filter_map(|command| gives(command, rule, host)).min();
-            if let Some((code, message)) = strongest {
+            if let Some((_, code, message)) = strongest {
                 let ordinary = !self.runs_as_root(rule);
                 let severity = if ordinary { Severity::Note } else { code.severity() };
                 let hint = hint(code);
                 found.add_as(severity, code, at.clone(), message, hint);
             }
-            let manages =
-                |command: &CommandMeaning| names(command, host).iter().any(|name| manages_packages(name));
+            let manages = |command: &CommandMeaning| {
+                let names = names(command, host);
+                let is_about = |fact: &Fact| names.iter().any(|name| fact.is_about(name));
+                let mut facts =
+                    FACTS.iter().filter(|fact| fact.gives == Code::PackageManager && is_about(fact));
+                facts.any(|fact| fact.needs(command) != Applies::No)
+            };
             if rule.grant.on_expiry == OnExpiry::Terminate && meanings.iter().any(manages) {
                 let hint = "write grant.on_expiry = \"finish\", with a restrict.timeout";
                 let message = "a package manager that is killed half-way leaves the system broken";
@@ -113,35 +105,45 @@ impl Core {
     }
 }
 
-/// The strongest thing that a command gives; the smaller code is the stronger.
-fn gives(command: &CommandMeaning, rule: &Rule, host: Option<&dyn LintHost>) -> Option<(Code, String)> {
+/// What a command gives: how strong that is, the code and the message. The smallest is the strongest.
+type Given = ((Code, bool), Code, String);
+
+/// The strongest thing that a command gives.
+fn gives(command: &CommandMeaning, rule: &Rule, host: Option<&dyn LintHost>) -> Option<Given> {
     if let ProgramMeaning::Glob(word) = &command.program {
-        return dangerous_programs(word);
+        return dangerous_programs(word)
+            .map(|message| ((Code::ProgramGlob, true), Code::ProgramGlob, message));
     }
     if command.is_edit() {
         let named = |file: &&str| command.rest || command.args.iter().any(|arg| may_be(arg, file));
         let file = FILES_OF_ROOT.iter().copied().find(named)?;
-        return Some((Code::FileWriter, format!("whoever writes `{file}` is root")));
+        return Some(given(Code::FileWriter, format!("whoever writes `{file}` is root")));
     }
     let names = names(command, host);
-    let safe_pager = SAFE_PAGERS.iter().any(|(name, values)| {
-        rule.restrict.env_set.get(*name).is_some_and(|value| values.contains(&value.as_str()))
-    });
     let own = names.first()?;
-    FACTS
-        .iter()
-        .filter(|fact| names.iter().any(|name| fact.is_about(name)))
-        .filter(|fact| !(safe_pager && fact.gives == Code::Pager))
-        .filter_map(|fact| match fact.applies(command) {
-            Applies::No => None,
-            Applies::Yes => Some((fact.gives, format!("`{own}` {}", fact.how))),
-            Applies::ThroughRest if fact.gives == Code::FileReader => None,
-            Applies::ThroughRest => Some((
-                Code::OpenArguments,
-                format!("`**` lets the caller add any argument, and `{own}` {}", fact.how),
-            )),
-        })
-        .min_by_key(|(code, _)| *code)
+    let about = FACTS.iter().filter(|fact| names.iter().any(|name| fact.is_about(name)));
+    let given = about.filter_map(|fact| match fact.applies(command, &rule.restrict) {
+        Applies::No => None,
+        Applies::Yes => Some(given(fact.gives, format!("`{own}` {}", fact.how))),
+        Applies::ThroughRest if fact.gives == Code::FileReader => None,
+        Applies::ThroughRest => {
+            // What is as good as a shell comes before a file; a pager that opens anyway before a file.
+            let like = if fact.gives < Code::FileWriter { Code::PackageManager } else { Code::OpenArguments };
+            let message = format!("`**` lets the caller add any argument, and `{own}` {}", fact.how);
+            Some(((like, true), Code::OpenArguments, message))
+        }
+        Applies::Starts(commands) => {
+            let started = commands.iter().filter_map(|command| gives(command, rule, host)).min()?;
+            let (strength, code, message) = started;
+            Some((strength, code, format!("`{own}` starts another program, and {message}")))
+        }
+    });
+    // Of two that are equal the first.
+    given.min_by_key(|(strength, ..)| *strength)
+}
+
+fn given(code: Code, message: String) -> Given {
+    ((code, false), code, message)
 }
 
 /// The names that facts know it by: its own, and that of the file it leads to.
@@ -151,16 +153,21 @@ fn names(command: &CommandMeaning, host: Option<&dyn LintHost>) -> Vec<String> {
         return Vec::new(); // no program at all: the editor is the person's own
     }
     let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    let leads_to = host.and_then(|host| host.file(path)).map(|file| base(&file.leads_to));
-    [base(path)].into_iter().chain(leads_to).collect()
-}
-
-fn manages_packages(name: &str) -> bool {
-    FACTS.iter().any(|fact| fact.gives == Code::PackageManager && fact.is_about(name))
+    let leads_to = host
+        .filter(|_| path.starts_with('/'))
+        .and_then(|host| host.file(path))
+        .map(|file| base(&file.leads_to));
+    let own = base(path);
+    let by_name = |file: &String| {
+        let other = BY_NAME.iter().find(|(program, _)| program == file);
+        other.is_some_and(|(_, names)| names.is_empty() || names.contains(&own.as_str()))
+    };
+    let leads_to = leads_to.filter(|file| !by_name(file));
+    [own].into_iter().chain(leads_to).collect()
 }
 
 /// The dangerous programs that a glob names.
-fn dangerous_programs(word: &Word) -> Option<(Code, String)> {
+fn dangerous_programs(word: &Word) -> Option<String> {
     let named: Vec<&str> = FACTS
         .iter()
         .filter(|fact| fact.gives != Code::FileReader)
@@ -169,7 +176,7 @@ fn dangerous_programs(word: &Word) -> Option<(Code, String)> {
         .collect();
     let (first, others) = named.split_first()?;
     let more = if others.is_empty() { String::new() } else { format!(" and {} more like it", others.len()) };
-    Some((Code::ProgramGlob, format!("this glob names `{first}`{more}")))
+    Some(format!("this glob names `{first}`{more}"))
 }
 
 fn hint(code: Code) -> &'static str {
@@ -180,7 +187,9 @@ fn hint(code: Code) -> &'static str {
         Code::Interpreter => "name one script by its absolute path, in a folder that only root can write",
         Code::Editor => "write `sudoedit /path/of/file`: the editor then runs as the caller",
         Code::RootEquivalent => "name the one subcommand and object that are needed, or a script of your own",
-        Code::PackageManager => "name the packages, or give a script of your own that does",
+        Code::PackageManager => {
+            "name the packages, with `-o Dpkg::Options::=--force-confold` for dpkg, or give a script of your own"
+        }
         Code::FileWriter => {
             "name the files that are needed, or { under = \"/folder\" } in which the caller can write nothing"
         }
@@ -190,79 +199,5 @@ fn hint(code: Code) -> &'static str {
         Code::OpenArguments => "name the arguments that are needed in the place of `**`",
         Code::FileReader => "name the files, or { under = \"/folder\" }",
         _ => "name the programs one by one",
-    }
-}
-
-enum Applies {
-    No,
-    Yes,
-    /// Only an argument that `**` stands for makes it so.
-    ThroughRest,
-}
-
-impl Fact {
-    fn applies(&self, command: &CommandMeaning) -> Applies {
-        let certain = |arg| self.unless.iter().any(|word| is_certain(arg, word));
-        if command.args.iter().any(certain) || (self.fixable && is_fixed(command)) {
-            return Applies::No;
-        }
-        let may_have = |word: &str| match word {
-            "" => command.args.is_empty() && !command.rest,
-            _ => command.args.iter().any(|arg| may_be(arg, word)),
-        };
-        match &self.with {
-            None => Applies::Yes,
-            Some(With::File(_)) if command.rest || CRITICAL.iter().any(|file| may_have(file)) => Applies::Yes,
-            Some(With::OneOf(words)) if words.iter().any(|word| may_have(word)) => Applies::Yes,
-            Some(With::OneOf(_)) if command.rest => Applies::ThroughRest,
-            Some(_) => Applies::No,
-        }
-    }
-}
-
-/// Whether what is run can't be chosen: an absolute path comes before anything that can, or all is said, and it is program text
-/// or an option.
-fn is_fixed(command: &CommandMeaning) -> bool {
-    let fixed: Vec<Vec<&[u8]>> = command.args.iter().map_while(literals).collect();
-    let absolute = fixed.iter().any(|words| words.iter().all(|word| word.starts_with(b"/")));
-    let whole = fixed.len() == command.args.len() && !command.rest;
-    let option = fixed.first().is_some_and(|words| words.iter().all(|word| word.starts_with(b"-")));
-    absolute || (whole && option)
-}
-
-/// The words, if all of them are literal.
-fn literals(argument: &Argument) -> Option<Vec<&[u8]>> {
-    let Argument::Words(words) = argument else { return None };
-    words.iter().map(|word| if let Word::Literal(text) = word { Some(&**text) } else { None }).collect()
-}
-
-/// Whether an argument is always one of those that the word (`x`, or `x*`) stands for.
-fn is_certain(argument: &Argument, word: &str) -> bool {
-    literals(argument).is_some_and(|texts| texts.iter().all(|text| stands_for(word, text)))
-}
-
-fn stands_for(word: &str, text: &[u8]) -> bool {
-    match word.strip_suffix('*') {
-        Some(start) => text.starts_with(start.as_bytes()),
-        None => text == word.as_bytes(),
-    }
-}
-
-/// Whether an argument can be one of those that the word stands for.
-fn may_be(argument: &Argument, word: &str) -> bool {
-    let start = word.strip_suffix('*');
-    let longer = start.map(|start| format!("{start}x"));
-    let samples = [Some(start.unwrap_or(word)), longer.as_deref()];
-    let mut samples = samples.into_iter().flatten();
-    match argument {
-        Argument::Words(words) => {
-            samples.any(|sample| words.iter().any(|own| own.matches(sample.as_bytes())))
-                || words.iter().any(|own| match own {
-                    Word::Literal(text) => stands_for(word, text),
-                    Word::Glob(glob) => start.is_some_and(|start| literal_start(glob).starts_with(start)),
-                })
-        }
-        Argument::Regex(regex) => samples.any(|sample| regex.is_match(sample.as_bytes())),
-        Argument::Under(folder) => samples.any(|sample| is_below(sample.as_bytes(), folder.as_bytes())),
     }
 }

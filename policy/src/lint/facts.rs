@@ -16,9 +16,18 @@ pub(super) struct Fact {
     pub(super) how: String,
     pub(super) with: Option<With>,
     #[serde(default)]
+    pub(super) verb: Vec<String>,
+    #[serde(default)]
     pub(super) unless: Vec<String>,
     #[serde(default)]
-    pub(super) fixable: bool,
+    pub(super) unless_verb: Vec<String>,
+    #[serde(default)]
+    pub(super) unless_env: Vec<String>,
+    pub(super) fixable: Option<Fixable>,
+    #[serde(default)]
+    pub(super) operands: usize,
+    #[serde(default)]
+    pub(super) text: Vec<String>,
 }
 
 /// The arguments with which they do.
@@ -35,6 +44,38 @@ pub(super) enum AnyFile {
     #[serde(rename = "any file")]
     AnyFile,
 }
+
+/// What must be written out so that nothing can be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Fixable {
+    Whole,
+    Folder,
+    Script,
+    Program,
+    Applet,
+}
+
+/// Endings under which distributions install variants of one program, besides versions.
+const VARIANTS: [&str; 17] = [
+    ".athena",
+    ".basic",
+    ".distrib",
+    ".gnome",
+    ".gtk",
+    ".gtk3",
+    ".motif",
+    ".nox",
+    ".openbsd",
+    ".real",
+    ".static",
+    ".tiny",
+    ".traditional",
+    ".ws",
+    "-rs",
+    "-static",
+    "-dbg",
+];
 
 /// The table. That it can be read is tested.
 pub(super) static FACTS: LazyLock<Vec<Fact>> = LazyLock::new(|| read().unwrap_or_default());
@@ -53,11 +94,12 @@ fn code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Code, D::Er
 }
 
 impl Fact {
-    /// Whether it is about the program of this name, but for a version at its end.
+    /// Whether it is about the program of this name, but for a version or variant at its end.
     pub(super) fn is_about(&self, name: &str) -> bool {
+        let plain = VARIANTS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
         let version =
             |rest: &str| rest.chars().all(|char| char.is_ascii_digit() || matches!(char, '.' | '-'));
-        self.names.iter().any(|known| name.strip_prefix(known.as_str()).is_some_and(version))
+        self.names.iter().any(|known| plain.strip_prefix(known.as_str()).is_some_and(version))
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -70,22 +112,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_can_be_read_and_knows_names_with_versions() {
+    fn the_table_can_be_read_and_knows_names_with_versions_and_variants() {
         let facts = read().unwrap();
-        assert!(facts.iter().map(|fact| fact.names.len()).sum::<usize>() > 500);
+        assert!(facts.iter().map(|fact| fact.names.len()).sum::<usize>() > 900);
         for (name, gives) in [
             ("bash", Code::Shell),
+            ("bash-static", Code::Shell),
             ("python3.11", Code::Interpreter),
+            ("python3.11-dbg", Code::Interpreter),
             ("g++-12", Code::Interpreter),
             ("less", Code::Pager),
             ("vim.tiny", Code::Editor),
-            ("apt-get", Code::PackageManager),
+            ("vim.basic", Code::Editor),
+            ("nc.traditional", Code::Shell),
+            ("sudo-rs", Code::Shell),
+            ("pip3.11", Code::PackageManager),
         ] {
             let about = facts.iter().find(|fact| fact.is_about(name));
             assert_eq!(about.map(|fact| fact.gives), Some(gives), "{name}");
         }
-        for name in ["bashful", "", "python-config", "lessopen"] {
+        for name in ["bashful", "", "python-config", "lessopen", "install.sh", "vim.sh"] {
             assert!(!facts.iter().any(|fact| fact.is_about(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_fact_says_something_that_can_apply() {
+        for fact in read().unwrap() {
+            let how = &fact.how;
+            assert!(!fact.names.is_empty(), "{how}");
+            assert!(fact.operands == 0 || fact.fixable == Some(Fixable::Program), "{how}");
+            let mut names: Vec<&str> = fact.names().collect();
+            names.sort_unstable();
+            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{how}: {names:?}");
+            assert!(!how.ends_with('.') && !how.starts_with(char::is_uppercase), "{how}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and the comments there that allow it. What only a host can tell comes through [`LintHost`].
 
 mod accounts;
+mod applies;
 mod code;
 mod danger;
 mod facts;

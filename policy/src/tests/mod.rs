@@ -9,6 +9,7 @@ mod equivalence;
 mod explain;
 mod format;
 mod generated;
+mod lint;
 mod login;
 mod meaning;
 mod mistakes;
