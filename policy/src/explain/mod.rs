@@ -74,7 +74,7 @@ impl Explanation {
             return "you have no rule for this\n".to_owned();
         }
         let mut text = format!("{}\n", self.summary);
-        for rule in &self.permitting {
+        for rule in self.permitting.iter().filter(|_| self.permitted) {
             let _ = writeln!(text, "  {}: {}", rule.rule, rule.duties_text());
         }
         // Only of rules that name them.
@@ -91,7 +91,11 @@ impl Explanation {
     /// For an administrator: every rule that came near, with file and line.
     pub fn for_administrator(&self) -> String {
         let mut text = format!("{}\n", self.summary);
-        let permits = |at: usize| if at == 0 { "permits" } else { "permits, too" };
+        let permits = |at: usize| match (self.permitted, at) {
+            (false, _) => "would permit",
+            (true, 0) => "permits",
+            (true, _) => "permits, too",
+        };
         let titled = (self.denying.iter().map(|rule| ("denies", rule)))
             .chain(self.permitting.iter().enumerate().map(|(at, rule)| (permits(at), rule)))
             .chain(self.near.iter().map(|rule| ("came near", rule)));

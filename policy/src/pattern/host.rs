@@ -1,7 +1,9 @@
 //! Where: hosts by their own name or their tags, never by DNS.
 
 use super::symbol::{Symbol, Symbols};
+use super::word::Word;
 use crate::account::Host;
+use crate::meaning::word_text;
 
 /// One entry of `hosts` or of a set of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +59,8 @@ impl HostPattern {
     pub(crate) fn text(self, symbols: &Symbols, sets: &[HostSet]) -> String {
         match self {
             Self::All => "ALL".to_owned(),
-            Self::Name(name) | Self::Glob(name) => symbols.text(name).to_owned(),
+            Self::Name(name) => symbols.text(name).to_owned(),
+            Self::Glob(glob) => word_text(&Word::Glob(symbols.text(glob).as_bytes().into())),
             Self::Tag(tag) => format!("tag:{}", symbols.text(tag)),
             Self::Set(set) => format!("@{}", sets.get(set as usize).map_or("", |set| &set.name)),
         }
