@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bundle;
+mod layout;
 mod line;
 mod pattern;
 mod revoked;
@@ -109,14 +110,19 @@ pub fn verify(
         return Err(Rejection::Malformed);
     }
     // Many tools end a file with a line's end; PEM has none of its own.
-    let signature = SshSig::from_pem(signature.trim()).map_err(|_| Rejection::Malformed)?;
-    if signature.version() != SshSig::VERSION || !signature.reserved().is_empty() {
+    let pem = signature.trim_end_matches('\n');
+    let signature = SshSig::from_pem(pem).map_err(|_| Rejection::Malformed)?;
+    if signature.version() != SshSig::VERSION || !signature.reserved().is_empty() || !layout::is_exact(pem) {
         return Err(Rejection::Malformed);
     }
     if signature.namespace() != namespace {
         return Err(Rejection::Namespace);
     }
     let key = PublicKey::from(signature.public_key().clone());
+    // Whether there are flags is told by the signature, and how they are checked by the key.
+    if signature.algorithm() != key.algorithm() {
+        return Err(Rejection::Malformed);
+    }
     key.verify(namespace, text, &signature).map_err(|error| match error {
         ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => {
             Rejection::Malformed

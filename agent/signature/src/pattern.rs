@@ -3,7 +3,7 @@
 /// Whether one of a comma-separated list matches, and none of its negated ones does.
 pub(crate) fn list_matches(list: &str, text: &str) -> bool {
     let mut found = false;
-    for pattern in list.split(',').map(str::trim) {
+    for pattern in list.split(',') {
         match pattern.strip_prefix('!') {
             Some(taken) if matches(taken.as_bytes(), text.as_bytes()) => return false,
             Some(_) => {}

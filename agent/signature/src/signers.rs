@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use ssh_key::public::KeyData;
-use ssh_key::{Algorithm, EcdsaCurve, PublicKey};
+use ssh_key::{Algorithm, EcdsaCurve};
 
-use crate::line::{lines, parts, unquoted, word};
+use crate::layout::public_key;
+use crate::line::{lines, parts, quoted, unquoted, word};
 use crate::pattern::list_matches;
 use crate::{Mistake, Rejection};
 
@@ -57,29 +58,32 @@ impl Signers {
 
 /// `principals [options] type base64 [comment]`
 fn entry(line: &str) -> Result<Entry, String> {
+    if line.contains('\0') {
+        return Err("it has a NUL, which ends it for some".to_owned());
+    }
     let (principals, rest) = word(line).ok_or("there is nothing in it")?;
     let principals =
         unquoted(principals).filter(|list| !list.is_empty()).ok_or("its principals have no end")?;
+    // Nobody says here who they are, so that nobody can be told from those whom it takes away.
+    if principals.contains('!') {
+        return Err("principals with a ! are not known here: name those whose key it is".to_owned());
+    }
     let (first, after_options) = word(rest).ok_or("it has no key")?;
     let is_key = ["ssh-", "sk-", "ecdsa-", "rsa-"].iter().any(|start| first.starts_with(start));
     let (options, key) = if is_key { ("", rest) } else { (first, after_options) };
-    let key = PublicKey::from_openssh(key.trim()).ok().filter(|key| can_be_checked(&key.algorithm()));
+    let key = public_key(key.trim_ascii()).filter(can_be_checked);
     let key =
         key.ok_or("its key is none that can be checked (ed25519, ecdsa-p256 and their sk forms are)")?;
-    let mut entry = Entry {
-        principals: principals.to_owned(),
-        namespaces: None,
-        after: None,
-        before: None,
-        key: key.key_data().clone(),
-    };
-    for option in parts(options).into_iter().filter(|option| !option.is_empty()) {
+    let mut entry =
+        Entry { principals: principals.to_owned(), namespaces: None, after: None, before: None, key };
+    for option in parts(options) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        let value = unquoted(value).ok_or_else(|| format!("the value of {name} has no end"))?;
+        let value = || quoted(value).ok_or_else(|| format!("the value of {name} does not stand in quotes"));
         match name.to_ascii_lowercase().as_str() {
-            "namespaces" => set(&mut entry.namespaces, name, value.to_owned())?,
-            "valid-after" => set(&mut entry.after, name, time(value)?)?,
-            "valid-before" => set(&mut entry.before, name, time(value)?)?,
+            "" if options.is_empty() => {}
+            "namespaces" => set(&mut entry.namespaces, name, value()?.to_owned())?,
+            "valid-after" => set(&mut entry.after, name, time(value()?)?)?,
+            "valid-before" => set(&mut entry.before, name, time(value()?)?)?,
             "cert-authority" => return Err("certificates are not known here: name the keys".to_owned()),
             _ => return Err(format!("{name} is no option that is known here")),
         }
@@ -87,9 +91,9 @@ fn entry(line: &str) -> Result<Entry, String> {
     Ok(entry)
 }
 
-fn can_be_checked(algorithm: &Algorithm) -> bool {
+fn can_be_checked(key: &KeyData) -> bool {
     matches!(
-        algorithm,
+        key.algorithm(),
         Algorithm::Ed25519
             | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }
             | Algorithm::SkEd25519
@@ -111,6 +115,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
         .strip_suffix(['Z', 'z'])
         .ok_or_else(|| format!("the time {text} has no zone: add a Z, for UTC"))?;
     let format = match digits.len() {
+        _ if !digits.bytes().all(|byte| byte.is_ascii_digit()) => "",
         8 => "%Y%m%d",
         12 => "%Y%m%d%H%M",
         14 => "%Y%m%d%H%M%S",

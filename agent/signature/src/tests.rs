@@ -1,5 +1,7 @@
 //! Against ssh-keygen(1): what it signs is taken, and nothing else.
 
+mod differential;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -79,18 +81,18 @@ fn an_entry_is_good_for_its_namespaces_and_its_time() {
     for (options, expected) in [
         (format!("namespaces=\"file,{POLICY}\""), None),
         ("namespaces=\"jit-*\"".to_owned(), None),
-        (format!("NAMESPACES=\"{POLICY}\",valid-after=20261121Z,valid-before=\"20261122000001Z\""), None),
+        (format!("NAMESPACES=\"{POLICY}\",valid-after=\"20261121Z\",valid-before=\"20261122000001Z\""), None),
         // Without a purpose it has none.
         (String::new(), Some(Rejection::Unknown)),
         ("namespaces=\"file\"".to_owned(), Some(Rejection::Unknown)),
         (format!("namespaces=\"!{POLICY},*\""), Some(Rejection::Unknown)),
-        (format!("namespaces=\"{POLICY}\",valid-after=202611220001Z"), Some(Rejection::NotYetValid)),
-        (format!("namespaces=\"{POLICY}\",valid-before=20261122Z"), Some(Rejection::Expired)),
+        (format!("namespaces=\"{POLICY}\",valid-after=\"202611220001Z\""), Some(Rejection::NotYetValid)),
+        (format!("namespaces=\"{POLICY}\",valid-before=\"20261122Z\""), Some(Rejection::Expired)),
     ] {
         let found = check(&signature, &format!("# who\n\nbob {options} {public}\n"), TEXT);
         assert_eq!(found.err(), expected, "{options}");
     }
-    let (past, present) = ("valid-before=20200101Z", "valid-before=20300101Z");
+    let (past, present) = ("valid-before=\"20200101Z\"", "valid-before=\"20300101Z\"");
     let two = [past, present].map(|time| format!("bob namespaces=\"{POLICY}\",{time} {public}\n")).concat();
     assert!(check(&signature, &two, TEXT).is_ok(), "one of them holds");
 }
@@ -123,11 +125,14 @@ fn a_line_that_is_not_understood_makes_the_file_worth_nothing() {
         ("bob".to_owned(), "it has no key"),
         (format!("\"bob {key}"), "its principals have no end"),
         (format!("bob cert-authority {key}"), "certificates are not known here: name the keys"),
+        (format!("bob valid-after=20260101Z {key}"), "the value of valid-after does not stand in quotes"),
+        (format!("bob namespaces=\"a\\\" {key}"), "the value of namespaces does not stand in quotes"),
+        (format!("bob,!eve {key}"), "principals with a ! are not known here: name those whose key it is"),
         (format!("bob no-touch-required {key}"), "no-touch-required is no option that is known here"),
         (format!("bob namespaces=\"a\",namespaces=\"b\" {key}"), "namespaces stands twice"),
-        (format!("bob valid-after=20260101 {key}"), "the time 20260101 has no zone: add a Z, for UTC"),
-        (format!("bob valid-after=20261301Z {key}"), "20261301Z is no time: write YYYYMMDDHHMMSSZ"),
-        (format!("bob valid-after=+2026010Z {key}"), "+2026010Z is no time: write YYYYMMDDHHMMSSZ"),
+        (format!("bob valid-after=\"20260101\" {key}"), "the time 20260101 has no zone: add a Z, for UTC"),
+        (format!("bob valid-after=\"20261301Z\" {key}"), "20261301Z is no time: write YYYYMMDDHHMMSSZ"),
+        (format!("bob valid-after=\"+2026010Z\" {key}"), "+2026010Z is no time: write YYYYMMDDHHMMSSZ"),
         (
             "bob ssh-ed25519 AAAA".to_owned(),
             "its key is none that can be checked (ed25519, ecdsa-p256 and their sk forms are)",
