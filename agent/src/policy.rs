@@ -23,7 +23,7 @@ use jit_protocol::escape;
 use jit_protocol::link::Deadline;
 
 use self::administrators::Place;
-use self::files::{Files, Mistakes};
+use self::files::Mistakes;
 use self::last_good::LastGood;
 pub use self::signed::Accepted;
 use crate::clock::{Clock, Moment};
@@ -143,8 +143,7 @@ impl PolicyHolder {
     pub fn expire_last_good(&self) {
         let current = self.current();
         let is_over = current.until.is_some_and(|until| self.clock.now().is_past(until));
-        // While somebody loads there will be another policy soon, and another tick.
-        if is_over && let Ok(_loading) = self.good.try_lock() {
+        if is_over {
             let ended = Loaded {
                 policy: permitting_nothing(&current.policy),
                 mistakes: Some(current.mistakes.clone().unwrap_or_default() + NOTHING),
@@ -152,21 +151,19 @@ impl PolicyHolder {
                 loaded_at: self.clock.now(),
                 ..Loaded::clone(&current)
             };
-            self.current.store(Arc::new(ended));
+            // Somebody may be loading, and be at it for as long as a disk or a directory lets them: what they have put in force
+            // meanwhile stays.
+            self.current.compare_and_swap(&current, Arc::new(ended));
         }
     }
 
     fn load(&self, good: &mut Option<Good>, force: bool) -> Result<(), Mistakes> {
-        // Of files that nobody signed, or not as they are now, nothing counts.
-        let nothing = |mistakes| Mistakes { denies: empty(), ..mistakes };
-        let loaded = self.try_load(good, force);
-        if self.require_signed { loaded.map_err(nothing) } else { loaded }
-    }
-
-    fn try_load(&self, good: &mut Option<Good>, force: bool) -> Result<(), Mistakes> {
-        let Files { sources, folder } = files::read(&self.paths, &*self.folders)?;
+        let files = files::read(&self.paths, &*self.folders).map_err(|mistakes| {
+            // Of files that nobody has signed, as far as is known, nothing counts.
+            if self.require_signed { Mistakes { denies: empty(), ..mistakes } } else { mistakes }
+        })?;
         let now = self.clock.now();
-        let bundle = self.require_signed.then(|| signed::check(&self.paths, folder.as_ref(), &sources, now));
+        let bundle = self.require_signed.then(|| signed::check(&self.paths, &files, now));
         let bundle = bundle.transpose().map_err(|why| Mistakes {
             denies: empty(),
             text: format!(
@@ -176,6 +173,7 @@ impl PolicyHolder {
                 jit_signature::POLICY
             ),
         })?;
+        let sources = files.sources;
         let policy = Policy::load(&sources, &*self.folders).map_err(|found| Mistakes {
             denies: Policy::load_denies(&sources, &*self.folders),
             text: found.render(),

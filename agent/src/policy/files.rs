@@ -20,6 +20,8 @@ pub(super) struct Files {
     pub(super) sources: Vec<Source>,
     /// The administrator's folder, if it is there.
     pub(super) folder: Option<CheckedFolder>,
+    /// The names in it that are links to `/dev/null`, when the files were chosen.
+    pub(super) masks: Vec<String>,
 }
 
 /// Reads all files that count. One that is not believed rejects them all.
@@ -54,7 +56,8 @@ pub(super) fn read(paths: &Paths, folders: &dyn Surroundings) -> Result<Files, M
         }
     }
     if refused.is_empty() {
-        return Ok(Files { sources, folder: etc });
+        let masks = administrators.into_iter().filter(|drop_in| drop_in.is_null_link);
+        return Ok(Files { sources, folder: etc, masks: masks.map(|mask| mask.name).collect() });
     }
     Err(Mistakes { text: refused, denies: Policy::load_denies(&sources, folders) })
 }

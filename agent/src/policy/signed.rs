@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use jit_policy::Source;
 use jit_signature::bundle::{self, Bundle};
 use jit_signature::{POLICY, Revoked, Signers};
-use jit_sys::policy_files::{CheckedFolder, read_file};
+use jit_sys::policy_files::read_file;
 use serde::{Deserialize, Serialize};
 
 use super::durable;
+use super::files::Files;
 use crate::clock::Moment;
 use crate::paths::Paths;
 
@@ -36,13 +36,8 @@ struct Last {
 ///
 /// # Errors
 /// Why not, for people.
-pub(super) fn check(
-    paths: &Paths,
-    folder: Option<&CheckedFolder>,
-    sources: &[Source],
-    now: Moment,
-) -> Result<Accepted, String> {
-    let folder = folder.ok_or("there is no folder of policy")?;
+pub(super) fn check(paths: &Paths, files: &Files, now: Moment) -> Result<Accepted, String> {
+    let folder = files.folder.as_ref().ok_or("there is no folder of policy")?;
     let read = |name| folder.read(name).map_err(|refused| refused.to_string());
     let (text, signature) = (read(bundle::NAME)?, read(bundle::SIGNATURE)?);
     let file = |path: &Path| read_file(path, paths.owner).map_err(|refused| refused.to_string());
@@ -56,12 +51,11 @@ pub(super) fn check(
         jit_signature::verify(text.as_bytes(), &signature, POLICY, &signers, &revoked, now.timestamp())
             .map_err(|rejection| format!("{}: {rejection}", bundle::SIGNATURE))?;
     let bundle = Bundle::parse(&text).map_err(|mistake| format!("{}: {mistake}", bundle::NAME))?;
-    let entries = folder.entries().map_err(|refused| refused.to_string())?;
-    // What it takes away would not be in the list.
-    if let Some(mask) = entries.into_iter().find(|entry| entry.is_null_link) {
-        return Err(format!("{} is a link to /dev/null: sign a file without rules in its place", mask.name));
+    // What it takes away would not be in the list. One that is gone by now has taken it away all the same.
+    if let Some(mask) = files.masks.first() {
+        return Err(format!("{mask} is a link to /dev/null: sign a file without rules in its place"));
     }
-    let own = sources.iter().filter(|source| Path::new(&source.path).parent() == Some(&paths.policy));
+    let own = files.sources.iter().filter(|source| Path::new(&source.path).parent() == Some(&paths.policy));
     bundle.covers(own.map(|source| (source.name.as_str(), source.text.as_bytes())))?;
     if let Some(last) = last(paths)? {
         if bundle.number < last.number {

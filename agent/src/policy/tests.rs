@@ -1,3 +1,5 @@
+mod slow;
+
 use std::fs::{self, File, Permissions, hard_link};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use jit_policy::AsWritten;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};
-use crate::policy::PolicyHolder;
+use crate::policy::{PolicyHolder, files};
 use crate::settings::Settings;
 
 const ALICE: &str = "schema = 1\n[[rule]]\nid = \"alice\"\nusers = [\"alice\"]\ncommands = [\"ALL\"]\n";
@@ -155,6 +155,38 @@ fn what_is_not_signed_as_it_is_counts_for_nothing() {
     host.push(8, &[("50-alice.toml", ALICE)], "key");
     holder.reload().unwrap();
     assert!(!holder.current().stale);
+}
+
+// Between the look at the names and the look at the list there is time: the mask is there for the one, and gone for the other.
+#[test]
+fn a_mask_that_is_gone_by_now_has_masked_all_the_same() {
+    let host = Host::new();
+    write(&host.paths.vendor_policy.join("10-no.toml"), NO_ALICE);
+    host.push(7, &[("50-alice.toml", ALICE)], "key");
+    symlink("/dev/null", host.file("10-no.toml")).unwrap();
+    let files = files::read(&host.paths, &AsWritten).map_err(|mistakes| mistakes.text).unwrap();
+    fs::remove_file(host.file("10-no.toml")).unwrap();
+    assert_eq!(files.sources.len(), 1, "the vendor's file is masked");
+    let now = Moment { boottime_ns: 0, realtime_ns: 1_800_000_000_000_000_000 };
+    assert!(check(&host.paths, &files, now).unwrap_err().starts_with("10-no.toml is a link to /dev/null"));
+}
+
+// interface.md: "deny rules of the new files that do parse apply at once", of files that somebody has signed, too.
+#[test]
+fn denies_of_a_signed_bundle_with_a_mistake_apply() {
+    let host = Host::new();
+    host.push(7, &[("50-alice.toml", ALICE)], "key");
+    let holder = host.start();
+    let files = [("50-alice.toml", ALICE), ("60-no.toml", NO_ALICE), ("70-bad.toml", "schema = 2\n")];
+    host.push(8, &files, "other");
+    refused(&holder, "its key may not sign this");
+    assert!(!format!("{:?}", holder.current().policy).contains("no-alice"), "nobody has signed it");
+    host.push(8, &files, "key");
+    assert!(holder.reload().unwrap_err().contains("70-bad.toml"));
+    assert!(format!("{:?}", holder.current().policy).contains("no-alice"));
+    // Its number is not taken.
+    host.push(8, &[("50-alice.toml", ALICE)], "key");
+    holder.reload().unwrap();
 }
 
 #[test]
