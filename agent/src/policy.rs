@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use jit_policy::{Host, Policy, Source, Surroundings};
 use jit_protocol::escape;
 use jit_protocol::link::Deadline;
+use jit_sys::account;
 
 use self::administrators::Place;
 use self::files::Mistakes;
@@ -30,6 +31,7 @@ use crate::clock::{Clock, Moment};
 use crate::hostname;
 use crate::paths::Paths;
 use crate::settings::Settings;
+use crate::zones::HostZones;
 
 /// Holds the policy in force, and loads the next one.
 pub struct PolicyHolder {
@@ -243,7 +245,13 @@ impl PolicyHolder {
             return Ok(true);
         }
         let name = hostname::now();
-        let place = Place { host: self.this_host(&name), folders: &*self.folders, now: now.timestamp() };
+        let place = Place {
+            host: self.this_host(&name),
+            folders: &*self.folders,
+            now: now.timestamp(),
+            zones: &HostZones,
+            members: account::members,
+        };
         place.has_way(policy, &self.administrators)
     }
 

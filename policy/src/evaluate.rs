@@ -105,7 +105,7 @@ impl<'p, 'r> Question<'p, 'r> {
     }
 
     /// The rules that the index finds, and the first look-up that failed.
-    fn near(&self, half: &Half, side: Side) -> (Vec<&'p Rule>, Option<LookupFailed>) {
+    pub(crate) fn near(&self, half: &Half, side: Side) -> (Vec<&'p Rule>, Option<LookupFailed>) {
         let Core { index, symbols, .. } = self.core;
         let whats = index.whats(&self.request.command, side, symbols);
         let mut whos = index.whos(self.request.user, symbols);
@@ -122,7 +122,7 @@ impl<'p, 'r> Question<'p, 'r> {
     }
 
     /// Whether everything holds but `users`, which the index has found to hold, and `when`; and how the command matched.
-    fn matches(&self, rule: &'p Rule) -> Result<Option<Matched>, LookupFailed> {
+    pub(crate) fn matches(&self, rule: &'p Rule) -> Result<Option<Matched>, LookupFailed> {
         self.examined.set(self.examined.get() + 1);
         let (ours, theirs) = sides(rule);
         if !self.nesting_holds(rule) || !self.time_holds(rule) || !self.host_holds(rule) {

@@ -34,6 +34,7 @@ mod policy;
 mod policy_test;
 mod request;
 mod rule;
+mod sometime;
 mod source;
 mod when;
 

@@ -141,6 +141,19 @@ impl Policy {
         self.core.evaluate(&self.denies, request, directory)
     }
 
+    /// Whether a request is permitted now, or would be at another time of the week, if nothing but that were another: dates are
+    /// not.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn permits_sometime(
+        &self,
+        request: &Request<'_>,
+        directory: &dyn Directory,
+    ) -> Result<bool, LookupFailed> {
+        self.core.permits_sometime(&self.denies, request, directory)
+    }
+
     /// Says why: which rules permit or deny, which came near, and what failed in them.
     ///
     /// # Errors

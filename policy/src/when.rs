@@ -140,6 +140,16 @@ impl When {
         self.first(from, Timestamp::MAX, zones, |holds| holds != Holds::No)
     }
 
+    /// Each instant after `from` and before `limit` at which it may begin or cease to hold.
+    pub(crate) fn changes(&self, from: Timestamp, limit: Timestamp, zones: &dyn Zones) -> Vec<Timestamp> {
+        let windows = self.in_zones(zones);
+        let next = |at: &Timestamp| {
+            let changes = windows.iter().filter_map(|(window, zone)| window.next_change(*at, zone.as_ref()?));
+            changes.min().filter(|next| *next < limit)
+        };
+        std::iter::successors(next(&from), next).take(MOST_CHANGES).collect()
+    }
+
     /// As the policy writes it.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.windows.iter().map(|window| window.text.to_string()).collect()

@@ -2,31 +2,35 @@
 //! without `--force`.
 
 use jiff::Timestamp;
-use jit_policy::{
-    Account, Asked, Command, Decision, Directory, Host, NoZones, Policy, Request, Surroundings, Target, Why,
-};
-use jit_sys::account::{self, NameOrId, parse_name_or_id};
+use jit_policy::{Account, Asked, Command, Directory, Host, Policy, Request, Surroundings, Target, Zones};
+use jit_sys::account::{self, LookupFailed, NameOrId, parse_name_or_id};
 
 use crate::lookup::CachedDirectory;
 use crate::translate::policy_account;
 
 /// Shells that are a way to root, beside root's own.
 const SHELLS: [&str; 2] = ["/usr/bin/bash", "/usr/bin/sh"];
-/// What no rule names, so that only one for any command permits it.
-const ANYTHING: &str = "/anything at all";
+/// What no rule names, so that only one for any command, or any program there, permits it: and no deny for all programs leaves it.
+const ANYTHING: &str = "/usr/bin/anything at all";
 /// A member of a group who is nobody in particular.
 const MEMBER: u32 = u32::MAX - 1;
+
+/// How many members of a group are asked for: if none of so many has a way, one has to be named.
+const MOST_MEMBERS: usize = 100;
 
 /// Where it is asked.
 pub(super) struct Place<'p> {
     pub(super) host: Host<'p>,
     pub(super) folders: &'p dyn Surroundings,
     pub(super) now: Timestamp,
+    pub(super) zones: &'p dyn Zones,
+    /// Whom a group lists.
+    pub(super) members: fn(u32) -> Result<Vec<String>, LookupFailed>,
 }
 
 impl Place<'_> {
     /// Whether any of the administrators may run any command, or a shell, as root: now, or at another time of the week.
-    /// For a group it is whether a member could.
+    /// For a group it is whether one of those whom it lists may; of one that lists nobody, whether a member could.
     ///
     /// # Errors
     /// The look-up that failed, if nobody else has a way.
@@ -38,13 +42,37 @@ impl Place<'_> {
         let directory = CachedDirectory::default();
         let mut answer = Ok(false);
         for name in administrators {
-            let ways = account_of(name).and_then(|account| {
-                let Some(account) = account else { return Ok(false) };
-                let may = |path: &str| self.may_run(policy, &directory, &account, &root, path);
+            let may = |account: &Account| {
+                let may = |path: &str| self.may_run(policy, &directory, account, &root, path);
                 let mut paths = std::iter::once(ANYTHING).chain(shells.iter().map(String::as_str));
-                paths.try_fold(false, |way, path| Ok(way || may(path)?))
-            });
-            match ways {
+                paths.try_fold(false, |way, path| Ok::<_, String>(way || may(path)?))
+            };
+            match self.any(name, may) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(why) => answer = Err(why),
+            }
+        }
+        answer
+    }
+
+    /// Whether it is so for the account of `name` or `#uid`, or for any of those whom `%group` or `%#gid` lists.
+    fn any(&self, name: &str, is_so: impl Fn(&Account) -> Result<bool, String>) -> Result<bool, String> {
+        let failed = |failed: LookupFailed| failed.to_string();
+        let Some(group) = name.strip_prefix('%') else {
+            return account_of(name).map_err(failed)?.map_or(Ok(false), |account| is_so(&account));
+        };
+        let Some(gid) = gid_of(group).map_err(failed)? else { return Ok(false) };
+        let members = (self.members)(gid).map_err(failed)?;
+        if members.is_empty() {
+            return is_so(&Account { uid: MEMBER, gid, names: Vec::new(), groups: vec![gid] });
+        }
+        let mut answer = Ok(false);
+        for member in members.iter().take(MOST_MEMBERS) {
+            match account_of(member)
+                .map_err(failed)
+                .and_then(|found| found.map_or(Ok(false), |one| is_so(&one)))
+            {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
                 Err(why) => answer = Err(why),
@@ -76,19 +104,10 @@ impl Place<'_> {
             },
             nested: false,
             now: self.now,
-            zones: &NoZones,
+            zones: self.zones,
             asked: Asked::default(),
         };
-        let decision = policy.evaluate(&request, directory).map_err(|failed| failed.to_string())?;
-        // What depends on the time of the week is there at another time.
-        Ok(match decision {
-            Decision::Permit(_) => true,
-            Decision::Deny(denial) => match denial.why {
-                Why::Time(_) => true,
-                Why::DeniedBy(rule) => !policy.text_of(rule).when.is_empty(),
-                _ => false,
-            },
-        })
+        policy.permits_sometime(&request, directory).map_err(|failed| failed.to_string())
     }
 
     /// A path as rules have it.
@@ -100,28 +119,25 @@ impl Place<'_> {
     }
 }
 
-/// The account of `name` or `#uid`, or of a member of `%group` or `%#gid`; none if there is no such.
-fn account_of(name: &str) -> Result<Option<Account>, String> {
-    let failed = |failed: account::LookupFailed| failed.to_string();
-    if let Some(group) = name.strip_prefix('%') {
-        let gid = match parse_name_or_id(group) {
-            Some(NameOrId::Name(name)) => {
-                account::group_by_name(&name).map_err(failed)?.map(|group| group.gid)
-            }
-            Some(NameOrId::Id(gid)) => Some(gid),
-            None => None,
-        };
-        let member = |gid| Account { uid: MEMBER, gid, names: Vec::new(), groups: vec![gid] };
-        return Ok(gid.map(member));
-    }
+/// The account of `name` or `#uid`; none if there is no such.
+fn account_of(name: &str) -> Result<Option<Account>, LookupFailed> {
     let found = match parse_name_or_id(name) {
-        Some(NameOrId::Name(name)) => account::by_name(&name).map_err(failed)?,
-        Some(NameOrId::Id(uid)) => account::by_uid(uid).map_err(failed)?,
+        Some(NameOrId::Name(name)) => account::by_name(&name)?,
+        Some(NameOrId::Id(uid)) => account::by_uid(uid)?,
         None => None,
     };
     let Some(found) = found else { return Ok(None) };
-    let aliases = account::aliases(found.uid, &found.name).map_err(failed)?;
+    let aliases = account::aliases(found.uid, &found.name)?;
     Ok(Some(policy_account(&found, aliases)))
+}
+
+/// The gid of `name` or `#gid`; none if there is no such.
+fn gid_of(group: &str) -> Result<Option<u32>, LookupFailed> {
+    Ok(match parse_name_or_id(group) {
+        Some(NameOrId::Name(name)) => account::group_by_name(&name)?.map(|group| group.gid),
+        Some(NameOrId::Id(gid)) => Some(gid),
+        None => None,
+    })
 }
 
 #[cfg(test)]

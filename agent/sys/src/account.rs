@@ -130,6 +130,17 @@ pub fn group_by_gid(gid: u32) -> Result<Option<GroupEntry>, LookupFailed> {
     Ok(group.and_then(entry))
 }
 
+/// The names of those whom the entry of this group lists: those whose primary group it is are not among them, and a directory may
+/// list nobody. Nobody of a group that does not exist.
+///
+/// # Errors
+/// [`LookupFailed`] if NSS could not answer.
+pub fn members(gid: u32) -> Result<Vec<String>, LookupFailed> {
+    let group = Group::from_gid(Gid::from_raw(gid))
+        .map_err(|errno| LookupFailed::new(format!("group #{gid}"), errno))?;
+    Ok(group.map(|group| group.mem).unwrap_or_default())
+}
+
 /// Other names of this uid in `/etc/passwd` (NSS cannot be asked for them), without `canonical`.
 ///
 /// # Errors

@@ -145,6 +145,45 @@ fn a_permission_ends_where_a_deny_begins() {
     assert_eq!(until(&march, &policy), "2026-04-05T00:15:00Z".parse().ok(), "the 29th has no such time");
 }
 
+#[test]
+fn what_is_permitted_at_some_time_of_the_week_is_found_at_any_other() {
+    let sometime = |policy: &Policy| {
+        let ask = at("2026-06-01T12:00:00Z");
+        ask.with(|request| policy.permits_sometime(request, &ask.directory)).unwrap()
+    };
+    for (window, open) in
+        [("Mon", true), ("Sat 03:00..03:01", true), ("Sun 02:15..02:45", true), ("Sat Mars/Olympus", false)]
+    {
+        assert_eq!(sometime(&only(window)), open, "{window}");
+        assert!(sometime(&deny(&format!("when.time = [\"{window}\"]"))) == open, "deny {window}");
+    }
+    let allow_and_denies = |allow: &str, denies: &[&str]| {
+        let rule = |id: &str, keys: &str| {
+            let commands = if keys.contains("commands") { "" } else { "commands = [\"ALL\"]\n" };
+            format!("[[rule]]\nid = \"{id}\"\nusers = [\"ALL\"]\nrun_as = [\"ALL\"]\n{commands}{keys}\n")
+        };
+        let deny =
+            |(at, keys): (usize, &&str)| rule(&format!("d{at}"), &format!("effect = \"deny\"\n{keys}"));
+        policy(&(rule("a", allow) + &denies.iter().enumerate().map(deny).collect::<String>()))
+    };
+    for (allow, denies, open) in [
+        ("", &["when.time = [\"Mon..Fri\"]"][..], true),
+        ("", &["when.time = [\"00:00..24:00\"]"], false),
+        ("", &["when.time = [\"Mon..Sun\"]"], false),
+        ("", &["when.time = [\"Mon..Fri\"]", "when.time = [\"Sat,Sun\"]"], false),
+        ("", &["when.time = [\"06:00..24:00\"]", "when.time = [\"Sat..Thu 00:00..06:00\"]"], true),
+        ("when.time = [\"Sat\"]", &["when.time = [\"Fri 20:00..24:00\", \"Sat,Sun\"]"], false),
+        ("when.time = [\"Sat\"]", &["when.time = [\"Sat 00:00..23:59\"]"], true),
+        ("when.time = [\"Sat\"]", &["commands = [\"/usr/bin/mv **\"]"], true),
+        // Dates are not another time of the week.
+        ("not_before = 2026-06-02T00:00:00Z", &[], false),
+        ("not_after = 2026-06-06T12:00:00Z\nwhen.time = [\"Sat\"]", &[], true),
+        ("not_after = 2026-06-02T12:00:00Z\nwhen.time = [\"Sat\"]", &[], false),
+    ] {
+        assert_eq!(sometime(&allow_and_denies(allow, denies)), open, "{allow} but {denies:?}");
+    }
+}
+
 // "A condition that can't be determined does not hold in an allow and *does* hold in a deny."
 #[test]
 fn what_cannot_be_determined_holds_in_a_deny_alone() {

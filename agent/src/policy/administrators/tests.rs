@@ -11,6 +11,7 @@ use crate::clock::{Clock, ManualClock, Moment};
 use crate::paths::Paths;
 use crate::policy::PolicyHolder;
 use crate::settings::Settings;
+use crate::zones::HostZones;
 
 fn rule(more: &str) -> String {
     let missing = [("users", "\"daemon\""), ("commands", "\"ALL\"")];
@@ -21,10 +22,20 @@ fn rule(more: &str) -> String {
 }
 
 fn has_way(policy: &str, administrators: &[&str]) -> Result<bool, String> {
+    has_way_among(policy, administrators, |_| Ok(Vec::new()))
+}
+
+/// Every group lists these.
+fn has_way_among(
+    policy: &str,
+    administrators: &[&str],
+    members: fn(u32) -> Result<Vec<String>, LookupFailed>,
+) -> Result<bool, String> {
     let source = Source { name: "a.toml".into(), path: "a.toml".into(), text: policy.into() };
     let policy = Policy::load(&[source], &AsWritten).unwrap();
     let host = Host { name: "web-1", tags: &[] };
-    let place = Place { host, folders: &AsWritten, now: "2026-06-01T12:00:00Z".parse().unwrap() };
+    let now = "2026-06-01T12:00:00Z".parse().unwrap();
+    let place = Place { host, folders: &AsWritten, now, zones: &HostZones, members };
     place.has_way(&policy, &administrators.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
 }
 
@@ -49,7 +60,26 @@ fn a_way_to_root_is_any_command_or_a_shell_as_root_on_this_host() {
         // Some of the week is enough.
         (rule("when.time = [\"Sat\"]"), true),
         (deny("commands = [\"ALL\"]"), false),
+        (deny("commands = [\"/usr/bin/* **\", \"/bin/* **\"]"), false),
         (deny("commands = [\"ALL\"]\nwhen.time = [\"Mon\"]"), true),
+        // What looks like some of the week, and is all of it; and what is in no week at all.
+        (deny("commands = [\"ALL\"]\nwhen.time = [\"00:00..24:00\"]"), false),
+        (deny("commands = [\"ALL\"]\nwhen.time = [\"Mon..Fri\", \"Sat,Sun\"]"), false),
+        (deny("commands = [\"ALL\"]\nwhen.time = [\"Mon Mars/Olympus\"]"), false),
+        (rule("when.time = [\"Mon Mars/Olympus\"]"), false),
+        // A deny at some time hides neither that nothing is allowed nor that another one is there always.
+        (deny("commands = [\"ALL\"]\nwhen.time = [\"Mon\"]").replace("\"daemon\"", "\"bin\""), false),
+        (
+            deny("commands = [\"ALL\"]\nwhen.time = [\"Mon\"]")
+                + "[[rule]]\nid = \"e\"\neffect = \"deny\"\nusers = [\"ALL\"]\ncommands = [\"ALL\"]\n",
+            false,
+        ),
+        (
+            rule("when.time = [\"Mon\"]")
+                + "[[rule]]\nid = \"e\"\neffect = \"deny\"\nusers = [\"ALL\"]\ncommands = [\"ALL\"]\n\
+                   when.time = [\"Mon..Wed\"]\n",
+            false,
+        ),
         (deny("commands = [\"/usr/bin/{bash,sh} **\"]"), true),
         (deny("commands = [\"ALL\"]\nexcept_users = [\"daemon\"]"), true),
         ("schema = 1\n".to_owned(), false),
@@ -70,6 +100,21 @@ fn one_administrator_is_enough_and_one_that_is_not_there_is_none() {
         assert_eq!(has_way(&rule(""), administrators), Ok(way), "{administrators:?}");
     }
     assert_eq!(has_way(&rule("users = [\"%daemon\"]"), &["%daemon"]), Ok(true));
+}
+
+// A group has a way if one of its members has: whom it lists are all there are, unless it lists nobody.
+#[test]
+fn a_group_whose_members_are_all_locked_out_has_no_way() {
+    let policy = |more: &str| rule("users = [\"%daemon\"]") + more;
+    let deny = "[[rule]]\nid = \"d\"\neffect = \"deny\"\nusers = [\"daemon\"]\ncommands = [\"ALL\"]\n";
+    let ask = |policy: &str, members| has_way_among(policy, &["%daemon"], members);
+    // Of those two only `daemon` is in the group, by its account.
+    assert_eq!(ask(&policy(""), |_| Ok(vec!["gone".into(), "bin".into(), "daemon".into()])), Ok(true));
+    assert_eq!(ask(&policy(""), |_| Ok(vec!["gone".into(), "bin".into()])), Ok(false));
+    assert_eq!(ask(&policy(deny), |_| Ok(vec!["daemon".into()])), Ok(false));
+    assert_eq!(ask(&policy(deny), |_| Ok(Vec::new())), Ok(true));
+    let failed = |_| Err(LookupFailed { what: "group #1".into(), why: "no answer".into() });
+    assert!(ask(&policy(""), failed).unwrap_err().contains("no answer"));
 }
 
 /// A host whose administrator is `daemon`.
