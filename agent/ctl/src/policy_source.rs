@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jit_policy::{
     Diagnostics, DropIn, Folder, Policy, PolicyTest, Source, Surroundings, Zones, select_drop_ins,
 };
-use jit_sys::policy_files::{CheckedFolder, MAX_FILE, RefusedFile};
+use jit_sys::policy_files::{CheckedFolder, MAX_FILE, Problem, RefusedFile};
 use jit_sys::{path, policy_files, zoneinfo};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::failure::Failure;
 use crate::zones::HostZones;
@@ -40,7 +43,12 @@ impl Installed {
 
     /// The files in force, read with the agent's own checks.
     pub(crate) fn sources(&self) -> Result<Vec<Source>, Failure> {
-        read_selected(&self.checked(&self.vendor)?, &self.checked(&self.etc)?)
+        self.sources_but(None)
+    }
+
+    /// All but the one of this name, which is to be replaced: how that is now does not matter.
+    fn sources_but(&self, name: Option<&str>) -> Result<Vec<Source>, Failure> {
+        read_selected(&self.checked(&self.vendor)?, &self.checked(&self.etc)?, name)
     }
 
     /// The files with another folder in the place of the administrator's. Whose that is does not matter yet.
@@ -51,7 +59,7 @@ impl Installed {
                 "use --file for one file",
             ));
         }
-        read_selected(&self.checked(&self.vendor)?, &Drawer::Plain(folder.to_owned()))
+        read_selected(&self.checked(&self.vendor)?, &Drawer::Plain(folder.to_owned()), None)
     }
 
     /// The files of tests: in the folder `tests` of the administrator's, or of the one in its place.
@@ -61,14 +69,14 @@ impl Installed {
             Some(tests) if tests.is_dir() => Drawer::Plain(tests),
             Some(_) => Drawer::Absent,
         };
-        read_selected(&Drawer::Absent, &drawer)
+        read_selected(&Drawer::Absent, &drawer, None)
     }
 
     /// The files with one more, as if it stood in the administrator's folder under `name`. Without a name it takes the
     /// place of the one installed file that it repeats names of; of none or several, it stands beside them.
     pub(crate) fn sources_with_file(&self, file: &Path, name: Option<&str>) -> Result<Vec<Source>, Failure> {
         let text = read_plain(file)?;
-        let mut sources = self.sources()?;
+        let mut sources = self.sources_but(name)?;
         let name = match name {
             Some(name) => {
                 let drop_in = DropIn { name: name.to_owned(), is_null_link: false };
@@ -187,15 +195,16 @@ impl Drawer {
         let (path, text) = match self {
             Self::Absent => return Err(Failure::new(format!("{name} is gone"), "try again")),
             Self::Checked(path, folder) => (path.join(&name), folder.read(&name)?),
-            Self::Plain(path) => (path.join(&name), read_plain(&path.join(&name))?),
+            Self::Plain(path) => (path.join(&name), read_entry(&path.join(&name))?),
         };
         Ok(Source { name, path: path.display().to_string(), text })
     }
 }
 
-fn read_selected(vendor: &Drawer, etc: &Drawer) -> Result<Vec<Source>, Failure> {
+fn read_selected(vendor: &Drawer, etc: &Drawer, but: Option<&str>) -> Result<Vec<Source>, Failure> {
     select_drop_ins(&vendor.drop_ins()?, &etc.drop_ins()?)
         .into_iter()
+        .filter(|selected| Some(selected.name.as_str()) != but)
         .map(|selected| match selected.folder {
             Folder::Vendor => vendor.read(selected.name),
             Folder::Etc => etc.read(selected.name),
@@ -205,10 +214,29 @@ fn read_selected(vendor: &Drawer, etc: &Drawer) -> Result<Vec<Source>, Failure> 
 
 /// A file that is not installed yet: any owner and name, but the size and the encoding of a policy file.
 pub(crate) fn read_plain(path: &Path) -> Result<String, Failure> {
+    read_text(path, fs::File::open(path))
+}
+
+/// A file in a folder that is not installed yet: it must be one, for what it is will not change where it is put.
+fn read_entry(path: &Path) -> Result<String, Failure> {
+    let refused = |problem| Failure::from(RefusedFile { path: path.to_owned(), problem });
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let flags = i32::try_from(flags).unwrap_or(0);
+    let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    match &opened {
+        Err(error) if Errno::from_io_error(error) == Some(Errno::LOOP) => Err(refused(Problem::Link)),
+        Ok(file) if file.metadata().is_ok_and(|metadata| !metadata.is_file()) => {
+            Err(refused(Problem::Kind("something else")))
+        }
+        _ => read_text(path, opened),
+    }
+}
+
+fn read_text(path: &Path, opened: io::Result<fs::File>) -> Result<String, Failure> {
     let shown = path.display();
     let failed = |error| Failure::new(format!("{shown} cannot be read: {error}"), "");
     let mut bytes = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    opened.map_err(failed)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(Failure::new(format!("{shown} is larger than 64 MiB"), ""));
     }

@@ -128,6 +128,43 @@ fn a_mistake_is_shown_with_file_line_and_caret() {
     assert!(mistake.contains(&format!("{}:6", file.display())) && mistake.contains('^'), "{mistake}");
 }
 
+// What is to be replaced may be what is broken.
+#[test]
+fn a_file_is_checked_in_the_place_of_one_that_cannot_be_read() {
+    let host = Host::new();
+    let mended = host.write("mended", &rule("web", ""));
+    let broken = host.path("etc/policy.d/web.toml");
+    fs::write(&broken, b"\xff").unwrap();
+    let check = |name| host.check(Some(mended.clone()), name, None);
+    assert!(check(Some("web.toml")).unwrap().contains("1 rules in 1 files"));
+    assert!(check(Some("other.toml")).unwrap_err().contains("web.toml"));
+    fs::remove_file(&broken).unwrap();
+    symlink("/etc/passwd", &broken).unwrap();
+    assert!(check(Some("web.toml")).is_ok());
+}
+
+// What the agent would not believe where it is put is not sound before.
+#[test]
+fn a_folder_with_what_is_no_file_is_refused_as_the_agent_would() {
+    let host = Host::new();
+    let folder = host.path("new");
+    fs::create_dir(&folder).unwrap();
+    let check = || host.check(None, None, Some(folder.clone()));
+    let file = host.write("elsewhere", &rule("web", ""));
+    symlink(&file, folder.join("web.toml")).unwrap();
+    assert!(check().unwrap_err().contains("web.toml is a symbolic link"));
+    fs::remove_file(folder.join("web.toml")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        folder.join("web.toml"),
+        rustix::fs::FileType::Fifo,
+        0o600.into(),
+        0,
+    )
+    .unwrap();
+    assert!(check().unwrap_err().contains("not a regular file"));
+}
+
 // Where the host has zones at all, a name that none has is a typing error.
 #[test]
 fn a_time_zone_that_the_host_does_not_know_is_a_mistake() {

@@ -21,15 +21,19 @@ pub(super) fn text(status: Option<&Status>) -> String {
     let count = |value: usize| one(u64::try_from(value).unwrap_or(u64::MAX));
     metric("up", "Whether the agent answers.", &one(u64::from(status.is_some())));
     let Some(status) = status else { return text };
-    let label = |name: &str, value: &str| format!("{{{name}=\"{}\"}}", value.escape_default());
+    let label = |name: &str, value: &str| format!("{{{name}=\"{}\"}}", escaped(value));
     let works = |state: State| u64::from(state == State::Works);
     let parts: Vec<_> =
         status.parts.iter().map(|part| (label("part", &part.id), works(part.state))).collect();
     metric("part_works", "Whether a part is as it should be.", &parts);
     let policy = &status.policy;
+    metric("policy_stale", "The files on disk are not accepted.", &one(u64::from(policy.stale)));
+    // The rest is told to root alone: what others would write here is no number of anything.
+    if policy.digest.is_empty() {
+        return text;
+    }
     let digest = [(label("digest", &policy.digest), 1)];
     metric("policy_info", "Digest of the policy in force.", &digest);
-    metric("policy_stale", "The files on disk are not accepted.", &one(u64::from(policy.stale)));
     metric("policy_rules", "Rules in force.", &count(policy.rules));
     if let Some(bundle) = &policy.bundle {
         metric("policy_bundle", "Number of the signed bundle in force.", &one(bundle.number));
@@ -39,11 +43,17 @@ pub(super) fn text(status: Option<&Status>) -> String {
     text
 }
 
+/// The value of a label: these three are all that the format escapes, and any other escape is a mistake in it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
+}
+
 /// Writes a whole file in the place of another: its reader never sees half of one.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     // Not one that the collector reads: those end in .prom.
     let new = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let _ = fs::remove_file(&new); // of one with our number that was killed
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     let written = file
         .set_permissions(Permissions::from_mode(0o644))
@@ -83,6 +93,23 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_escaped_as_the_format_wants_it() {
+        assert_eq!(escaped("a\\b\"c\nd'e\u{e9}\t"), "a\\\\b\\\"c\\nd'e\u{e9}\t");
+    }
+
+    // Who is not root is not told how many there are of what.
+    #[test]
+    fn what_is_not_told_is_not_counted() {
+        let mut status = status(State::Works);
+        status.policy.digest = String::new();
+        let text = text(Some(&status));
+        assert!(text.contains("jit_sudo_policy_stale 0\n"), "{text}");
+        for name in ["policy_info", "policy_rules", "grants", "sessions"] {
+            assert!(!text.contains(&format!("jit_sudo_{name}")), "{name}:\n{text}");
+        }
+    }
+
+    #[test]
     fn without_an_agent_that_is_what_is_told() {
         let text = text(None);
         assert!(text.ends_with("jit_sudo_up 0\n") && text.lines().count() == 3, "{text}");
@@ -92,6 +119,7 @@ mod tests {
     fn a_file_is_replaced_as_a_whole_and_nothing_else_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jit.prom");
+        fs::write(folder.path().join(format!(".jit.prom.{}", std::process::id())), "left over").unwrap();
         for text in ["one\n", "two\n"] {
             write(&path, text).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
