@@ -1,53 +1,17 @@
 //! In which order keys stand: that of the guide.
 
 use super::read::Section;
-use crate::load::POLICY_TEST;
+use crate::load::known;
 
 /// The keys of a table, by its header.
 const ORDER: [(&[&str], &[&str]); 8] = [
-    (
-        &["[[rule]]", "[defaults]"],
-        &[
-            "id",
-            "description",
-            "effect",
-            "users",
-            "hosts",
-            "run_as",
-            "run_as_groups",
-            "commands",
-            "except_users",
-            "except_hosts",
-            "except_run_as",
-            "except_commands",
-            "nested",
-            "trusted_path",
-            "not_before",
-            "not_after",
-            "when",
-            "require",
-            "grant",
-            "restrict",
-        ],
-    ),
-    (&["[rule.when]", "[defaults.when]"], &["time", "origin", "remote", "session"]),
-    (
-        &["[rule.require]", "[defaults.require]"],
-        &["reason", "authentication", "authenticate_as", "authentication_timeout", "approval"],
-    ),
-    (
-        &["[rule.grant]", "[defaults.grant]"],
-        &["duration", "max_duration", "uses", "scope", "on_expiry", "grace", "leftover"],
-    ),
-    (
-        &["[rule.restrict]", "[defaults.restrict]"],
-        &["env_keep", "env_set", "secure_path", "umask", "cwd", "allow_cwd", "timeout", "edit_check"],
-    ),
-    (
-        &["[[login]]", "[login_defaults]"],
-        &["id", "description", "users", "hosts", "services", "access", "groups"],
-    ),
-    (&["[[test]]"], &POLICY_TEST),
+    (&["[[rule]]", "[defaults]"], &known::RULE),
+    (&["[rule.when]", "[defaults.when]"], &known::WHEN),
+    (&["[rule.require]", "[defaults.require]"], &known::REQUIRE),
+    (&["[rule.grant]", "[defaults.grant]"], &known::GRANT),
+    (&["[rule.restrict]", "[defaults.restrict]"], &known::RESTRICT),
+    (&["[[login]]", "[login_defaults]"], &known::LOGIN),
+    (&["[[test]]"], &known::TEST),
     (&[""], &["schema"]),
 ];
 

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::Loader;
 use super::commands::Bare;
 use super::edits;
+use super::known;
 use super::names::Among;
 use super::reader::{Reader, Value};
 use super::sets::Use;
@@ -18,29 +19,6 @@ use crate::rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Leftover, OnExpiry, Reason, Scope,
 };
 use crate::when::When;
-
-/// What an allow may say, and `[defaults]` with it.
-const ALLOW: [&str; 17] = [
-    "users",
-    "hosts",
-    "run_as",
-    "run_as_groups",
-    "commands",
-    "except_users",
-    "except_hosts",
-    "except_run_as",
-    "except_commands",
-    "nested",
-    "when",
-    "trusted_path",
-    "not_before",
-    "not_after",
-    "require",
-    "grant",
-    "restrict",
-];
-/// What a deny may say: the first eleven of these.
-const DENY: usize = 11;
 
 /// The keys of one table; `None` where a key is not there.
 #[derive(Default)]
@@ -83,21 +61,19 @@ pub(super) struct Keys {
 }
 
 impl Loader<'_> {
-    /// Reads the keys; `own` are those that only this table has, and that the caller reads.
+    /// Reads the keys, but for those that `[defaults]` can't have.
     pub(super) fn keys(
         &mut self,
         reader: &mut Reader<'_>,
         table: &DeTable<'_>,
         what: &str,
-        own: &[&'static str],
         effect: Effect,
     ) -> Keys {
-        let known: Vec<&str> = own.iter().chain(&ALLOW).copied().collect();
-        reader.only(table, what, &known, &[]);
+        reader.only(table, what, &known::RULE, &[]);
         if effect == Effect::Deny {
             for key in table.keys() {
                 let name: &str = key.get_ref();
-                if ALLOW.get(DENY..).is_some_and(|rest| rest.contains(&name)) {
+                if known::NOT_IN_DENY.contains(&name) {
                     let hint = "it says only who, where, whom, what, `nested`, `when` and `except_*`";
                     reader.mistake(key.span(), format!("a deny has no `{name}`"), hint);
                 }
@@ -132,10 +108,8 @@ impl Loader<'_> {
     }
 
     fn require(&mut self, reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
-        const KEYS: [&str; 5] =
-            ["reason", "authentication", "authenticate_as", "authentication_timeout", "approval"];
         let table = reader.table(value, "require")?;
-        reader.only(table, "`require`", &KEYS, &[]);
+        reader.only(table, "`require`", &known::REQUIRE, &[]);
         for (key, value) in table {
             let name: &str = key.get_ref();
             match name {
@@ -179,9 +153,8 @@ impl Loader<'_> {
 }
 
 fn grant(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
-    const KEYS: [&str; 7] = ["duration", "max_duration", "uses", "scope", "on_expiry", "grace", "leftover"];
     let table = reader.table(value, "grant")?;
-    reader.only(table, "`grant`", &KEYS, &[]);
+    reader.only(table, "`grant`", &known::GRANT, &[]);
     for (key, value) in table {
         let name: &str = key.get_ref();
         match name {
@@ -227,8 +200,6 @@ fn uses(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u32> {
 }
 
 fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
-    const KEYS: [&str; 8] =
-        ["env_keep", "env_set", "secure_path", "umask", "cwd", "allow_cwd", "timeout", "edit_check"];
     const UNBUILT: [&str; 12] = [
         "record",
         "capabilities",
@@ -244,7 +215,7 @@ fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Opti
         "tasks_max",
     ];
     let table = reader.table(value, "restrict")?;
-    reader.only(table, "`restrict`", &KEYS, &UNBUILT);
+    reader.only(table, "`restrict`", &known::RESTRICT, &UNBUILT);
     for (key, value) in table {
         let name: &str = key.get_ref();
         match name {

@@ -3,6 +3,7 @@
 use toml::de::DeTable;
 
 use super::Loader;
+use super::known;
 use super::names::Among;
 use super::reader::{Reader, Value};
 use super::rules::{description, header, id};
@@ -10,7 +11,6 @@ use super::sets::Use;
 use crate::login::{Access, LoginRule};
 use crate::pattern::{HostPattern, Hosts, Principals};
 
-const DEFAULTS: [&str; 4] = ["users", "hosts", "services", "access"];
 const UNBUILT: [&str; 4] = ["require", "grant", "when", "groups"];
 const SERVICES: [&str; 3] = ["sshd", "login", "gdm-password"];
 /// Services that are never gated: a mistake here would lock everyone out.
@@ -29,7 +29,11 @@ impl Loader<'_> {
     /// `[login_defaults]`
     pub(super) fn login_defaults(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<LoginKeys> {
         let table = reader.table(value, "login_defaults")?;
-        reader.only(table, "`[login_defaults]`", &DEFAULTS, &UNBUILT);
+        for key in table.keys().filter(|key| known::NOT_IN_LOGIN_DEFAULTS.contains(&&**key.get_ref())) {
+            let message = format!("`{}` can't have a default", key.get_ref());
+            reader.mistake(key.span(), message, "each login has its own");
+        }
+        reader.only(table, "`[login_defaults]`", &known::LOGIN, &UNBUILT);
         Some(self.login_keys(reader, table))
     }
 
@@ -42,8 +46,7 @@ impl Loader<'_> {
     ) -> Option<LoginRule> {
         let before = reader.found.len();
         let table = reader.table(value, "login")?;
-        let known = [["id", "description"].as_slice(), &DEFAULTS].concat();
-        reader.only(table, "a login", &known, &UNBUILT);
+        reader.only(table, "a login", &known::LOGIN, &UNBUILT);
         let header = header(reader, table, value);
         let keys = self.login_keys(reader, table);
         let (id, span) = id(reader, table, &header, "login")?;

@@ -6,6 +6,7 @@ use jiff::tz::Offset;
 use toml::de::{DeTable, DeValue};
 
 use super::Loader;
+use super::known;
 use super::names;
 use super::reader::{Reader, Value};
 use super::rules::{description, header};
@@ -13,23 +14,6 @@ use crate::pattern::is_normal;
 use crate::policy_test::{PolicyTest, Who};
 use crate::request::EDIT;
 use crate::rule::Effect;
-
-/// Keys of a `[[test]]`, in the order of the guide.
-pub(crate) const KEYS: [&str; 13] = [
-    "description",
-    "user",
-    "groups",
-    "host",
-    "tags",
-    "run_as",
-    "run_as_group",
-    "command",
-    "nested",
-    "time",
-    "expect",
-    "rule",
-    "duties",
-];
 
 impl Loader<'_> {
     /// Every `[[test]]` of a file.
@@ -43,7 +27,7 @@ impl Loader<'_> {
     fn policy_test(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<PolicyTest> {
         let before = reader.found.len();
         let table = reader.table(value, "test")?;
-        reader.only(table, "a test", &KEYS, &[]);
+        reader.only(table, "a test", &known::TEST, &[]);
         let header = header(reader, table, value);
         for (key, hint) in [
             ("user", "add user = \"…\""),

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::Loader;
 use super::keys::{Keys, filled, shared};
+use super::known;
 use super::reader::{Reader, Value};
 use crate::diagnostics::Place;
 use crate::pattern::{Folders, HostPattern, Hosts, Principal, Principals};
@@ -16,8 +17,6 @@ use crate::rule::{
     Restrict, Rule, Umask,
 };
 
-/// The keys that only a rule has.
-const OWN: [&str; 3] = ["id", "description", "effect"];
 const AUTHENTICATION_TIMEOUT: Duration = Duration::from_mins(5);
 const DURATION: Duration = Duration::from_mins(15);
 const GRACE: Duration = Duration::from_secs(10);
@@ -28,14 +27,14 @@ impl Loader<'_> {
     /// `[defaults]`
     pub(super) fn defaults(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Keys> {
         let table = reader.table(value, "defaults")?;
-        for key in table.keys().filter(|key| OWN.contains(&&**key.get_ref())) {
+        for key in table.keys().filter(|key| known::NOT_IN_DEFAULTS.contains(&&**key.get_ref())) {
             reader.mistake(
                 key.span(),
                 format!("`{}` can't have a default", key.get_ref()),
                 "each rule has its own",
             );
         }
-        Some(self.keys(reader, table, "`[defaults]`", &OWN, Effect::Allow))
+        Some(self.keys(reader, table, "`[defaults]`", Effect::Allow))
     }
 
     /// One `[[rule]]`; `None` if it has a mistake, which is noted.
@@ -52,7 +51,7 @@ impl Loader<'_> {
             None => Effect::Allow,
             Some(effect) => reader.one_of(effect, "effect", &effects)?,
         };
-        let keys = self.keys(reader, table, "a rule", &OWN, effect);
+        let keys = self.keys(reader, table, "a rule", effect);
         let header = header(reader, table, value);
         let id = self.rule_id(reader, table, &header)?;
         let line = reader.line(header.start);

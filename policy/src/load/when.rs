@@ -8,6 +8,7 @@ use jiff::civil::Weekday;
 use super::Loader;
 use super::commands::within;
 use super::keys::shared;
+use super::known;
 use super::reader::{Reader, Value};
 use crate::when::{DAY, Days, When, Window};
 
@@ -29,7 +30,7 @@ impl Loader<'_> {
     /// `when`
     pub(super) fn when(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Arc<When>> {
         let table = reader.table(value, "when")?;
-        reader.only(table, "`when`", &["time"], &["origin", "remote", "session"]);
+        reader.only(table, "`when`", &known::WHEN, &["origin", "remote", "session"]);
         let time = table.get("time")?;
         let texts = reader.strings(time, "time")?;
         if texts.is_empty() {
