@@ -28,8 +28,10 @@ pub(super) trait Named {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Who {
     All,
-    /// A user's name, `#` and a uid, or an alias.
+    /// A user's name, or `#` and a uid.
     Name(String),
+    /// An alias; where there is none of this name, a user's name.
+    Alias(String),
     /// After the `%`: a name, or `#` and a gid.
     Group(String),
     /// After `%:`.
@@ -43,8 +45,10 @@ pub(super) enum Who {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     All,
-    /// A name, a glob, or an alias.
+    /// A name or a glob.
     Name(String),
+    /// An alias; where there is none of this name, a host's name.
+    Alias(String),
     Address(String),
     Netgroup(String),
 }
@@ -84,13 +88,13 @@ pub(super) enum Arguments {
 
 impl Named for Who {
     fn alias(&self) -> Option<&str> {
-        if let Self::Name(name) = self { Some(name) } else { None }
+        if let Self::Alias(name) = self { Some(name) } else { None }
     }
 }
 
 impl Named for Place {
     fn alias(&self) -> Option<&str> {
-        if let Self::Name(name) = self { Some(name) } else { None }
+        if let Self::Alias(name) = self { Some(name) } else { None }
     }
 }
 

@@ -30,8 +30,10 @@ pub(super) enum Program {
 pub(super) enum Arguments {
     Any,
     None,
-    /// Word by word; never empty.
+    /// Word by word, compared as one text; never empty.
     Words(Vec<Vec<Piece>>),
+    /// These, compared one by one, as doas does; never empty.
+    Exactly(Vec<String>),
     /// Between `^` and `$`; `None` if it is not understood.
     Regex(Option<Ere>),
 }
@@ -52,9 +54,8 @@ impl Command {
             ast::Arguments::Any => Arguments::Any,
             ast::Arguments::None => Arguments::None,
             ast::Arguments::Words(words) => {
-                let words: Result<Vec<_>, _> = words.iter().map(|word| glob::pieces(word)).collect();
                 let edits = what.program == ast::Program::Sudoedit;
-                match words.map_err(|_| "a class of characters in it can't be said")?.as_slice() {
+                match pieces_of(words)?.as_slice() {
                     // Alone it also matches no argument at all.
                     [word] if *word == [Piece::Many] && !edits => Arguments::Any,
                     words => Arguments::Words(words.to_vec()),
@@ -97,6 +98,19 @@ impl Command {
             (one, other) => one == other,
         };
         programs && (self.arguments == Arguments::Any || self.arguments == other.arguments)
+    }
+}
+
+/// The parts of words, which sudo compares as one text. A class or a backslash that reaches over a blank can't be said.
+fn pieces_of(words: &[String]) -> Result<Vec<Vec<Piece>>, Why> {
+    const CLASS: Why = "a class of characters in it can't be said";
+    let pieces: Vec<Vec<Piece>> =
+        words.iter().map(|word| glob::pieces(word)).collect::<Result<_, _>>().map_err(|_| CLASS)?;
+    let whole = glob::pieces(&words.join(" ")).map_err(|_| CLASS)?;
+    if pieces.join(&Piece::Char(' ')) == whole {
+        Ok(pieces)
+    } else {
+        Err("a class of characters or a backslash in it reaches over a blank")
     }
 }
 
@@ -149,6 +163,8 @@ impl Arguments {
             (Self::Any | Self::Regex(_), _) | (_, Self::Any | Self::Regex(_)) | (Self::None, Self::None) => {
                 true
             }
+            (Self::Exactly(one), Self::Exactly(other)) => one == other,
+            (Self::Exactly(_), other) | (other, Self::Exactly(_)) => *other != Self::None,
             (Self::None, Self::Words(words)) | (Self::Words(words), Self::None) => {
                 glob::may_match(&joined(words), "")
             }

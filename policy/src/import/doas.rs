@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::ast::{At, Member, UserSpec, Who};
 use super::command::{Arguments, Command, Program};
 use super::dimension::Dimension;
-use super::glob::Piece;
 use super::items::Item;
 use super::names::Translated;
 use super::region::Region;
@@ -139,9 +138,7 @@ fn commands(at: &At, line: &Line, files: &dyn Files, report: &mut Report) -> Vec
     let arguments = match &line.arguments {
         None => Arguments::Any,
         Some(words) if words.is_empty() => Arguments::None,
-        Some(words) => {
-            Arguments::Words(words.iter().map(|word| word.chars().map(Piece::Char).collect()).collect())
-        }
+        Some(words) => Arguments::Exactly(words.clone()),
     };
     let paths: Vec<String> = if name.starts_with('/') {
         vec![name.clone()]

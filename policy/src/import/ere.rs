@@ -25,12 +25,13 @@ pub(super) enum Ere {
 const DEEPEST: usize = 50;
 
 impl Ere {
-    /// Reads what stands between `^` and `$`. `None` if it says more than this knows.
+    /// Reads what stands between `^` and `$`. `None` if it says more than this knows, as `^a|b$` does: what begins with
+    /// an `a`, or ends with a `b`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let inner = text.strip_prefix('^')?.strip_suffix('$')?;
         let chars: Vec<char> = inner.chars().collect();
         let mut parser = Parser { chars: &chars, at: 0 };
-        let ere = parser.either(0)?;
+        let ere = parser.then(0)?;
         (parser.at == chars.len()).then_some(ere)
     }
 

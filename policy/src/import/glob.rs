@@ -17,7 +17,7 @@ pub(super) enum Piece {
     },
 }
 
-/// A class that can't be said in ASCII ranges.
+/// What can't be said: a class beyond ASCII ranges, a backslash before nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
@@ -55,7 +55,8 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Unreadable> {
                     rest = rest.get(literal.len_utf8()..).unwrap_or_default();
                     Piece::Char(literal)
                 }
-                None => Piece::Char('\\'),
+                // With nothing after it, it matches nothing.
+                None => return Err(Unreadable),
             },
             '[' => match class(rest)? {
                 Some((class, after)) => {

@@ -6,7 +6,7 @@ mod defaults;
 use std::sync::Arc;
 
 use super::ast::{At, List, Member, Place, Privilege, RunAs, Sudoers, UserSpec, Who};
-use super::scan::{Mistake, Read, Scanner};
+use super::scan::{Mistake, Read, Scanner, Word};
 
 /// A line that names other files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +70,12 @@ impl<'t> Parser<'t> {
         if self.scan.line_end() {
             return Ok(None);
         }
+        let first = self.scan.at();
         let mut ahead = self.scan.clone();
         if ahead.take("@include") {
             let is_folder = ahead.take("dir");
             if matches!(ahead.peek(), Some(' ' | '\t' | '"')) {
+                self.begins_its_line(start, first)?;
                 self.scan = ahead;
                 return self.include(start, is_folder).map(Some);
             }
@@ -83,10 +85,12 @@ impl<'t> Parser<'t> {
         let ends = !matches!(ahead.peek(), Some('.' | '-' | '\\' | ','));
         match keyword {
             "Defaults" if ends => {
+                self.begins_its_line(start, first)?;
                 self.scan = ahead;
                 self.defaults(start)?;
             }
             "User_Alias" | "Runas_Alias" | "Host_Alias" | "Cmnd_Alias" | "Cmd_Alias" if ends => {
+                self.begins_its_line(start, first)?;
                 self.scan = ahead;
                 self.aliases(keyword)?;
             }
@@ -96,6 +100,16 @@ impl<'t> Parser<'t> {
             }
         }
         self.end_of_line().map(|()| None)
+    }
+
+    /// What has a keyword does not begin on a line that goes on.
+    fn begins_its_line(&self, start: usize, first: usize) -> Read<()> {
+        if self.place(start).line == self.place(first).line {
+            return Ok(());
+        }
+        Err(self
+            .scan
+            .mistake("this can't stand on a line that was continued", "end the line before without a `\\`"))
     }
 
     fn end_of_line(&mut self) -> Read<()> {
@@ -169,11 +183,12 @@ impl<'t> Parser<'t> {
             .scan
             .take_while(|char| char.is_ascii_uppercase() || char.is_ascii_digit() || char == '_')
             .to_owned();
-        if !name.starts_with(|char: char| char.is_ascii_uppercase()) || name == "ALL" {
+        let word = Word { text: name, plain: true };
+        if !word.is_alias() || word.is_reserved() || word.text == "ALL" {
             let hint = "an alias has capital letters, digits and `_`, a letter first";
             return Err(self.scan.mistake_since(start, "the name of an alias is expected here", hint));
         }
-        Ok(name)
+        Ok(word.text)
     }
 
     /// `users hosts = commands : hosts = commands …`
@@ -202,7 +217,7 @@ impl<'t> Parser<'t> {
         let mut list = Vec::new();
         loop {
             self.scan.blanks();
-            let negated = self.scan.negation();
+            let negated = self.scan.negation()?;
             self.scan.blanks();
             list.push(Member { negated, what: one(self)? });
             self.scan.blanks();
@@ -217,13 +232,16 @@ impl<'t> Parser<'t> {
     }
 
     fn user(&mut self) -> Read<Who> {
-        let quoted = self.scan.peek() == Some('"');
         let start = self.scan.at();
+        if self.address().is_some() {
+            return Err(self.scan.mistake_since(start, "this is not the name of a user", ""));
+        }
+        let first = self.scan.peek();
         // `%` and `+` belong to the word, `%:` and `%#gid` do not look like one.
-        let sigil = if quoted { String::new() } else { self.sigil() };
+        let sigil = if first == Some('"') { String::new() } else { self.sigil() };
         let word = if sigil.is_empty() { self.scan.word()? } else { self.scan.plain_word()? };
         let Some(word) = word else { return Err(self.scan.expected("a user or a group")) };
-        let text = format!("{sigil}{word}");
+        let text = format!("{sigil}{}", word.text);
         let empty = |name: &str| {
             if name.is_empty() {
                 Err(self.scan.mistake_since(start, "this group has no name", ""))
@@ -231,16 +249,38 @@ impl<'t> Parser<'t> {
                 Ok(name.to_owned())
             }
         };
-        if let Some(group) = text.strip_prefix("%:") {
-            return empty(group).map(Who::OtherGroup);
+        // With a backslash before them they belong to the name of a user.
+        if matches!(first, Some('"' | '%' | '+')) {
+            if let Some(group) = text.strip_prefix("%:") {
+                return empty(group).map(Who::OtherGroup);
+            }
+            if let Some(group) = text.strip_prefix('%') {
+                return empty(group).map(Who::Group);
+            }
+            if let Some(group) = text.strip_prefix('+') {
+                return empty(group).map(Who::Netgroup);
+            }
         }
-        if let Some(group) = text.strip_prefix('%') {
-            return empty(group).map(Who::Group);
+        if word.is_reserved() || (word.plain && is_address(&text)) {
+            return Err(self.scan.mistake_since(start, "this is not the name of a user", ""));
         }
-        if let Some(group) = text.strip_prefix('+') {
-            return empty(group).map(Who::Netgroup);
+        Ok(match &word {
+            Word { text, plain: true } if text == "ALL" => Who::All,
+            word if word.is_alias() => Who::Alias(text),
+            _ => Who::Name(text),
+        })
+    }
+
+    /// A group that `-g` may name: here no `%` stands before it.
+    fn group(&mut self) -> Read<Who> {
+        let start = self.scan.at();
+        match self.user()? {
+            Who::Group(_) | Who::OtherGroup(_) | Who::Netgroup(_) => {
+                let hint = "after the `:` groups stand without a `%`";
+                Err(self.scan.mistake_since(start, "this is not the name of a group", hint))
+            }
+            group => Ok(group),
         }
-        Ok(if text == "ALL" && !quoted { Who::All } else { Who::Name(text) })
     }
 
     /// A `%` before what is no plain word.
@@ -263,15 +303,21 @@ impl<'t> Parser<'t> {
         if let Some(address) = self.address() {
             return Ok(Place::Address(address));
         }
-        let quoted = self.scan.peek() == Some('"');
+        let start = self.scan.at();
+        let first = self.scan.peek();
         let Some(word) = self.scan.word()? else { return Err(self.scan.expected("a host")) };
-        Ok(match word.strip_prefix('+') {
-            Some(netgroup) => Place::Netgroup(netgroup.to_owned()),
-            None if word == "ALL" && !quoted => Place::All,
-            None if word.starts_with(|char: char| char.is_ascii_digit()) && is_address(&word) => {
-                Place::Address(word)
-            }
-            None => Place::Name(word),
+        let begins = |with: char| matches!(first, Some('"' | '%' | '+')) && word.text.starts_with(with);
+        if begins('%') || word.is_reserved() {
+            return Err(self.scan.mistake_since(start, "this is not the name of a host", ""));
+        }
+        if begins('+') {
+            return Ok(Place::Netgroup(word.text.chars().skip(1).collect()));
+        }
+        Ok(match word {
+            Word { text, plain: true } if text == "ALL" => Place::All,
+            Word { text, plain: true } if is_address(&text) => Place::Address(text),
+            word if word.is_alias() => Place::Alias(word.text),
+            Word { text, .. } => Place::Name(text),
         })
     }
 
@@ -296,13 +342,14 @@ impl<'t> Parser<'t> {
         }
         self.scan.blanks();
         let oneself = || vec![Member { negated: false, what: Who::Oneself }];
-        let users = if matches!(self.scan.peek(), Some(':' | ')')) { oneself() } else { self.users()? };
+        let is_oneself = matches!(self.scan.peek(), Some(':' | ')'));
+        let users = if is_oneself { oneself() } else { self.users()? };
         self.scan.blanks();
         let mut groups = None;
         if self.scan.take(":") {
             self.scan.blanks();
-            if self.scan.peek() != Some(')') {
-                groups = Some(self.users()?);
+            if !is_oneself || self.scan.peek() != Some(')') {
+                groups = Some(self.list(Self::group)?);
             }
         }
         self.scan.blanks();
@@ -313,11 +360,16 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// An IPv4 address, with a mask or without.
+/// An IPv4 address, with a mask or without, as sudo tells it from a name: whatever its numbers are.
 fn is_address(word: &str) -> bool {
     let (address, mask) = word.split_once('/').unwrap_or((word, "32"));
-    address.parse::<std::net::Ipv4Addr>().is_ok()
-        && (mask.parse::<u8>().is_ok_and(|bits| bits <= 32) || mask.parse::<std::net::Ipv4Addr>().is_ok())
+    let is_number = |text: &str| {
+        matches!(text.len(), 1..=3)
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && text.parse::<u8>().is_ok()
+    };
+    let is_dotted = |text: &str| text.split('.').count() == 4 && text.split('.').all(is_number);
+    is_dotted(address) && (is_dotted(mask) || mask.parse::<u8>().is_ok_and(|bits| bits <= 32))
 }
 
 /// With a blank where lines or blanks are.

@@ -188,7 +188,7 @@ impl Items<'_> {
             && from >= to
         {
             left_out(self.report, "it ends before it begins");
-            return;
+            certain = false;
         }
         if !negated {
             self.tell_tags(spec, what);
@@ -210,6 +210,7 @@ impl Items<'_> {
                 exact,
                 is_written: exact
                     && certain
+                    && context.hosts.is_certain()
                     && permitting(&command).is_ok_and(|written| written.differs.is_none()),
                 not_before,
                 not_after,
@@ -223,6 +224,12 @@ impl Items<'_> {
         };
         if spec.tags.set_env == Some(true) && what.program != super::ast::Program::All {
             tell(Severity::Narrower, "`SETENV`: `VAR=value` is only for variables in `env_keep`");
+        }
+        let is_all = what.program == super::ast::Program::All;
+        let says_all = spec.command.what.program == super::ast::Program::All;
+        // sudo lets only an `ALL` that stands in the line itself serve any variable.
+        if is_all && (spec.tags.set_env == Some(false) || (!says_all && spec.tags.set_env.is_none())) {
+            tell(Severity::Setting, "`VAR=value`: a rule for ALL serves any variable");
         }
         if spec.tags.log_input == Some(true) || spec.tags.log_output == Some(true) {
             tell(Severity::Setting, "sessions are not recorded yet");

@@ -18,15 +18,25 @@ pub(super) struct Translated {
 }
 
 impl Translated {
-    fn of<T>(kind: Kind, list: &List<T>, translate: impl Fn(&T) -> Result<Vec<String>, String>) -> Self {
+    /// `all_of` is each name with those that it may be known by.
+    fn of<T>(
+        kind: Kind,
+        list: &List<T>,
+        translate: impl Fn(&T) -> Result<Vec<String>, String>,
+        all_of: impl Fn(&[String]) -> Vec<String>,
+    ) -> Self {
         let all = || vec!["ALL".to_owned()];
         let mut problems = Vec::new();
         let (mut certainly, mut possibly) = (Vec::new(), Vec::new());
         for member in list {
             match translate(&member.what) {
+                Ok(names) if member.negated => {
+                    certainly.push((true, all_of(&names)));
+                    possibly.push((true, names));
+                }
                 Ok(names) => {
-                    certainly.push((member.negated, names.clone()));
-                    possibly.push((member.negated, names));
+                    possibly.push((false, all_of(&names)));
+                    certainly.push((false, names));
                 }
                 Err(problem) => {
                     problems.push(problem);
@@ -45,11 +55,16 @@ impl Translated {
 
     /// Users, or targets where no groups can stand.
     pub(super) fn people(list: &List<Who>, targets: bool) -> Self {
-        Self::of(Kind::People, list, |who| person(who, targets))
+        Self::of(Kind::People, list, |who| person(who, targets), <[String]>::to_vec)
     }
 
     pub(super) fn hosts(list: &List<Place>) -> Self {
-        Self::of(Kind::Hosts, list, host)
+        Self::of(Kind::Hosts, list, host, |names| names.iter().flat_map(|name| known_by(name)).collect())
+    }
+
+    /// Whether those that may be meant are those that certainly are.
+    pub(super) fn is_certain(&self) -> bool {
+        self.certainly == self.possibly
     }
 }
 
@@ -65,7 +80,7 @@ fn person(who: &Who, is_target: bool) -> Result<Vec<String>, String> {
             Some(digits) => Ok(vec![format!("%#{}", id(digits).ok_or_else(|| format!("the gid `{name}`"))?)]),
             None => named(name).map(|names| names.iter().map(|name| format!("%{name}")).collect()),
         },
-        Who::Name(name) => match name.strip_prefix('#') {
+        Who::Alias(name) | Who::Name(name) => match name.strip_prefix('#') {
             Some(digits) => Ok(vec![format!("#{}", id(digits).ok_or_else(|| format!("the uid `{name}`"))?)]),
             None => named(name),
         },
@@ -76,7 +91,7 @@ fn person(who: &Who, is_target: bool) -> Result<Vec<String>, String> {
 pub(super) fn group(who: &Who) -> Result<Vec<String>, String> {
     match who {
         Who::All => Ok(vec!["ALL".to_owned()]),
-        Who::Name(name) => match name.strip_prefix('#') {
+        Who::Alias(name) | Who::Name(name) => match name.strip_prefix('#') {
             Some(digits) => Ok(vec![format!("#{}", id(digits).ok_or_else(|| format!("the gid `{name}`"))?)]),
             None => named(name),
         },
@@ -108,7 +123,7 @@ fn host(place: &Place) -> Result<Vec<String>, String> {
         Place::All => Ok(vec!["ALL".to_owned()]),
         Place::Address(address) => Err(format!("the address `{address}`: name the host instead")),
         Place::Netgroup(name) => Err(format!("the netgroup `+{name}`: use a tag instead")),
-        Place::Name(name) => {
+        Place::Alias(name) | Place::Name(name) => {
             let refused = || Err(format!("the host `{}`, which is no name", name.escape_debug()));
             let plain = |char: char| char.is_ascii_alphanumeric() || "-_.*?[]!^".contains(char);
             let Ok(pieces) = glob::pieces(name) else { return refused() };
@@ -135,6 +150,15 @@ fn host(place: &Place) -> Result<Vec<String>, String> {
             Ok(vec![text])
         }
     }
+}
+
+/// A name with a dot is what DNS may say of a host whose own name is the first label.
+fn known_by(name: &str) -> Vec<String> {
+    let Some((label, _)) = name.split_once('.') else { return vec![name.to_owned()] };
+    // A pattern without a dot is also for the first label of a longer name.
+    let is_open = label.matches('[').count() != label.matches(']').count();
+    let label = if is_open || label == "*" { "ALL" } else { label };
+    vec![name.to_owned(), label.to_owned()]
 }
 
 /// A glob in which no wildcard is a dot, but a `*` at the end, behind which the rest of a name may stand. Ours takes a

@@ -102,7 +102,7 @@ impl Rule {
         let users = specs.get(self.spec).map(|spec| spec.users.as_slice()).unwrap_or_default();
         let who = match users {
             [one] if !one.negated => match &one.what {
-                super::ast::Who::Name(name) => name.clone(),
+                super::ast::Who::Name(name) | super::ast::Who::Alias(name) => name.clone(),
                 _ => self.region.users.yes.first().cloned().unwrap_or_default(),
             },
             _ => self.region.users.yes.first().cloned().unwrap_or_default(),

@@ -19,6 +19,48 @@ pub(super) struct Scanner<'t> {
     at: usize,
 }
 
+/// A word or a text in quotes, and whether it stands as it is: only then can it be a keyword or name an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) text: String,
+    /// Without quotes and backslashes.
+    pub(super) plain: bool,
+}
+
+impl Word {
+    /// Whether it looks like the name of an alias.
+    pub(super) fn is_alias(&self) -> bool {
+        let is_rest = |char: char| char.is_ascii_uppercase() || char.is_ascii_digit() || char == '_';
+        self.plain
+            && self.text.starts_with(|char: char| char.is_ascii_uppercase())
+            && self.text.chars().all(is_rest)
+    }
+
+    /// Whether sudo reads it as a part of its grammar, a path or a regex, so that it can be no name.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.plain && (self.text.starts_with(['/', '^']) || RESERVED.contains(&self.text.as_str()))
+    }
+}
+
+/// Words that name nobody and nothing.
+const RESERVED: [&str; 15] = [
+    "APPARMOR_PROFILE",
+    "CHROOT",
+    "CWD",
+    "LIMITPRIVS",
+    "NOTAFTER",
+    "NOTBEFORE",
+    "PRIVS",
+    "ROLE",
+    "TIMEOUT",
+    "TYPE",
+    "sha224",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sudoedit",
+];
+
 /// What ends a word unless a backslash is before it.
 const WORD_ENDS: &str = "#>!=:,() \t\r\n\\\"";
 
@@ -158,42 +200,54 @@ impl<'t> Scanner<'t> {
         self.mistake(format!("{what} is expected here, but {found}"), "")
     }
 
-    /// An exclamation mark or several: whether they negate.
-    pub(super) fn negation(&mut self) -> bool {
+    /// Exclamation marks: whether they negate. Two that stand together are none, two that stand apart a mistake.
+    pub(super) fn negation(&mut self) -> Read<bool> {
         let mut negated = false;
-        while self.take("!") {
-            negated = !negated;
+        loop {
+            let start = self.at;
+            let marks = self.take_while(|char| char == '!').len();
+            if marks == 0 {
+                return Ok(negated);
+            }
+            if negated && marks % 2 == 1 {
+                return Err(self.mistake_since(start, "this is negated twice", "write one `!`, or none"));
+            }
+            negated |= marks % 2 == 1;
             self.blanks();
         }
-        negated
     }
 
     /// A word, or a text in double quotes; without backslashes.
-    pub(super) fn word(&mut self) -> Read<Option<String>> {
-        if self.peek() == Some('"') { self.quoted().map(Some) } else { self.plain_word() }
+    pub(super) fn word(&mut self) -> Read<Option<Word>> {
+        if self.peek() == Some('"') {
+            self.quoted().map(|text| Some(Word { text, plain: false }))
+        } else {
+            self.plain_word()
+        }
     }
 
     /// A word; `#` and digits are one, too.
-    pub(super) fn plain_word(&mut self) -> Read<Option<String>> {
+    pub(super) fn plain_word(&mut self) -> Read<Option<Word>> {
         let start = self.at;
-        let mut word = String::new();
+        let mut word = Word { text: String::new(), plain: true };
         if self.peek() == Some('#') && !self.is_comment() {
-            word.extend(self.next());
-            word.push_str(self.take_while(|char| char == '-' || char.is_ascii_digit()));
+            word.text.extend(self.next());
+            word.text.push_str(self.take_while(|char| char == '-' || char.is_ascii_digit()));
             return Ok(Some(word));
         }
         loop {
             match self.peek() {
                 Some('\\') if !self.is_continuation() => {
                     self.next();
-                    word.push(self.escaped()?);
+                    word.text.push(self.escaped()?);
+                    word.plain = false;
                 }
-                Some(char) if !WORD_ENDS.contains(char) => word.extend(self.next()),
+                Some(char) if !WORD_ENDS.contains(char) => word.text.extend(self.next()),
                 _ => break,
             }
         }
         self.utf8_since(start)?;
-        Ok((!word.is_empty()).then_some(word))
+        Ok((!word.text.is_empty()).then_some(word))
     }
 
     fn is_continuation(&self) -> bool {
@@ -206,11 +260,14 @@ impl<'t> Scanner<'t> {
             && let Some(digits) = self.rest().get(1..3)
             && digits.chars().all(|char| char.is_ascii_hexdigit())
             && let Ok(code) = u8::from_str_radix(digits, 16)
-            && code.is_ascii()
-            && code != 0
         {
+            let start = self.at;
             self.at += 3;
-            return Ok(char::from(code));
+            return if code.is_ascii() && code != 0 {
+                Ok(char::from(code))
+            } else {
+                Err(self.mistake_since(start, "this is a byte that no name can have", ""))
+            };
         }
         match self.peek() {
             None | Some('\n' | '\r' | '\t') => Err(self.expected("a character after the backslash")),
@@ -221,7 +278,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A text in double quotes.
+    /// A text in double quotes. In it a backslash stands for itself, unless a quote follows.
     pub(super) fn quoted(&mut self) -> Read<String> {
         let start = self.at;
         self.next();
@@ -236,7 +293,7 @@ impl<'t> Scanner<'t> {
                     return Err(self.mistake_since(start, "nothing stands between these quotes", ""));
                 }
                 Some('"') => break,
-                Some('\\') => text.push(self.escaped()?),
+                Some('\\') if self.take("\"") => text.push('"'),
                 None | Some('\n' | '\r') => {
                     let hint = "end the text with \" on the same line";
                     return Err(self.mistake_since(start, "this text does not end", hint));

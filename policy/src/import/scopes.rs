@@ -15,6 +15,8 @@ struct Scoped {
     regions: Vec<Region>,
     /// What the regions are can't be said exactly.
     vague: bool,
+    /// `Defaults>`
+    is_for_targets: bool,
     settings: Vec<Setting>,
 }
 
@@ -52,7 +54,8 @@ impl Scopes {
                     base.apply(setting, &run_as_default);
                 }
             }
-            scoped.push(Scoped { regions, vague, settings: defaults.settings.clone() });
+            let is_for_targets = matches!(defaults.scope, Scope::RunAs(_));
+            scoped.push(Scoped { regions, vague, is_for_targets, settings: defaults.settings.clone() });
         }
         Ok(Self { base, scoped, run_as_default })
     }
@@ -101,11 +104,13 @@ impl Scopes {
         if applied.settings == part.settings {
             return vec![part];
         }
-        if !scoped.vague && region.covers(&part.region) {
+        // With `-g`, settings for a target count only if the group is one of the target's.
+        let vague = scoped.vague || (scoped.is_for_targets && !part.region.groups.is_empty());
+        if !vague && region.covers(&part.region) {
             return vec![applied];
         }
-        let outside = if scoped.vague { None } else { part.region.outside(region) };
-        let inside = if scoped.vague { None } else { part.region.meet(region) };
+        let outside = if vague { None } else { part.region.outside(region) };
+        let inside = if vague { None } else { part.region.meet(region) };
         let mut parts: Vec<Part> =
             outside.unwrap_or_default().into_iter().map(|region| Part { region, ..part.clone() }).collect();
         if let Some(region) = inside {
@@ -179,6 +184,7 @@ fn regions(
             vague = true;
             report.tell(&defaults.at, Severity::Setting, format!("`Defaults` for {problem}"));
         }
+        vague |= !translated.is_certain();
         translated.possibly.into_iter()
     };
     let regions = match &defaults.scope {

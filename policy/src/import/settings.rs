@@ -63,6 +63,10 @@ pub(super) enum Fate {
 const REMEMBERED: Duration = Duration::from_mins(15);
 const UMASK: u32 = 0o022;
 
+/// Settings that take no value: sudo passes over one that has any.
+const FLAGS: [&str; 8] =
+    ["authenticate", "intercept", "noexec", "rootpw", "runaspw", "targetpw", "tty_tickets", "umask_override"];
+
 impl Settings {
     pub(super) fn new() -> Self {
         Self {
@@ -121,6 +125,10 @@ impl Settings {
     /// One line of `Defaults`, or a part of it.
     pub(super) fn apply(&mut self, setting: &Setting, runas_default: &str) -> Fate {
         let on = setting.value != Value::Off;
+        let is_flag = FLAGS.contains(&setting.name.as_str());
+        if is_flag && !matches!(setting.value, Value::On | Value::Off) {
+            return Fate::Unknown;
+        }
         let text = match &setting.value {
             Value::Set(text) => Some(text.as_str()),
             _ => None,
@@ -134,10 +142,8 @@ impl Settings {
                 self.run_as_password = on.then_some(whose);
             }
             "timestamp_timeout" => {
-                let minutes = if on { text.and_then(|text| text.parse::<f64>().ok()) } else { Some(0.0) };
-                let Some(minutes) = minutes.filter(|minutes| minutes.is_finite()) else {
-                    return Fate::Unknown;
-                };
+                let minutes = if on { text.and_then(minutes) } else { Some(0.0) };
+                let Some(minutes) = minutes else { return Fate::Unknown };
                 self.remembered = if minutes < 0.0 { LONGEST } else { seconds(minutes * 60.0) };
             }
             "timestamp_type" => match text {
@@ -241,7 +247,10 @@ impl Settings {
             .any(|option| option.is_some());
         if let Some(text) = &options.timeout {
             let timeout = timeout(text).ok_or("its `TIMEOUT` is not understood")?;
-            self.timeout = (!timeout.is_zero()).then_some(timeout);
+            // Zero is as if it were not there: what `Defaults` say stays.
+            if !timeout.is_zero() {
+                self.timeout = Some(timeout);
+            }
         }
         Ok(())
     }
@@ -303,6 +312,13 @@ impl Settings {
     }
 }
 
+/// Digits, perhaps with a dot in them and a sign before them: nothing else that Rust takes for a number.
+fn minutes(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let sound = digits.chars().all(|char| char.is_ascii_digit() || char == '.');
+    text.parse().ok().filter(|_| sound)
+}
+
 /// Whole seconds, cut off.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds)
@@ -334,6 +350,25 @@ fn timeout(text: &str) -> Option<Duration> {
         rest = units.as_str();
     }
     (!text.is_empty()).then_some(Duration::from_secs(total).min(LONGEST))
+}
+
+/// Whether sudo reads a time here: numbers with units, larger ones first. It passes over a line with anything else.
+pub(super) fn is_timeout(text: &str) -> bool {
+    let mut rest = text;
+    let mut units = "dhms";
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        if !number.parse::<i32>().is_ok_and(|number| number >= 0) {
+            return false;
+        }
+        let mut after = after.chars();
+        let Some(unit) = after.next() else { break };
+        let Some(at) = units.find(unit.to_ascii_lowercase()) else { return false };
+        units = units.get(at..).unwrap_or_default();
+        rest = after.as_str();
+    }
+    !text.is_empty() && timeout(text).is_none_or(|timeout| i32::try_from(timeout.as_secs()).is_ok())
 }
 
 #[cfg(test)]

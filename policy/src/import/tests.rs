@@ -3,6 +3,7 @@
 mod arguments;
 mod doas;
 mod grammar;
+mod literal;
 mod order;
 mod properties;
 mod settings;

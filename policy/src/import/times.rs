@@ -30,6 +30,21 @@ pub(super) fn time(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     Some(zone.to_zoned(civil).ok()?.timestamp())
 }
 
+/// Whether sudo reads a time here, be it one of no calendar. It passes over a line with anything else.
+pub(super) fn is_time(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (_, rest) = text.split_at(digits);
+    let is_digit = |char: char| char.is_ascii_digit();
+    let zone = rest.strip_prefix(['.', ',']).and_then(|rest| rest.strip_prefix(is_digit)).unwrap_or(rest);
+    matches!(digits, 10 | 12 | 14)
+        && match zone {
+            "" | "Z" => true,
+            offset => offset
+                .strip_prefix(['+', '-'])
+                .is_some_and(|digits| matches!(digits.len(), 2 | 4) && digits.chars().all(is_digit)),
+        }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

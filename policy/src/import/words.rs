@@ -40,11 +40,14 @@ enum Argument {
 impl Argument {
     fn of(pieces: &[Piece]) -> Self {
         if pieces.iter().all(|piece| matches!(piece, Piece::Char(_))) {
-            let text = glob::literal(pieces).unwrap_or_default();
-            Self::Plain { word: word(&text), shell: shell_word(&text) }
+            Self::plain(&glob::literal(pieces).unwrap_or_default())
         } else {
             Self::Regex(glob::regex(pieces))
         }
+    }
+
+    fn plain(text: &str) -> Self {
+        Self::Plain { word: word(text), shell: shell_word(text) }
     }
 
     fn anything() -> Self {
@@ -66,6 +69,7 @@ pub(super) fn permitting(command: &Command) -> Result<Written, Why> {
     let lists = match &command.arguments {
         Arguments::Any => vec![vec![Argument::Rest]],
         Arguments::None => vec![vec![]],
+        Arguments::Exactly(words) => vec![words.iter().map(|word| Argument::plain(word)).collect()],
         Arguments::Words(words) => {
             let (list, open_end, inner) = aligned(words);
             written.open_end = open_end;
@@ -93,12 +97,19 @@ pub(super) fn taking_away(command: &Command) -> Result<Written, Why> {
         Program::Unknown => return Err("it can't be said"),
         Program::Path(path) => word(path),
         Program::Folder(folder) => format!("{}/*", word(folder)),
-        Program::Glob(components) => glob_path(components, false)?,
+        Program::Glob(components) => {
+            let folders = components.split_last().map_or(&[][..], |(_, folders)| folders);
+            if folders.iter().flatten().any(Piece::is_wild) {
+                return Err("a folder that a wildcard names may be a link, so that it can't be taken away");
+            }
+            glob_path(components, false)?
+        }
     };
     let mut written = Written::default();
     let lists = match &command.arguments {
         Arguments::Any => vec![vec![Argument::Rest]],
         Arguments::None => vec![vec![]],
+        Arguments::Exactly(words) => vec![words.iter().map(|word| Argument::plain(word)).collect()],
         Arguments::Words(words) => {
             let (lists, more) = covering(words);
             written.differs = more.then_some(TAKES_MORE);
@@ -138,7 +149,7 @@ fn edits(arguments: &Arguments, permits: bool) -> Result<Written, Why> {
             let files = words.iter().map(|word| edited(word)).collect::<Result<Vec<_>, _>>()?;
             format!("{{ edit = [{}] }}", files.iter().map(|file| quoted(file)).collect::<Vec<_>>().join(", "))
         }
-        Arguments::None => return Err("no file is named"),
+        Arguments::None | Arguments::Exactly(_) => return Err("no file is named"),
         Arguments::Regex(Some(ere)) if permits => {
             if ere.may_match_blank() {
                 written.differs = Some(WITHIN);
@@ -196,6 +207,12 @@ fn blank_in(word: &[Piece], is_last: bool) -> Option<usize> {
 
 /// Lists of arguments that match all that sudo's words match; whether they match more.
 fn covering(words: &[Vec<Piece>]) -> (Vec<Vec<Argument>>, bool) {
+    // To sudo a blank in a word is as good as one between words.
+    let words: Vec<Vec<Piece>> = words
+        .iter()
+        .flat_map(|word| word.split(|piece| *piece == Piece::Char(' ')).map(<[Piece]>::to_vec))
+        .collect();
+    let words = words.as_slice();
     let last = words.len().saturating_sub(1);
     let found = words.iter().enumerate().find_map(|(at, word)| Some((at, blank_in(word, at == last)?)));
     let before =
@@ -250,7 +267,7 @@ fn regex_words(words: &[Ere], written: &mut Written) -> Vec<Argument> {
         }
         let literal = word.texts(1).and_then(|texts| texts.into_iter().next());
         list.push(match literal {
-            Some(text) => Argument::Plain { word: super::toml::word(&text), shell: shell_word(&text) },
+            Some(text) => Argument::plain(&text),
             None => Argument::Regex(word.regex()),
         });
         if open_end {

@@ -1,7 +1,9 @@
 //! Commands, with what stands before them.
 
 use crate::import::ast::{Arguments, CommandSpec, List, Options, Program, Tags, What};
-use crate::import::scan::Read;
+use crate::import::scan::{Read, Word};
+use crate::import::settings::is_timeout;
+use crate::import::times::is_time;
 
 use super::{Parser, one_line};
 
@@ -42,7 +44,7 @@ impl Parser<'_> {
     fn list_of_one_command(&mut self) -> Read<List<What>> {
         self.scan.blanks();
         let digest = self.digests()?;
-        let negated = self.scan.negation();
+        let negated = self.scan.negation()?;
         self.scan.blanks();
         let what = self.command(digest)?;
         Ok(vec![crate::import::ast::Member { negated, what }])
@@ -118,6 +120,16 @@ impl Parser<'_> {
             self.scan.blanks();
             let start = self.scan.at();
             let Some(value) = self.scan.word()? else { return Err(self.scan.expected("a value")) };
+            let sound = match name {
+                "CWD" | "CHROOT" => true,
+                "TIMEOUT" => is_timeout(&value.text),
+                "NOTBEFORE" | "NOTAFTER" => is_time(&value.text),
+                _ => !value.is_reserved() && !value.is_alias(),
+            };
+            if !sound {
+                return Err(self.scan.mistake_since(start, "this is not a value that sudo takes", ""));
+            }
+            let value = value.text;
             if matches!(name, "CWD" | "CHROOT") && !value.starts_with(['/', '~']) && value != "*" {
                 let hint = "it begins with `/` or `~`, or is `*`";
                 return Err(self.scan.mistake_since(start, "this is not a folder", hint));
@@ -180,16 +192,13 @@ impl Parser<'_> {
             Some('/') => self.path()?,
             _ => {
                 let word = self.scan.word()?;
-                match word.as_deref() {
-                    Some("ALL") => Program::All,
-                    Some("sudoedit") => Program::Sudoedit,
-                    Some("list") => Program::List,
-                    Some(word) if is_alias(word) => Program::Alias(word.to_owned()),
-                    Some(_) => {
-                        let hint = "a command begins with `/`; aliases have capital letters only";
-                        return Err(self.scan.mistake_since(start, "this is not a command", hint));
-                    }
+                match word {
                     None => return Err(self.scan.expected("a command")),
+                    Some(Word { text, .. }) if text == "list" => Program::List,
+                    Some(word) => named(&word).ok_or_else(|| {
+                        let hint = "a command begins with `/`; aliases have capital letters only";
+                        self.scan.mistake_since(start, "this is not a command", hint)
+                    })?,
                 }
             }
         };
@@ -211,11 +220,9 @@ impl Parser<'_> {
         let program = match self.scan.peek() {
             Some('^') => Program::Regex(self.regex(false)?),
             Some('/') => self.path()?,
-            _ => match self.scan.word()?.as_deref() {
-                Some("ALL") => Program::All,
-                Some("sudoedit") => Program::Sudoedit,
-                Some(word) if is_alias(word) => Program::Alias(word.to_owned()),
-                _ => return Ok(None),
+            _ => match self.scan.word()?.as_ref().and_then(named) {
+                Some(program) => program,
+                None => return Ok(None),
             },
         };
         self.scan.utf8_since(start)?;
@@ -309,14 +316,12 @@ impl Parser<'_> {
     fn argument(&mut self) -> Read<Option<String>> {
         let start = self.scan.at();
         let mut word = String::new();
+        // A `=` alone ends a command: at its beginning, and after what a backslash was before.
+        let mut begins = true;
         loop {
             let mut ahead = self.scan.clone();
             match ahead.next() {
-                Some('=')
-                    if word.is_empty() && !matches!(ahead.peek(), Some(char) if !ends_argument(char)) =>
-                {
-                    break;
-                }
+                Some('=') if begins && !matches!(ahead.peek(), Some(char) if !ends_argument(char)) => break,
                 Some('\\') => match ahead.peek() {
                     Some(char @ ('*' | '?' | '[' | ']' | '!' | '^')) => {
                         ahead.next();
@@ -333,6 +338,7 @@ impl Parser<'_> {
                 Some(char) if !ends_argument(char) => word.push(char),
                 _ => break,
             }
+            begins = self.scan.peek() == Some('\\');
             self.scan = ahead;
         }
         Ok((self.scan.at() > start).then_some(word))
@@ -343,9 +349,15 @@ fn ends_argument(char: char) -> bool {
     matches!(char, '#' | '\\' | ':' | ',' | ' ' | '\t' | '\r' | '\n')
 }
 
-fn is_alias(word: &str) -> bool {
-    word.starts_with(|char: char| char.is_ascii_uppercase())
-        && word.chars().all(|char| char.is_ascii_uppercase() || char.is_ascii_digit() || char == '_')
+/// What a word is that stands without quotes and backslashes.
+fn named(word: &Word) -> Option<Program> {
+    match word {
+        Word { plain: false, .. } => None,
+        Word { text, .. } if text == "ALL" => Some(Program::All),
+        Word { text, .. } if text == "sudoedit" => Some(Program::Sudoedit),
+        word if word.is_alias() && !word.is_reserved() => Some(Program::Alias(word.text.clone())),
+        _ => None,
+    }
 }
 
 /// What a command has from the one before it.

@@ -9,6 +9,7 @@ impl Parser<'_> {
     /// After the word `Defaults`.
     pub(super) fn defaults(&mut self, start: usize) -> Read<()> {
         let at = self.place(start);
+        let begin = self.scan.at();
         let scope = if self.scan.take(":") {
             Scope::Users(self.users()?)
         } else if self.scan.take(">") {
@@ -26,8 +27,13 @@ impl Parser<'_> {
         } else {
             Scope::All
         };
-        if !self.scan.blanks() && matches!(scope, Scope::All) {
-            return Err(self.scan.expected("a blank after `Defaults`"));
+        if matches!(scope, Scope::All) {
+            if !self.scan.blanks() {
+                return Err(self.scan.expected("a blank after `Defaults`"));
+            }
+        } else if !self.scan.clone().line_end() && !is_scope(self.scan.text_from(begin)) {
+            let hint = "in the list blanks stand beside commas only, and one stands after it";
+            return Err(self.scan.mistake_since(begin, "this is not for whom settings can be", hint));
         }
         let mut settings = Vec::new();
         loop {
@@ -43,7 +49,7 @@ impl Parser<'_> {
     }
 
     fn setting(&mut self) -> Read<Setting> {
-        let off = self.scan.negation();
+        let off = self.scan.negation()?;
         let name = self.scan.take_while(|char| char.is_ascii_lowercase() || char == '_').to_owned();
         if name.is_empty() {
             return Err(self.scan.expected("the name of a setting"));
@@ -86,4 +92,14 @@ impl Parser<'_> {
         self.scan.utf8_since(start)?;
         if value.is_empty() { Err(self.scan.expected("a value")) } else { Ok(value) }
     }
+}
+
+/// Whether this list, with what follows it, is in one piece: for sudo it ends at the first blank without a comma.
+fn is_scope(text: &str) -> bool {
+    let list = text.trim_end_matches([' ', '\t', '\r', '\n', '\\']);
+    let rest = text.strip_prefix(list).unwrap_or_default();
+    let begins = list.trim_start_matches([':', '>', '@', '!']).trim_start_matches([' ', '\t']);
+    rest.contains([' ', '\t'])
+        && !begins.starts_with(['\\', '\n', '\r'])
+        && !["! ", "!\t", "!\\"].iter().any(|gap| list.contains(gap))
 }

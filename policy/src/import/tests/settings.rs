@@ -87,8 +87,8 @@ fn options_and_tags_are_carried_over_or_the_rule_is_left_out() {
         ("ROLE=r", "are not built yet"),
         ("APPARMOR_PROFILE=p", "are not built yet"),
         ("CWD=~", "a home folder"),
-        ("NOTAFTER=soon", "its time is not understood"),
-        ("TIMEOUT=soon", "its `TIMEOUT` is not understood"),
+        ("NOTAFTER=20270231000000Z", "its time is not understood"),
+        ("TIMEOUT=5m5m", "its `TIMEOUT` is not understood"),
     ] {
         let imported = import(&format!("alice ALL = {tags} /b/x\n"));
         assert!(!may(&imported, "/b/x"), "{tags}: {}", imported.text);
