@@ -99,6 +99,8 @@ fn refused(holder: &PolicyHolder, why: &str) {
     let mistakes = holder.reload().unwrap_err();
     assert!(mistakes.contains(why), "{why}: {mistakes}");
     assert!(mistakes.contains("not signed as `require_signed` wants it"), "{mistakes}");
+    // `--force` is about administrators, and about nothing else.
+    assert_eq!(holder.force_reload().unwrap_err(), mistakes);
     assert_eq!(rules(holder), before);
     assert!(holder.current().stale);
 }
@@ -210,6 +212,46 @@ fn who_may_sign_is_asked_at_each_load() {
     refused(&holder, "its key is revoked");
     fs::remove_file(&host.paths.revoked_keys).unwrap();
     holder.reload().unwrap();
+}
+
+// What can't be read is not taken for nothing, and what others can write for nobody's word.
+#[test]
+fn a_list_of_signers_or_of_revoked_keys_that_is_not_roots_alone_makes_all_signatures_void() {
+    let host = Host::new();
+    host.push(7, &[("50-alice.toml", ALICE)], "key");
+    let holder = host.start();
+    for list in [&host.paths.allowed_signers, &host.paths.revoked_keys] {
+        let kept = fs::read(list).unwrap_or_default();
+        let spoil: [(&str, &dyn Fn()); 5] = [
+            ("can be written by others", &|| {
+                fs::write(list, &kept).unwrap();
+                fs::set_permissions(list, Permissions::from_mode(0o664)).unwrap();
+            }),
+            ("has more than one name", &|| {
+                fs::write(list, &kept).unwrap();
+                fs::set_permissions(list, Permissions::from_mode(0o644)).unwrap();
+                fs::hard_link(list, host.root.path().join("another")).unwrap();
+            }),
+            ("is a symbolic link", &|| symlink("gone", list).unwrap()),
+            ("is a folder", &|| fs::create_dir(list).unwrap()),
+            ("is not UTF-8", &|| {
+                fs::write(list, b"SSHKRL\n\0\xff").unwrap();
+                fs::set_permissions(list, Permissions::from_mode(0o644)).unwrap();
+            }),
+        ];
+        for (why, spoil) in spoil {
+            let _ = fs::remove_file(list);
+            spoil();
+            refused(&holder, why);
+            let _ = fs::remove_file(host.root.path().join("another"));
+            let _ = fs::remove_dir(list);
+        }
+        fs::remove_file(list).unwrap();
+        if !kept.is_empty() {
+            write(list, &String::from_utf8(kept).unwrap());
+        }
+        holder.reload().unwrap();
+    }
 }
 
 // "an older bundle number is refused (rollback)": by an agent that was started again, too.

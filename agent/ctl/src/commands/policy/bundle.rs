@@ -1,5 +1,6 @@
 //! `jitctl policy bundle`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -25,10 +26,26 @@ pub(crate) struct Bundle {
 
 impl Bundle {
     pub(super) fn run(&self, installed: &Installed, output: &mut Output) -> Result<(), Failure> {
+        if let Some(mask) = mask(&self.folder) {
+            return Err(Failure::new(
+                format!("{} is a link to /dev/null: what it takes away would not be signed", mask.display()),
+                "put a file in its place that holds `schema = 1`",
+            ));
+        }
         let sources = installed.sources_with_folder(&self.folder)?;
         policy_source::load(&sources)?;
-        let own = sources.iter().filter(|source| Path::new(&source.path).starts_with(&self.folder));
+        let own = sources.iter().filter(|source| Path::new(&source.path).parent() == Some(&self.folder));
         let list = List::of(self.number, own.map(|source| (source.name.as_str(), source.text.as_bytes())));
+        // A name may hold the end of a line, and what looks like another file.
+        if List::parse(&list.to_string()).as_ref() != Ok(&list) {
+            return Err(Failure::new("the name of a file cannot be listed", "give the files plainer names"));
+        }
         output.text(list.to_string().trim_end())
     }
+}
+
+/// A link that disables a vendor's file: an agent that wants signatures takes none.
+fn mask(folder: &Path) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.find(|path| fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")))
 }

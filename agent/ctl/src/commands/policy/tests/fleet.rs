@@ -238,4 +238,13 @@ fn the_list_of_a_bundle_has_the_folders_files() {
     assert_eq!(list(7), Ok(List::of(7, [("50-web.toml", text.as_bytes())]).to_string()));
     fs::write(folder.join("60-bad.toml"), "nonsense").unwrap();
     assert!(list(8).unwrap_err().contains("60-bad.toml"));
+    // What the agent would not take is not worth a signature.
+    fs::remove_file(folder.join("60-bad.toml")).unwrap();
+    for name in ["60\nnumber.toml".to_owned(), format!("60\n{}  70-other.toml", "0".repeat(64))] {
+        fs::write(folder.join(&name), "schema = 1\n").unwrap();
+        assert!(list(8).unwrap_err().contains("the name of a file cannot be listed"), "{name}");
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("/dev/null", folder.join("10-root.toml")).unwrap();
+    assert!(list(8).unwrap_err().contains("10-root.toml is a link to /dev/null"));
 }

@@ -50,6 +50,22 @@ fn tests_are_run_from_policy_files_and_from_their_own() {
     assert!(host.check(None, None, None).unwrap().contains("1 rules in 1 files"));
 }
 
+// What is skipped in silence never fails.
+#[test]
+fn a_folder_of_tests_that_is_none_is_told_of() {
+    let host = Host::new();
+    let folder = host.path("new");
+    fs::create_dir(&folder).unwrap();
+    let run = || test(&host, |test| test.folder = Some(folder.clone()));
+    assert_eq!(run(), (true, "0 tests, 0 failed\n".to_owned()));
+    std::os::unix::fs::symlink("gone", folder.join("tests")).unwrap();
+    let (passed, text) = run();
+    assert!(!passed && text.contains("tests cannot be read"), "{text}");
+    fs::remove_file(folder.join("tests")).unwrap();
+    fs::write(folder.join("tests"), "").unwrap();
+    assert!(!run().0);
+}
+
 #[test]
 fn a_broken_test_is_a_mistake_with_its_place() {
     let host = Host::new();
