@@ -17,7 +17,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(40);
 
 /// A session: the relay in a thread of its own, between person and monitor.
 struct Session {
@@ -63,7 +63,7 @@ impl Session {
     }
 
     fn hears(&self) -> (Kind, i32) {
-        assert!(self.monitor.wait(Some(10_000)).unwrap(), "the monitor is told nothing");
+        assert!(self.monitor.wait(Some(40_000)).unwrap(), "the monitor is told nothing");
         let (frame, _) = self.monitor.receive_frame().unwrap();
         (frame.kind, frame.value)
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use jit_protocol::frame::{Frame, Kind};
 
@@ -9,10 +10,13 @@ use crate::{ends, run};
 
 /// A program that asks; it notes what it is asked.
 fn asker(folder: &tempfile::TempDir, text: &str) -> String {
-    use std::os::unix::fs::OpenOptionsExt;
     let path = folder.path().join("asker");
-    let mut file = File::options().write(true).create_new(true).mode(0o755).open(&path).unwrap();
-    write!(file, "#!/bin/sh\nprintf %s \"$1\" >\"$0.asked\"\n{text}\n").unwrap();
+    // Written by another process: what is open for writing here is so for a moment in each program that another test
+    // starts, and nobody can execute it meanwhile.
+    let mut install =
+        Command::new("install").arg("/dev/stdin").arg(&path).stdin(Stdio::piped()).spawn().unwrap();
+    write!(install.stdin.take().unwrap(), "#!/bin/sh\nprintf %s \"$1\" >\"$0.asked\"\n{text}\n").unwrap();
+    assert!(install.wait().unwrap().success());
     path.display().to_string()
 }
 
@@ -87,15 +91,20 @@ fn a_program_that_never_ends_its_answer_is_not_listened_to_for_ever() {
 #[test]
 fn a_program_that_says_nothing_for_ever_is_left_once_nobody_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
-    let program = asker(&folder, "exec sleep 4 2>/dev/null");
+    let program =
+        asker(&folder, "echo $$ >\"$0.new\"; mv \"$0.new\" \"$0.pid\"; exec sleep 1000 2>/dev/null");
+    let mut asks = None;
     let output = run(&format!("SUDO_ASKPASS={program} exec \"$0\" -A id 2>&1 | cat"), b"", |helper| {
         helper.says(&Frame::with(Kind::Prompt, 0, "Password: ", ""));
-        while !folder.path().join("asker.asked").exists() {
+        while asks.is_none() {
+            asks = std::fs::read_to_string(folder.path().join("asker.pid")).ok();
             std::thread::yield_now();
         }
         helper.says(&Frame::refused("no answer came in time", ""));
-        assert!(helper.connection.wait(Some(2_000)).unwrap(), "it leaves");
+        assert!(helper.connection.wait(Some(20_000)).unwrap(), "it leaves");
     });
+    let asks = nix::unistd::Pid::from_raw(asks.unwrap().trim().parse().unwrap());
+    nix::sys::signal::kill(asks, nix::sys::signal::Signal::SIGKILL).expect("it still asks");
     assert_eq!(output.stdout, b"jit-sudo: no answer came in time\n");
 }
 

@@ -122,17 +122,15 @@ fn ctrl_z_stops_the_job_and_fg_brings_it_back() {
 #[test]
 fn a_job_in_the_background_leaves_the_terminal_alone() {
     let mut person = Shell::new();
-    person.types("stty tostop; $PROGRAM make &\n");
+    person.types("set -b; stty tostop; $PROGRAM make &\n");
     let helper = person.agent.accept();
     let mut command = helper.starts();
     assert_eq!(helper.hears(), (Kind::Continue, 0, Vec::new()));
     command.write_all(b"output of the job").unwrap();
     person.sees("output of the job");
     assert!(!person.is_raw());
-    // It asks for the terminal: the job stops, as the shell tells, and has it once it is in the foreground.
+    // It asks for the terminal: the job stops, as the shell tells at once, and has it once it is in the foreground.
     helper.says(&Frame::new(Kind::Stopped, nix::libc::SIGTTIN));
-    std::thread::sleep(Duration::from_millis(100));
-    person.types("\n");
     person.sees("Stopped");
     person.types("fg\n");
     assert_eq!(helper.hears(), (Kind::Continue, 1, Vec::new()));
@@ -229,11 +227,9 @@ fn a_prompt_survives_ctrl_z_and_ends_with_ctrl_c() {
 #[test]
 fn a_prompt_in_the_background_waits_for_the_foreground() {
     let mut person = Shell::new();
-    person.types("$PROGRAM id &\n");
+    person.types("set -b; $PROGRAM id &\n");
     let helper = person.agent.accept();
     helper.says(&Frame::with(Kind::Prompt, 0, "Password for alice: ", ""));
-    std::thread::sleep(Duration::from_millis(200));
-    person.types("\n");
     person.sees("Stopped");
     person.types("fg\n");
     person.sees("Password for alice: ");

@@ -14,7 +14,7 @@ mod edit;
 mod jobs;
 
 use std::fs::File;
-use std::io::{IoSliceMut, Read, Write};
+use std::io::{BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
@@ -28,7 +28,7 @@ use jit_protocol::frame::{Frame, Kind, MAX_FRAME};
 use jit_protocol::request::{Elevate, Envelope, Mode, Request};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketFlags,
-    SocketType, accept, bind, listen, recvmsg, socket_with,
+    SocketType, accept_with, bind, listen, recvmsg, socket_with,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -50,21 +50,20 @@ impl Agent {
         Self { folder, socket }
     }
 
-    /// A shell in that namespace; `$0` is the program, the script is `script`.
+    /// A shell in that namespace; `$0` is the program, the script is `script`. No signal is ignored there, whatever is in this
+    /// process.
     fn shell(&self, script: &str) -> Command {
         let setup = "mount -t tmpfs none /run && mkdir /run/jit-sudo && mount --bind \"$1\" /run/jit-sudo || exit 99; shift; ";
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{setup}{script}"), PROGRAM]);
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "unshare", "--map-root-user", "--mount", "sh", "-c"]);
+        command.args([&format!("{setup}{script}"), PROGRAM]);
         command.arg(self.folder.path()).env_remove("JIT_REASON").env_remove("SUDO_ASKPASS");
         command
     }
 
     /// The next helper.
     fn accept(&self) -> Helper {
-        let soon = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
-        let mut files = [rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN)];
-        assert_eq!(rustix::event::poll(&mut files, Some(&soon)).unwrap(), 1, "the program does not come");
-        let connection = accept(&self.socket).unwrap();
+        let connection = self.accept_only();
         let twin = connection.try_clone().unwrap();
         let connection = Connection::over(connection);
         let request: Envelope = serde_json::from_slice(&connection.receive_text().unwrap()).unwrap();
@@ -74,6 +73,18 @@ impl Agent {
         };
         Helper { connection, request: request.request, descriptors }
     }
+
+    /// The next connection, of which nothing is read. It is no other test's program's: its end must be seen as such.
+    fn accept_only(&self) -> OwnedFd {
+        assert!(is_readable_soon(&self.socket), "the program does not come");
+        accept_with(&self.socket, SocketFlags::CLOEXEC).unwrap()
+    }
+}
+
+fn is_readable_soon(file: &OwnedFd) -> bool {
+    let soon = rustix::event::Timespec { tv_sec: SOON.as_secs().cast_signed(), tv_nsec: 0 };
+    let mut files = [rustix::event::PollFd::new(file, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut files, Some(&soon)).unwrap() == 1
 }
 
 struct Helper {
@@ -178,12 +189,15 @@ fn the_program_dies_of_the_signal_that_killed_the_command() {
 #[test]
 fn a_signal_sent_to_the_program_goes_to_the_command() {
     let agent = Agent::new();
-    let mut child = agent.shell("exec \"$0\" sleep 60").stdin(Stdio::null()).spawn().unwrap();
+    let mut command = agent.shell("exec \"$0\" sleep 60");
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let helper = agent.accept();
     helper.says(&Frame::new(Kind::Started, 0));
     // It holds signals back once it has the frame; until then it would die, and the command with it.
-    helper.says(&Frame::with(Kind::Notice, 0, "", ""));
-    std::thread::sleep(Duration::from_millis(200));
+    helper.says(&Frame::with(Kind::Notice, 0, "begun", ""));
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert_eq!(told, "jit-sudo: begun\n");
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(child.id().try_into().unwrap()),
         nix::sys::signal::Signal::SIGTERM,
@@ -267,9 +281,12 @@ fn called_as_sudo_it_says_sudo() {
 fn a_refusal_arrives_though_the_agent_reads_no_descriptors() {
     let agent = Agent::new();
     let child = agent.shell("exec \"$0\" id").stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let connection = Connection::over(accept(&agent.socket).unwrap());
+    let connection = agent.accept_only();
+    let twin = connection.try_clone().unwrap();
+    let connection = Connection::over(connection);
     connection.receive_text().unwrap();
-    std::thread::sleep(Duration::from_millis(100)); // the descriptors are in the socket by now
+    assert!(is_readable_soon(&twin), "the descriptors are not sent");
+    drop(twin);
     connection.send_frame(&Frame::refused("you have no rule for this", ""), &[]).unwrap();
     drop(connection);
     assert_eq!(child.wait_with_output().unwrap().stderr, b"jit-sudo: you have no rule for this\n");
