@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jit_protocol::frame::{Frame, Kind, MAX_ANSWER};
 use jit_protocol::link::{ExitStatus, FromMonitor, ToMonitor};
@@ -78,13 +78,12 @@ fn flood_and_expiry(stage: &Stage) {
     let mark = format!("{}.60", std::process::id());
     let mut session = stage.begin(&order(&shell(&format!("sleep {mark}"))));
     session.expect_accepted();
-    session.go(Some(Duration::from_millis(700)), Duration::from_millis(100), false);
+    session.go(Some(Duration::from_secs(3)), Duration::from_millis(100), false);
     session.await_running();
     until("it runs", || stage::count_processes(&mark) == 1);
     let _floods = [Flood::on(&session), Flood::on(&session)];
-    let start = Instant::now();
-    until("it has expired", || stage::count_processes(&mark) == 0);
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    is_ended_by_its_monitor(&mut session);
+    assert_eq!(stage::count_processes(&mark), 0);
 }
 
 fn flood_and_revocation(stage: &Stage) {
@@ -97,9 +96,17 @@ fn flood_and_revocation(stage: &Stage) {
     let _floods = [Flood::on(&session), Flood::on(&session)];
     std::thread::sleep(Duration::from_millis(100));
     session.say(&ToMonitor::Terminate { why: "revoked".into() });
-    let start = Instant::now();
-    until("it is revoked", || stage::count_processes(&mark) == 0);
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    is_ended_by_its_monitor(&mut session);
+    assert_eq!(stage::count_processes(&mark), 0);
+}
+
+/// And not by the spawner, ten seconds later.
+fn is_ended_by_its_monitor(session: &mut Session) {
+    let messages = session.listen_to_the_end();
+    assert!(
+        messages.contains(&FromMonitor::Expired) && messages.contains(&FromMonitor::Gone),
+        "{messages:?}"
+    );
 }
 
 // CVE class: the connection, once authenticated, handed to somebody else.
@@ -137,9 +144,7 @@ fn later_descriptors(stage: &Stage) {
     let own = i32::try_from(std::process::id()).unwrap();
     fuse.hold(move |kind, pid| kind == fuse::FLUSH && pid != own);
     session.helper().send(&Frame::new(Kind::Window, 0).encode(), &[file.as_fd()], true).unwrap();
-    let start = Instant::now();
     until("the session has ended", || stage::count_processes(&mark) == 0);
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert!(!fuse.is_holding(), "the monitor closed what it should never have had");
 }
 
@@ -167,20 +172,16 @@ fn hanging_close(stage: &Stage) {
     let mut session = stage.hand_over_in(&order(&shell(&format!("exec sleep {mark}"))), &stdio, &root);
     session.expect_accepted();
     fuse.hold(move |kind, pid| kind == fuse::FLUSH && fuse::parent(pid) == Some(spawner));
-    session.go(Some(Duration::from_secs(2)), Duration::from_millis(100), false);
+    session.go(Some(Duration::from_secs(4)), Duration::from_millis(100), false);
     until("the monitor hangs", || fuse.is_holding());
     until("the command runs", || stage::count_processes(&mark) == 1);
-    let start = Instant::now();
-    while stage::count_processes(&mark) > 0 {
-        assert!(start.elapsed() < Duration::from_secs(30), "it still runs, long after its time");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("its time is up", || stage::count_processes(&mark) == 0);
     fuse.release();
 }
 
 fn end_at_any_moment(stage: &Stage) {
-    for round in 0..8 {
-        let mut sessions: Vec<_> = (0..24).map(|_| stage.begin(&order(&["/bin/sleep", "20"]))).collect();
+    for _ in 0..8 {
+        let mut sessions: Vec<_> = (0..24).map(|_| stage.begin(&order(&["/bin/sleep", "1000"]))).collect();
         for session in &mut sessions {
             session.expect_accepted();
             session.go(None, Duration::from_secs(1), false);
@@ -192,11 +193,9 @@ fn end_at_any_moment(stage: &Stage) {
         for session in &sessions {
             session.send(&Frame::new(Kind::Signal, 15));
         }
-        let start = Instant::now();
         for session in &mut sessions {
             session.await_ended();
         }
-        assert!(start.elapsed() < Duration::from_secs(5), "round {round}: {:?}", start.elapsed());
     }
 }
 
@@ -205,10 +204,8 @@ fn unread_terminal(stage: &Stage) {
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
     session.expect_accepted();
-    session.go(Some(Duration::from_millis(500)), Duration::from_millis(100), false);
-    let start = Instant::now();
+    session.go(Some(Duration::from_secs(2)), Duration::from_secs(1), false);
     let messages = session.listen_to_the_end();
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(messages.contains(&FromMonitor::Ended { status: ExitStatus::Signal(15), leftover: false }));
     assert!(messages.contains(&FromMonitor::Gone), "{messages:?}");
 }
@@ -219,18 +216,18 @@ fn unread_pipe(stage: &Stage) {
     let root = OwnedFd::from(fs::File::open("/").unwrap());
     let mut session = stage.hand_over_in(&order(&["/usr/bin/yes"]), &stdio, &root);
     session.expect_accepted();
-    session.go(Some(Duration::from_millis(300)), Duration::from_millis(100), false);
-    let start = Instant::now();
-    let messages = session.listen_to_the_end();
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    assert!(messages.contains(&FromMonitor::Expired) && messages.contains(&FromMonitor::Gone));
+    session.go(Some(Duration::from_secs(2)), Duration::from_millis(100), false);
+    is_ended_by_its_monitor(&mut session);
 }
 
 fn terminal_given_to_monitor(stage: &Stage) {
     // The terminal's foreground group becomes the monitor's; then its keys are pressed.
-    let program = "import os,signal,time\nsignal.signal(signal.SIGTTOU,signal.SIG_IGN)\n\
-                   os.tcsetpgrp(0,os.getpgid(os.getppid()))\nprint('given',flush=True)\ntime.sleep(0.5)\nos._exit(5)\n";
-    let mut wanted = order(&["/usr/bin/python3", "-c", program]);
+    let program = "import os,signal,sys,time\nsignal.signal(signal.SIGTTOU,signal.SIG_IGN)\n\
+                   os.tcsetpgrp(0,os.getpgid(os.getppid()))\nprint('given',flush=True)\n\
+                   while not os.path.exists(sys.argv[1]): time.sleep(0.02)\nos._exit(5)\n";
+    let pressed = stage.path("keys-pressed");
+    let _ = fs::remove_file(&pressed);
+    let mut wanted = order(&["/usr/bin/python3", "-c", program, &pressed]);
     wanted.target = stage::account("daemon", 1, 1, &[1]);
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
@@ -238,6 +235,8 @@ fn terminal_given_to_monitor(stage: &Stage) {
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("given");
     session.type_in("\x03\x1c\x1a");
+    session.await_terminal("^Z"); // the echo of the last one
+    fs::write(&pressed, "").unwrap();
     let run = session.finish();
     assert_eq!(run.ended(), ExitStatus::Status(5));
     assert!(run.messages.contains(&FromMonitor::Gone), "{:?}", run.messages);
@@ -250,12 +249,13 @@ fn leftover_of_terminal(stage: &Stage) {
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
     session.expect_accepted();
-    session.go(Some(Duration::from_millis(1500)), Duration::from_millis(100), false);
-    let start = Instant::now();
+    session.go(None, Duration::from_millis(100), false);
     session.finish_terminal();
     session.await_ended();
+    until("it is there", || stage::count_processes(&mark) == 1);
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(stage::count_processes(&mark), 1, "{:?}", start.elapsed());
+    assert_eq!(stage::count_processes(&mark), 1);
+    session.say(&ToMonitor::Terminate { why: "its time is up".into() });
     assert!(session.finish().messages.contains(&FromMonitor::Gone));
     assert_eq!(stage::count_processes(&mark), 0);
 }
@@ -284,8 +284,9 @@ fn cgroup_kept(stage: &Stage) {
     wanted.target = stage::account("daemon", 1, 1, &[1]);
     let mut session = stage.begin(&wanted);
     session.expect_accepted();
-    session.go(Some(Duration::from_millis(1500)), Duration::from_millis(100), false);
+    session.go(None, Duration::from_millis(100), false);
     until("both run", || stage::count_processes(&mark) == 2);
+    session.say(&ToMonitor::Terminate { why: "its time is up".into() });
     let run = session.finish();
     assert_eq!(run.stdout, "");
     assert_eq!(stage::count_processes(&mark), 0);
@@ -333,13 +334,14 @@ fn nested(stage: &Stage) {
     let mark = format!("{}.67", std::process::id());
     let mut outer = stage.begin(&order(&["/bin/sleep", "60"]));
     outer.expect_accepted();
-    outer.go(Some(Duration::from_secs(1)), Duration::from_millis(100), false);
+    outer.go(None, Duration::from_millis(100), false);
     let parent = cgroup_of(&mut outer);
     let mut inner = stage.begin(&nested_order(&parent, 1, &format!("exec sleep {mark}")));
     inner.expect_accepted();
     inner.go(None, Duration::from_secs(1), false);
     assert_eq!(cgroup_of(&mut inner), format!("{parent}/s-{:016x}", 1));
     until("it runs", || stage::count_processes(&mark) == 1);
+    outer.say(&ToMonitor::Terminate { why: "its time is up".into() });
     assert!(outer.finish().messages.contains(&FromMonitor::Gone));
     assert_eq!(stage::count_processes(&mark), 0);
     assert!(inner.finish().messages.contains(&FromMonitor::Gone));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, ToMonitor};
 use jit_protocol::order::Cwd;
@@ -34,9 +34,12 @@ fn held_before_exec(stage: &Stage) {
     session.expect_accepted();
     let own = i32::try_from(std::process::id()).unwrap();
     fuse.hold(move |kind, pid| kind == fuse::LOOKUP && pid != own);
-    session.go(Some(Duration::from_millis(400)), Duration::from_millis(400), false);
+    let time = Duration::from_secs(2);
+    let go = Instant::now();
+    session.go(Some(time), Duration::from_secs(2), false);
     until("it is held", || fuse.is_holding());
-    std::thread::sleep(Duration::from_millis(700));
+    // Between SIGTERM and SIGKILL, or later.
+    std::thread::sleep((time + Duration::from_millis(300)).saturating_sub(go.elapsed()));
     fuse.release();
     session.listen_to_the_end();
     assert!(!Path::new(&mark).exists(), "it ran after its time");
@@ -129,7 +132,7 @@ fn held_untouchable(stage: &Stage) {
 // The monitor stands still until the command has executed: nobody but the spawner can end this.
 fn stopped_before_exec(stage: &Stage) {
     let fuse = Fuse::new("");
-    let (mut session, held) = held(stage, &fuse, Some(Duration::from_millis(500)));
+    let (mut session, held) = held(stage, &fuse, Some(Duration::from_secs(2)));
     let monitor = stage::parent_of(held);
     stage::as_user(1, || kill(Pid::from_raw(held), Signal::SIGSTOP).unwrap());
     fuse.release();

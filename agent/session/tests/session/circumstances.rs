@@ -36,8 +36,9 @@ fn asked_folder(stage: &Stage) {
 
 fn background(stage: &Stage) {
     let (mark, gone) = (stage.path("background"), stage.path("helper-gone"));
+    let sleep = format!("{}.48", std::process::id());
     let text = format!(
-        "until [ -e {gone} ]; do sleep 0.02; done; head -c 300000 /dev/zero; echo done >{mark}; sleep 100.47"
+        "until [ -e {gone} ]; do sleep 0.02; done; head -c 300000 /dev/zero; echo done >{mark}; sleep {sleep}"
     );
     for on_terminal in [false, true] {
         for file in [&mark, &gone] {
@@ -52,11 +53,11 @@ fn background(stage: &Stage) {
         session.hang_up_helper();
         std::fs::write(&gone, "").unwrap();
         stage::until("it writes on, though nobody reads", || std::path::Path::new(&mark).exists());
-        stage::until("it goes on", || stage::count_processes("100.47") != 0);
+        stage::until("it goes on", || stage::count_processes(&sleep) != 0);
         session.say(&ToMonitor::Terminate { why: "revoked".into() });
         let messages = session.listen_to_the_end();
         assert!(messages.contains(&FromMonitor::Expired), "until it is told to end: {messages:?}");
-        stage::until("the command is gone", || stage::count_processes("100.47") == 0);
+        stage::until("the command is gone", || stage::count_processes(&sleep) == 0);
     }
 }
 

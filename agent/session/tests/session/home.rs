@@ -42,7 +42,7 @@ impl Drop for Home {
     fn drop(&mut self) {
         let _ = fs::write(self.root().join("cgroup.procs"), "0");
         let _ = fs::write(self.path("cgroup.kill"), "1"); // idle monitors that are about to go
-        let end = Instant::now() + Duration::from_secs(2);
+        let end = Instant::now() + Duration::from_secs(20);
         while self.path("").exists() && Instant::now() < end {
             let sessions = fs::read_dir(self.path("jit-sudo")).into_iter().flatten().flatten();
             let below = sessions.map(|session| session.path());

@@ -13,6 +13,20 @@ pub(crate) fn count_processes(text: &str) -> usize {
     entries.filter(|entry| wanted(&entry.file_name().to_string_lossy())).count()
 }
 
+/// Whether a process has another one as a descriptor (a pidfd).
+pub(crate) fn holds(pid: i32, other: i32) -> bool {
+    let wanted = format!("Pid:\t{other}");
+    let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap().flatten();
+    let mut texts = entries.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    texts.any(|text| text.lines().any(|line| line == wanted))
+}
+
+/// Whether a process waits for something.
+pub(crate) fn is_asleep(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.starts_with('S')
+}
+
 pub(crate) fn parent_of(pid: i32) -> i32 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();

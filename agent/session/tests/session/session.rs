@@ -18,6 +18,9 @@ use crate::stage::until;
 /// The end of a grant without one.
 const NEVER: Deadline = Deadline { boottime_ns: u64::MAX, realtime_ns: i64::MAX };
 
+/// How long anything may take that must happen.
+const SOON: Duration = Duration::from_secs(40);
+
 /// One session, seen from the helper's and the agent's chair.
 pub(crate) struct Session {
     helper: Option<Channel>,
@@ -201,7 +204,7 @@ impl Session {
         }
         let start = Instant::now();
         while !self.shown.contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(10), "no {text:?} in {:?}", self.shown);
+            assert!(start.elapsed() < SOON, "no {text:?} in {:?}", self.shown);
             let mut buffer = [0; 4096];
             match self.stream.as_mut().unwrap().read(&mut buffer) {
                 Ok(0) => panic!("the terminal closed before {text:?}: {:?}", self.shown),
@@ -236,7 +239,7 @@ impl Session {
         self.await_frame(Kind::Started);
         let mut rest = Vec::new();
         let stream = self.stream.as_mut().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         stream.read_to_end(&mut rest).unwrap();
         self.shown.push_str(&String::from_utf8_lossy(&rest));
     }
@@ -260,7 +263,7 @@ impl Session {
     fn drain_stream(&mut self) {
         let mut rest = Vec::new();
         let stream = self.stream.as_mut().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         let _ = stream.read_to_end(&mut rest);
         self.shown.push_str(&String::from_utf8_lossy(&rest));
     }
@@ -317,7 +320,7 @@ impl Drop for Session {
 fn readable_in_time(channel: &Channel) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut fds = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::from(15_000_u16)).unwrap() == 1
+    poll(&mut fds, PollTimeout::try_from(SOON).unwrap()).unwrap() == 1
 }
 
 fn read_all(file: &mut fs::File) -> String {

@@ -20,7 +20,8 @@ pub(crate) const TERMINALS: &[Test] = &[
 
 fn terminal(stage: &Stage) {
     let mut wanted = order(&shell(
-        "tty; stty size; ps -o tty= -p $$; read line; stty size; exec 0</dev/tty && echo has-a-terminal",
+        "tty; stty size; ps -o tty= -p $$; until stty size | grep '^40 100$'; do sleep 0.05; done; \
+         exec 0</dev/tty && echo has-a-terminal",
     ));
     wanted.terminal = Some(stage::terminal(33, 77));
     let mut session = stage.begin_on_terminal(&wanted);
@@ -28,8 +29,6 @@ fn terminal(stage: &Stage) {
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("33 77");
     session.send(&Frame::new(Kind::Window, 0x0028_0064));
-    std::thread::sleep(Duration::from_millis(100));
-    session.type_in("\n");
     session.await_terminal("40 100");
     session.await_terminal("has-a-terminal");
     assert!(session.shown().starts_with("/dev/pts/"), "{}", session.shown());
@@ -73,19 +72,18 @@ fn hung_up(stage: &Stage) {
 }
 
 fn control_z(stage: &Stage) {
-    let mark = format!("1.{}", std::process::id());
-    let mut wanted = order(&shell(&format!("echo ready; sleep {mark}; echo went on")));
+    // One process all the time: a shell that waits in vfork(2) can't be stopped.
+    let mut wanted = order(&shell("echo ready; read line; echo went on"));
     wanted.terminal = Some(stage::terminal(24, 80));
     let mut session = stage.begin_on_terminal(&wanted);
     session.expect_accepted();
     session.go(None, Duration::from_secs(1), false);
     session.await_terminal("ready");
-    // Before that the shell may wait in vfork(2), where it can't be stopped.
-    stage::until("it sleeps", || stage::count_processes(&mark) == 1);
     session.type_in("\x1a");
     let stopped = session.await_frame(Kind::Stopped);
     assert_eq!(stopped.value, 20);
     session.send(&Frame::new(Kind::Continue, 1));
+    session.type_in("\n");
     session.await_terminal("went on");
     assert_eq!(session.finish().ended(), ExitStatus::Status(0));
 }
