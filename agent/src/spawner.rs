@@ -207,7 +207,7 @@ mod tests {
         let welcome = |text: Option<&'static [u8]>| {
             let listener = listener.try_clone().unwrap();
             let spawner = std::thread::spawn(move || {
-                let agent = rustix::net::accept(&listener).unwrap();
+                let agent = rustix::net::accept_with(&listener, SocketFlags::CLOEXEC).unwrap();
                 text.map(|text| send(&agent, text, SendFlags::empty()).unwrap());
             });
             let answered = answers(&path);

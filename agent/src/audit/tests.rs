@@ -45,7 +45,7 @@ impl Host {
 
 fn messages(journal: &UnixDatagram) -> Vec<String> {
     let mut buffer = vec![0; 65536];
-    journal.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    journal.set_read_timeout(Some(std::time::Duration::from_secs(40))).unwrap();
     let mut messages = Vec::new();
     while let Ok(length) = journal.recv(&mut buffer) {
         messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap());

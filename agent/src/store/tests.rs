@@ -150,7 +150,7 @@ async fn limited(folder: &Path) {
 
 /// Once its thread has ended.
 fn reopen(path: &Path) -> Contents {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(40);
     loop {
         match Store::open(path, us()) {
             Ok((_, contents)) => return contents,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use jit_protocol::chunk::{self, MAX_MESSAGE};
 use jit_protocol::request::{Envelope, Request};
@@ -103,18 +104,24 @@ fn a_request_of_many_chunks_arrives_and_one_too_long_is_refused() {
 #[test]
 fn descriptors_with_a_request_are_refused_and_never_received() {
     let stage = Stage::with(&rule("id", ""));
-    let file = fs::File::open("/dev/null").unwrap();
+    // A file that no other test in this process has open.
+    let path = stage.root().join("sent");
+    let file = fs::File::create(&path).unwrap();
     let request = chunk::split(text_of(Request::Status).to_string().as_bytes()).unwrap().remove(0);
-    let ours = || fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = ours();
+    let open = || {
+        let files = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        files.filter(|open| fs::read_link(open.path()).is_ok_and(|led| led == path)).count()
+    };
     for count in [1, 2, 3, 4, 253] {
         let wire = stage.connect();
         wire.try_send(&request, &vec![file.as_fd(); count]).unwrap();
         assert_eq!(wire.refusal(), NOT_UNDERSTOOD, "{count} descriptors");
     }
     serves(&stage);
-    std::thread::sleep(NOTHING);
-    assert!(ours() < before + 50, "none of 263 descriptors is left in the agent");
+    let end = Instant::now() + SOON;
+    while open() != 1 {
+        assert!(Instant::now() < end, "none of 263 descriptors is left in the agent, but {}", open() - 1);
+    }
 }
 
 // The helper's second message is the monitor's: the agent must not read it, whatever is in it.

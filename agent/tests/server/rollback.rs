@@ -9,7 +9,7 @@ use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::{Request, Revoke};
 use jit_protocol::response::{Part, Response, State};
 
-use crate::stage::{Stage, rule};
+use crate::stage::{SOON, Stage, rule};
 use crate::wire::id;
 
 const TWICE: &str = "require.authentication = \"none\"\ngrant.uses = 2";
@@ -182,6 +182,19 @@ fn a_store_that_is_ahead_of_the_log_counts() {
     stage.verify_audit();
 }
 
+fn until_the_store_knows_the_end_of_the_log(stage: &Stage) {
+    let end = std::time::Instant::now() + SOON;
+    let knows = || {
+        let last = stage.audit().pop().unwrap()["hash"].as_str().unwrap().to_owned();
+        let bytes = fs::read(store(stage)).unwrap();
+        bytes.windows(last.len()).any(|window| window == last.as_bytes())
+    };
+    while !knows() {
+        assert!(std::time::Instant::now() < end, "it is never kept");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 // Nobody can tell then how old the store is.
 #[test]
 fn without_the_log_that_the_store_knows_no_grant_counts() {
@@ -189,7 +202,7 @@ fn without_the_log_that_the_store_knows_no_grant_counts() {
     let grant = run(&stage);
     stage.connect().elevate(id());
     stage.monitor().run(0);
-    std::thread::sleep(std::time::Duration::from_millis(1500)); // until the store knows the log's end
+    until_the_store_knows_the_end_of_the_log(&stage);
     stage.crash();
     fs::remove_file(&stage.paths.audit).unwrap();
     stage.start();

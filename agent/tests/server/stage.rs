@@ -25,7 +25,9 @@ use tokio::sync::oneshot;
 use crate::wire::Wire;
 
 /// How long anything may take that must happen.
-pub const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(40);
+/// Settings of an agent that waits until a test on a busy host goes on: by default it is two seconds.
+pub const PATIENT: &str = "limits.first_message = \"1m\"\nlimits.request = \"2m\"\nlookup.timeout = \"1m\"\n";
 /// How long nothing must happen.
 pub const NOTHING: Duration = Duration::from_millis(200);
 
@@ -77,12 +79,10 @@ impl Stage {
         stage
     }
 
-    /// With settings too.
+    /// With other settings than [`PATIENT`].
     pub fn with_settings(settings: &str, policy: &str) -> Self {
         let mut stage = Self::without_agent();
-        fs::create_dir_all(stage.paths.settings.parent().unwrap()).unwrap();
-        fs::write(&stage.paths.settings, settings).unwrap();
-        fs::set_permissions(&stage.paths.settings, PermissionsExt::from_mode(0o644)).unwrap();
+        stage.write_settings(settings);
         stage.write_policy("50-test.toml", policy);
         stage.start();
         stage
@@ -106,7 +106,15 @@ impl Stage {
         let clock = Arc::new(ManualClock::new(system.now(), system.boot_id()));
         let cgroup = cgroup.map(str::to_owned);
         let spawner = spawner(&paths.spawner_socket, cgroup.clone());
-        Self { folder, paths, clock, spawner, cgroup, agent: None }
+        let stage = Self { folder, paths, clock, spawner, cgroup, agent: None };
+        stage.write_settings(PATIENT);
+        stage
+    }
+
+    fn write_settings(&self, text: &str) {
+        fs::create_dir_all(self.paths.settings.parent().unwrap()).unwrap();
+        fs::write(&self.paths.settings, text).unwrap();
+        fs::set_permissions(&self.paths.settings, PermissionsExt::from_mode(0o644)).unwrap();
     }
 
     /// The spawner ends, and all its idle monitors with it.
@@ -219,8 +227,7 @@ impl Stage {
 
     /// Lines of the audit log, as JSON.
     pub fn audit(&self) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(&self.paths.audit).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        whole_lines(&self.paths.audit).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The events in the log, in their order.
@@ -249,7 +256,7 @@ impl Stage {
     /// The chain is whole.
     pub fn verify_audit(&self) {
         let mut verifier = jit_audit::Verifier::default();
-        for line in fs::read_to_string(&self.paths.audit).unwrap().lines() {
+        for line in whole_lines(&self.paths.audit).lines() {
             verifier.push(line.as_bytes());
         }
         let report = verifier.finish(Some(1), None);
@@ -264,6 +271,13 @@ impl Drop for Stage {
             let _ = running.thread.join();
         }
     }
+}
+
+/// What is in a log, without the line that is just being written.
+pub fn whole_lines(path: &Path) -> String {
+    let mut text = fs::read_to_string(path).unwrap_or_default();
+    text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+    text
 }
 
 /// A monitor with an order.
