@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use nix::mount::{MsFlags, mount};
@@ -62,39 +62,40 @@ pub(crate) fn fake_agent(path: &Path, behaviour: Behaviour) -> Receiver<Request>
         listen(&listener, if behaviour == Behaviour::Full { 0 } else { 128 }).unwrap();
         let waiting = if behaviour == Behaviour::Full { fill(&path) } else { vec![] };
         ready.send(()).unwrap();
-        let mut kept = waiting;
+        while !waiting.is_empty() {
+            thread::park();
+        }
         loop {
-            if behaviour == Behaviour::Full {
-                thread::park();
-                continue;
-            }
             let connection = accept_with(&listener, SocketFlags::CLOEXEC).unwrap();
-            if let Behaviour::Challenges(challenge, _) = behaviour {
-                send(&connection, challenge, SendFlags::NOSIGNAL).unwrap();
-            }
-            let request = receive(&connection);
-            match behaviour {
-                Behaviour::Says(answer) | Behaviour::Foreign(answer) | Behaviour::Challenges(_, answer) => {
-                    // A module that refused to speak has hung up by now.
-                    let _ = send(&connection, answer, SendFlags::NOSIGNAL);
-                }
-                Behaviour::Silent => kept.push(connection),
-                Behaviour::Drips => {
-                    thread::spawn(move || {
-                        while send(&connection, b"JITR\x01\x01\0\0 ", SendFlags::NOSIGNAL).is_ok() {
-                            thread::sleep(std::time::Duration::from_millis(50));
-                        }
-                    });
-                }
-                Behaviour::HangsUp | Behaviour::Full => {}
-            }
-            if let Some(request) = request {
-                let _ = requests.send(request);
-            }
+            let requests = requests.clone();
+            // One that has connected and says nothing yet keeps nobody else waiting.
+            thread::spawn(move || converse(&connection, behaviour, &requests));
         }
     });
     is_ready.recv().expect("the fake agent listens (it must be run as root)");
     received
+}
+
+fn converse(connection: &OwnedFd, behaviour: Behaviour, requests: &Sender<Request>) {
+    if let Behaviour::Challenges(challenge, _) = behaviour {
+        send(connection, challenge, SendFlags::NOSIGNAL).unwrap();
+    }
+    if let Some(request) = receive(connection) {
+        let _ = requests.send(request);
+    }
+    match behaviour {
+        Behaviour::Says(answer) | Behaviour::Foreign(answer) | Behaviour::Challenges(_, answer) => {
+            // A module that refused to speak has hung up by now.
+            let _ = send(connection, answer, SendFlags::NOSIGNAL);
+        }
+        Behaviour::Silent => drop(receive(connection)), // its end
+        Behaviour::Drips => {
+            while send(connection, b"JITR\x01\x01\0\0 ", SendFlags::NOSIGNAL).is_ok() {
+                thread::sleep(std::time::Duration::from_millis(50));
+            }
+        }
+        Behaviour::HangsUp | Behaviour::Full => {}
+    }
 }
 
 /// Connects until the queue is full.
