@@ -198,8 +198,8 @@ mod tests {
 
     #[test]
     fn a_program_that_does_not_end_is_killed_at_its_deadline() {
-        let outcome = sh("echo begun; sleep 100", Duration::from_millis(300));
-        assert!(outcome.status.is_none() && outcome.took < Duration::from_secs(5), "{outcome}");
+        let outcome = sh("echo begun; sleep 100", Duration::from_secs(2));
+        assert!(outcome.status.is_none() && outcome.took < Duration::from_mins(1), "{outcome}");
         assert_eq!(outcome.stdout, "begun\n");
     }
 

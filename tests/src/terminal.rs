@@ -150,7 +150,7 @@ impl Terminal {
         let status = wait(&mut self.child, end);
         let took = self.started.elapsed();
         // What it left behind may hold the terminal open.
-        let rest = Instant::now() + Duration::from_millis(500);
+        let rest = Instant::now() + Duration::from_secs(2);
         while self.receive(rest) {}
         let stdout = String::from_utf8_lossy(&self.screen).replace("\r\n", "\n");
         Outcome { what: self.what.clone(), status, stdout, stderr: String::new(), took }
@@ -206,8 +206,9 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Terminal {
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait", "sh", "-c", script]);
+        // Whatever this process ignores.
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "setsid", "--ctty", "--wait", "sh", "-c", script]);
         Terminal::start(open(Path::new("/dev/ptmx")).unwrap(), command)
     }
 
