@@ -54,11 +54,11 @@ fn authenticate(user: &str, options: &str, typed: bool) {
         nowhere_in_memory(&[&wrong], &ours(guest, true));
         terminal.type_line(right.text());
     }
-    guest.until(&format!("pgrep --full '^{mark}'"), Duration::from_secs(20));
+    guest.until(&format!("pgrep --full '^{mark}'"), Duration::from_secs(40));
     nowhere_in_memory(&[&wrong, &right], &ours(guest, true));
     terminal.press_ctrl('c');
     terminal.finish().never_shows(wrong.text()).never_shows(right.text());
-    guest.until(&format!("! jitctl sessions --all --json | grep -q {user}"), Duration::from_secs(10));
+    guest.until(&format!("! jitctl sessions --all --json | grep -q {user}"), Duration::from_secs(40));
     nowhere_in_memory(&[&wrong, &right], &ours(guest, false));
 
     guest.sh(&format!("rm {answers}; sync; journalctl --sync")).success();
@@ -102,7 +102,7 @@ fn a_crash_leaves_no_core() {
     let line = "ulimit -c unlimited; cd /tmp; jit-sudo /usr/bin/sleep 1000.99";
     let mut terminal = guest.as_user("cora").terminal(line);
     terminal.expect("assword").type_line(crate::PASSWORD);
-    guest.until("pgrep --full '^/usr/bin/sleep 1000.99'", Duration::from_secs(20));
+    guest.until("pgrep --full '^/usr/bin/sleep 1000.99'", Duration::from_secs(40));
     let all = ours(guest, true);
     for pid in &all {
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
@@ -124,7 +124,7 @@ fn a_crash_leaves_no_core() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(cores(), "");
-    guest.until("jit-sudo -n true", Duration::from_secs(20));
+    guest.until("jit-sudo -n true", Duration::from_secs(40));
 }
 
 /// The instruction that it would execute next is none.

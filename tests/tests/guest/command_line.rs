@@ -85,12 +85,12 @@ fn in_the_background_the_command_outlives_its_caller_and_not_its_grant() {
     guest.sh("touch /tmp/colin").success();
     terminal.expect("shown");
     terminal.hang_up();
-    guest.until("pgrep -fx 'sleep 471'", Duration::from_secs(10));
+    guest.until("pgrep -fx 'sleep 471'", Duration::from_secs(40));
     std::thread::sleep(Duration::from_millis(500)); // whatever a hangup would end is gone by then
     guest.sh("pgrep -fx 'sleep 471'").success();
     guest.as_user("colin").run("jitctl sessions").success().shows("sh -c");
     guest.sh("jitctl revoke --user colin").success();
-    guest.until("! pgrep -fx 'sleep 471'", Duration::from_secs(20));
+    guest.until("! pgrep -fx 'sleep 471'", Duration::from_secs(40));
     guest.as_user("colin").run("jit-sudo -b /no/such/command").exits(1).complains("command not found");
 }
 

@@ -146,7 +146,7 @@ fn an_agent_that_cannot_start_is_told_of() {
         .silent()
         .complains("jit-sudo: the agent does not answer\nhint: systemctl status jit-agentd")
         .complains("jitctl: the agent does not answer\nhint: systemctl status jit-agentd");
-    guest.until("systemctl is-active jit-agentd", Duration::from_secs(10));
+    guest.until("systemctl is-active jit-agentd", Duration::from_secs(40));
     guest.as_user("elin").run("jit-sudo -n id -u").success().prints("0");
 }
 

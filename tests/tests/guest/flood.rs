@@ -76,7 +76,7 @@ fn flood(flood: Flood, name: &str) -> Seen {
     let (most, done) = scope(|scope| {
         let task = serde_json::to_vec(&Task::Flood { flood, length: LENGTH }).unwrap();
         let flooding = scope.spawn(|| guest.as_user(&hostile).input(task).run("jit-bench").success().stdout);
-        guest.until(&format!("pgrep -u {hostile} -x jit-bench"), Duration::from_secs(10));
+        guest.until(&format!("pgrep -u {hostile} -x jit-bench"), Duration::from_secs(40));
         let elevating = scope.spawn(|| {
             let goes_on = format!("pgrep -u {hostile} -x jit-bench >/dev/null");
             let elevate = format!("while {goes_on}; do jit-sudo -n true || exit; echo elevated; done");

@@ -56,7 +56,7 @@ fn who_is_named_is_gated_and_all_others_are_not_touched() {
     guest.sh(&format!("systemctl stop {UNITS}")).success();
     assert_eq!([may("lara"), may("leo"), may("nora")], [false, false, true]);
     let outcome = guest.as_user("leo").ssh("echo inside");
-    assert!(outcome.took.as_secs() < 10, "{outcome}");
+    assert!(outcome.took.as_secs() < 40, "{outcome}");
     guest.sh(&format!("systemctl start {UNITS}")).success();
     assert!(may("leo"));
 

@@ -24,7 +24,7 @@ fn a_grant_outlives_restarts_and_boots_and_is_never_longer_for_it() {
     guest.add_user("rosa", Some(PASSWORD), &[]);
     // The rule itself would let it live for an hour: only the grant knows that it has less.
     let keys = "require.authentication = \"none\"\ngrant.scope = \"user\"\n\
-                grant.duration = \"80s\"\ngrant.max_duration = \"1h\"";
+                grant.duration = \"120s\"\ngrant.max_duration = \"1h\"";
     guest.write("/etc/jit-sudo/policy.d/rosa.toml", rule("rosa", "rosa", keys).as_bytes());
     guest.sh("jitctl reload").success();
     let boot_id = |guest: &Guest| guest.read("/proc/sys/kernel/random/boot_id");
@@ -35,7 +35,7 @@ fn a_grant_outlives_restarts_and_boots_and_is_never_longer_for_it() {
     assert_eq!(given.len(), 1, "{given:?}");
     // What runs when the host goes down runs no more, and the log says so.
     let terminal = guest.as_user("rosa").terminal("jit-sudo -n sleep 81001");
-    guest.until("pgrep -f '^sleep 81001'", Duration::from_secs(10));
+    guest.until("pgrep -f '^sleep 81001'", Duration::from_secs(40));
 
     guest.sh("systemctl restart jit-agentd").success();
     let same = |one: &serde_json::Value, other: &serde_json::Value, key: &str| one[key] == other[key];
@@ -65,15 +65,15 @@ fn a_grant_outlives_restarts_and_boots_and_is_never_longer_for_it() {
     guest.sh("pgrep -f '^sleep 81001'").exits(1);
     // systemd 252 shows a sandboxed unit in a container the boot id of the machine, which has not booted: what ran before
     // counts as lost only when its monitor has not called for half a minute.
-    guest.until("[ \"$(jitctl sessions --all --json)\" = '[]' ]", Duration::from_secs(40));
+    guest.until("[ \"$(jitctl sessions --all --json)\" = '[]' ]", Duration::from_mins(1));
     assert_eq!(count(&guest, &["\"session.started\"", "\"81001\""]), 1);
     assert_eq!(count(&guest, &["\"session.ended\"", "\"81001\""]), 1);
     guest.sh("jitctl audit verify").success();
 
     // Its time is over, however often the host was booted.
-    assert!(begun.elapsed() < Duration::from_secs(75), "the guest boots too slowly for this test");
-    guest.until("! jitctl grants --all --json | grep -q rosa", Duration::from_secs(80));
-    assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(115), "the guest boots too slowly for this test");
+    guest.until("! jitctl grants --all --json | grep -q rosa", Duration::from_mins(2));
+    assert!(begun.elapsed() < Duration::from_secs(140), "{:?}", begun.elapsed());
     guest.as_user("rosa").run("jit-sudo -n id -u").success();
     assert_eq!(count(&guest, &["\"grant.issued\"", "\"rosa\""]), 2, "the first one has ended");
 }

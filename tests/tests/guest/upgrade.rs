@@ -35,8 +35,8 @@ fn an_upgrade_from_inside_a_session_finishes_and_ends_on_time_and_others_live_on
     let guest = &Guest::boot(Guest::shared().release());
     guest.sh(NEWER).success();
     // `user`: the grant is found by whoever asks, from whichever terminal.
-    user(guest, "ulla", "grant.scope = \"user\"\ngrant.duration = \"20s\"");
-    user(guest, "uwe", "grant.duration = \"15s\"");
+    user(guest, "ulla", "grant.scope = \"user\"\ngrant.duration = \"45s\"");
+    user(guest, "uwe", "grant.duration = \"40s\"");
     user(guest, "ute", "");
     guest.add_user("ursel", Some(PASSWORD), &[]);
     guest.write("/etc/jit-sudo/policy.d/ursel.toml", rule("ursel", "ursel", "").as_bytes());
@@ -49,25 +49,25 @@ fn an_upgrade_from_inside_a_session_finishes_and_ends_on_time_and_others_live_on
     std::thread::scope(|scope| {
         // Others: one goes on until it is done, one until its time is up, one is at the prompt.
         let goes_on = scope.spawn(|| {
-            guest.as_user("ute").run("jit-sudo -n sh -c 'sleep 91001 & sleep 12; kill $!; exit 42'")
+            guest.as_user("ute").run("jit-sudo -n sh -c 'sleep 91001 & until [ -e /run/seen ]; do sleep 0.1; done; kill $!; exit 42'")
         });
         let ends =
             scope.spawn(|| guest.as_user("uwe").run("jit-sudo -n sh -c 'setsid sleep 91002 & sleep 91002'"));
         let mut prompted = guest.as_user("ursel").terminal("jit-sudo -u daemon id -un");
         prompted.expect("assword");
         guest
-            .until("pgrep -f '^sleep 91001' && [ $(pgrep -cf '^sleep 91002') = 2 ]", Duration::from_secs(10));
+            .until("pgrep -f '^sleep 91001' && [ $(pgrep -cf '^sleep 91002') = 2 ]", Duration::from_secs(40));
 
         guest.as_user("ulla").run("jit-sudo -n true").success();
         let before = grant(guest, "ulla");
         let install = "jit-sudo -n sh -c 'dpkg -i /root/newer.deb && touch /run/installed; setsid sleep 91003 & sleep 91003'";
         let install = scope.spawn(move || guest.as_user("ulla").run(install));
-        guest.until("[ -e /run/installed ]", Duration::from_secs(15));
+        guest.until("[ -e /run/installed ]", Duration::from_secs(40));
         guest.sh("dpkg-query -W -f '${Version} ${Status}' jit-sudo").prints("99.0.0 install ok installed");
 
         // The new agent knows of all, and the installing session's grant is what it was.
         assert_ne!(pid("jit-agentd.service"), agent);
-        guest.until("[ $(jitctl sessions --all | grep -cE 'ulla|uwe|ute') = 3 ]", Duration::from_secs(5));
+        guest.until("[ $(jitctl sessions --all | grep -cE 'ulla|uwe|ute') = 3 ]", Duration::from_secs(40));
         assert_eq!(grant(guest, "ulla"), before);
         // The spawner is the same process, and the new program.
         assert_eq!(pid("jit-spawner.service"), spawner);
@@ -75,12 +75,13 @@ fn an_upgrade_from_inside_a_session_finishes_and_ends_on_time_and_others_live_on
         assert_ne!(new, old);
         assert_eq!(program(&format!("/proc/{}/exe", spawner.trim())), new);
         guest.sh("jit-sudo id -u").success().prints("0");
+        guest.sh("touch /run/seen").success();
 
         let installed = install.join().unwrap();
         installed.shows("Setting up jit-sudo").complains("its time is up");
-        guest.until("! pgrep -f '^sleep 91003'", Duration::from_secs(3));
+        guest.until("! pgrep -f '^sleep 91003'", Duration::from_secs(40));
         ends.join().unwrap().complains("its time is up");
-        guest.until("! pgrep -f '^sleep 91002'", Duration::from_secs(3));
+        guest.until("! pgrep -f '^sleep 91002'", Duration::from_secs(40));
         goes_on.join().unwrap().exits(42);
         // Whoever was asked by the old agent is refused: what they prove is for nobody any more.
         prompted.type_line(PASSWORD).expect("the agent went away");

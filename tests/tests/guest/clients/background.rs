@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{BOTH, Person, guest};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(40);
 
 fn runs(number: u32) -> String {
     format!("pgrep -f '^sleep {number}'")
@@ -68,7 +68,7 @@ fn a_stopped_command_goes_on_in_the_background() {
     let mut terminal = person.login().terminal("bash --norc --noediting -i");
     terminal.type_line("PS1='> '").expect("\n").expect("> ");
     terminal
-        .type_line("jit-sudo sh -c 'echo beg''un; sleep 1; echo do''ne; sleep 1; echo ov''er'")
+        .type_line("jit-sudo sh -c 'echo beg''un; sleep 5; echo do''ne; sleep 1; echo ov''er'")
         .expect("begun");
     terminal.press_ctrl('z').expect("Stopped").expect("> ");
     guest().until("ps -C sh -o stat=,args= | grep -q '^T.*begun'", SOON);
@@ -105,6 +105,8 @@ fn a_connection_that_drops_ends_the_command() {
     guest().sh("pkill -KILL -f '^ssh -t bruno@'").success();
     is_gone(71021);
     drop(terminal);
+    let ended = "grep session.ended /var/log/jit-sudo/audit.jsonl | grep -q bruno";
+    guest().until(ended, SOON); // it is told once nothing is left
     assert_eq!(guest().audit(&["\"session.ended\"", "\"bruno\""]).len(), 1);
 }
 

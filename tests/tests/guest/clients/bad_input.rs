@@ -193,8 +193,8 @@ fn a_terminal_that_hangs_up_in_the_middle_leaves_nothing() {
     let mut terminal = quiet.login().terminal(script);
     terminal.expect("ready");
     drop(terminal);
-    guest().until("ls /run/ivo", Duration::from_secs(20));
-    guest().until("! pgrep -a -u isa,ivo -f jit-sudo", Duration::from_secs(20));
+    guest().until("ls /run/ivo", Duration::from_secs(40));
+    guest().until("! pgrep -a -u isa,ivo -f jit-sudo", Duration::from_secs(40));
     guest().sh("ls /run/isa").exits(2);
     agent.stays_unaffected(&quiet);
 }

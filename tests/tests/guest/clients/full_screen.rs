@@ -58,7 +58,7 @@ fn a_multiplexer_is_left_and_found_again_until_the_grant_ends() {
     terminal.type_line(&format!("{tmux} attach")).expect("inside").type_line("echo st''ill $x");
     terminal.expect("still inside").press_ctrl('b').type_text("d").expect("[detached").expect("ready> ");
     guest().sh("jitctl revoke --user frida").success();
-    guest().until("! pgrep -u root '^tmux'", Duration::from_secs(20));
+    guest().until("! pgrep -u root '^tmux'", Duration::from_secs(40));
     terminal.type_line("exit");
     terminal.finish();
 }

@@ -91,7 +91,7 @@ fn a_helper_that_is_killed_leaves_a_terminal_to_type_at() {
     terminal.expect("Killed").expect("> ");
     terminal.type_line("stty -a | grep -o -w -- '-*echo'").expect("\r\necho\r\n").type_line("exit 5");
     terminal.finish().exits(5);
-    guest().until("! pgrep -f '^sleep 72001'", Duration::from_secs(10));
+    guest().until("! pgrep -f '^sleep 72001'", Duration::from_secs(40));
 }
 
 /// sudo#553: pv draws only where it is in the foreground.

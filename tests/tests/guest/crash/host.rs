@@ -83,7 +83,7 @@ impl Host {
         );
         let supervisor = guest.sh(&start).success().stdout.trim().to_owned();
         let host = Self { guest, kind, supervisor: Some(supervisor) };
-        host.until(SPAWNER_WORKS, 10);
+        host.until(SPAWNER_WORKS, 40);
         host
     }
 
@@ -156,7 +156,7 @@ impl Host {
     /// Until somebody is elevated again.
     #[track_caller]
     pub(super) fn until_back(&self, user: &str) {
-        self.until(&login(user, "jit-sudo -n true"), 10);
+        self.until(&login(user, "jit-sudo -n true"), 40);
     }
 
     /// Nothing serves until the returned value is dropped.
@@ -170,7 +170,7 @@ impl Host {
         }
         .success();
         // One that nobody waits for is a zombie.
-        self.until("! ps -C jit-agentd -o stat= | grep -qv Z", 20);
+        self.until("! ps -C jit-agentd -o stat= | grep -qv Z", 40);
         Absent(self)
     }
 }

@@ -30,10 +30,10 @@ fn what_is_typed_when_the_grant_is_revoked_is_kept() {
         .script("ed", "touch /tmp/watson.edits; read go; echo 'much work' >\"$1\"; rm /tmp/watson.edits");
     let line = format!("EDITOR={editor} jit-sudo -e {}; echo status $?", person.file());
     let mut terminal = guest().as_user("watson").terminal(&line);
-    guest().until("ls /tmp/watson.edits", Duration::from_secs(10));
+    guest().until("ls /tmp/watson.edits", Duration::from_secs(40));
     guest().sh("jitctl sessions --all").success().shows("sudoedit /etc/watson/motd");
     guest().sh("jitctl revoke --user watson").success();
-    guest().until("! pgrep -f '^sudoedit /etc/watson'", Duration::from_secs(10));
+    guest().until("! pgrep -f '^sudoedit /etc/watson'", Duration::from_secs(40));
     terminal
         .type_line("")
         .expect("the session ends")
@@ -61,14 +61,14 @@ fn whichever_part_is_killed_the_text_is_kept_and_nothing_else_left() {
         );
         let line = format!("EDITOR={editor} jit-sudo -e {}; echo status $?", person.file());
         let mut terminal = guest().as_user("weston").terminal(&line);
-        guest().until("ls /tmp/weston.edits", Duration::from_secs(10));
+        guest().until("ls /tmp/weston.edits", Duration::from_secs(40));
         guest().sh(&format!("pkill {kill}")).success();
         guest().sh("rm /tmp/weston.edits").success();
         for text in told {
             terminal.expect(text);
         }
         terminal.finish().success();
-        guest().until("! pgrep -f '^sudoedit /etc/weston'", Duration::from_secs(20));
+        guest().until("! pgrep -f '^sudoedit /etc/weston'", Duration::from_secs(40));
         assert_eq!((person.read().as_str(), person.left().as_str()), ("old\n", "much work\n"), "{kill}");
         person.is_clean();
     }
@@ -98,7 +98,7 @@ fn what_somebody_else_saved_meanwhile_is_not_overwritten() {
     );
     let line = format!("EDITOR={editor} jit-sudo -e {}; echo status $?", person.file());
     let mut terminal = guest().as_user("woody").terminal(&line);
-    guest().until("ls /tmp/woody.edits", Duration::from_secs(10));
+    guest().until("ls /tmp/woody.edits", Duration::from_secs(40));
     guest().sh("echo theirs >/etc/woody/motd; rm /tmp/woody.edits").success();
     terminal
         .expect("unable to write to /etc/woody/motd: somebody else has changed it meanwhile")
@@ -125,7 +125,7 @@ print(len(sizes))\" >/run/woodrow.seen 2>&1 & "
         person.edit("sed -i s/^/x/", &file).success();
     }
     root().sh("touch /run/woodrow.done").success();
-    guest().until("test -s /run/woodrow.seen", Duration::from_secs(10));
+    guest().until("test -s /run/woodrow.seen", Duration::from_secs(40));
     let seen: usize = root().read("/run/woodrow.seen").trim().parse().unwrap();
     assert!((1..=6).contains(&seen), "{seen} different files were seen");
 }
