@@ -14,7 +14,8 @@ use jit_agent::server::Server;
 use jit_protocol::VERSION;
 use jit_protocol::link::{FromMonitor, Go, ToMonitor};
 use jit_protocol::order::Order;
-use jit_protocol::request::Elevate;
+use jit_protocol::request::{Elevate, Request};
+use jit_protocol::response::Response;
 use jit_protocol::spawner::Welcome;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
@@ -199,6 +200,11 @@ impl Stage {
 
     pub fn connect(&self) -> Wire {
         Wire::connect(&self.paths.agent_socket)
+    }
+
+    /// Until the agent, which does one thing after the other, has taken what was said to it before.
+    pub fn has_heard(&self) {
+        assert!(matches!(self.connect().ask(Request::Status), Response::Status(_)));
     }
 
     /// The next order, as an idle monitor gets it.
