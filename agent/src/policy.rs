@@ -4,7 +4,8 @@
 //! folders ── good ─▶ last good (stored) ─▶ gated (stored) ─▶ in force
 //!         ── bad ──▶ last good and the denies of what does parse, at most `policy.last_good_for` ─▶ nothing permitted
 //! ```
-//! Everything but [`PolicyHolder::current`] and [`PolicyHolder::expire_last_good`] blocks: call it off the event loop.
+//! Everything but [`PolicyHolder::current`], [`PolicyHolder::abandoned`] and [`PolicyHolder::expire_last_good`] blocks: call it off
+//! the event loop.
 
 mod administrators;
 mod durable;
@@ -45,6 +46,9 @@ pub struct PolicyHolder {
     clock: Arc<dyn Clock>,
     folders: Box<dyn Surroundings + Send + Sync>,
     current: ArcSwap<Loaded>,
+    /// Policies that somebody may still decide by. They are kept so that none of those has to take one apart: of a large one that
+    /// takes as long as many decisions.
+    retired: Mutex<Vec<Arc<Loaded>>>,
     /// The last good policy; locked by who loads: one at a time.
     good: Mutex<Option<Good>>,
 }
@@ -94,6 +98,7 @@ impl PolicyHolder {
             administrators: settings.policy.administrators.clone(),
             folders: Box::new(resolver),
             current: ArcSwap::from_pointee(nothing(clock.now())),
+            retired: Mutex::default(),
             good: Mutex::new(None),
             clock,
         };
@@ -137,7 +142,20 @@ impl PolicyHolder {
             let before = self.current();
             self.fall_back(good.as_ref(), &mistakes.denies, mistakes.text, Some(&before))
         })?;
+        drop(self.abandoned());
         Ok(self.current())
+    }
+
+    /// Puts a policy in force.
+    fn put(&self, loaded: Loaded) {
+        let before = self.current.swap(Arc::new(loaded));
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(before);
+    }
+
+    /// Policies that nobody decides by any more: to be dropped off the event loop. Never blocks.
+    pub fn abandoned(&self) -> Vec<Arc<Loaded>> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.extract_if(.., |loaded| Arc::strong_count(loaded) == 1).collect()
     }
 
     /// Ends a stale policy whose time is over: it permits nothing any more. Denies stay, and logins are decided as
@@ -191,7 +209,7 @@ impl PolicyHolder {
         })?;
         let files: Vec<String> = sources.into_iter().map(|source| source.path).collect();
         *good = Some(Good { policy: policy.clone(), files: files.clone(), since_ns: now.realtime_ns });
-        self.current.store(Arc::new(Loaded {
+        self.put(Loaded {
             policy,
             files,
             bundle,
@@ -200,7 +218,7 @@ impl PolicyHolder {
             loaded_at: now,
             good_since_ns: Some(now.realtime_ns),
             until: None,
-        }));
+        });
         Ok(())
     }
 
@@ -301,7 +319,7 @@ impl PolicyHolder {
             policy = permitting_nothing(&policy);
             why += NOTHING;
         }
-        self.current.store(Arc::new(Loaded {
+        self.put(Loaded {
             policy,
             files: good.map(|good| good.files.clone()).unwrap_or_default(),
             bundle: None,
@@ -310,7 +328,7 @@ impl PolicyHolder {
             loaded_at: now,
             good_since_ns: good.map(|good| good.since_ns),
             until,
-        }));
+        });
         why
     }
 

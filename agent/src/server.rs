@@ -268,6 +268,10 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
         agent.audit.note(record);
     }
     agent.policy.expire_last_good();
+    let abandoned = agent.policy.abandoned();
+    if !abandoned.is_empty() {
+        tokio::task::spawn_blocking(move || drop(abandoned));
+    }
     let head = agent.audit.head();
     if *kept != head
         && let Ok(change) = Change::put(Table::Values, AUDIT_HEAD, &head)

@@ -46,3 +46,23 @@ fn while_a_load_hangs_the_policy_in_force_decides_and_ends_on_time() {
     holder.expire_last_good();
     assert!(loaded && permits(&holder, "alice") && !holder.current().stale, "the new one");
 }
+
+// A policy of 100,000 rules takes a second to take apart: not on the event loop, where one who was asked for a password while
+// another policy was loaded lets go of it last.
+#[test]
+fn who_decides_by_a_policy_that_was_replaced_does_not_take_it_apart() {
+    let disk = Disk::with(&[("a.toml", ALICE)]);
+    let holder = disk.start();
+    let decided_by = holder.current();
+    for text in [BOB, HALF] {
+        disk.write("a.toml", text);
+        let _ = holder.reload();
+        assert_eq!(Arc::strong_count(&decided_by), 2, "another one has it, too");
+    }
+    drop(holder.abandoned());
+    let weak = Arc::downgrade(&decided_by);
+    drop(decided_by);
+    assert!(weak.upgrade().is_some());
+    drop(holder.abandoned());
+    assert!(weak.upgrade().is_none());
+}
