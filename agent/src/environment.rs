@@ -6,7 +6,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jit_policy::Restrict;
+use jit_policy::{Restrict, is_dangerous_variable};
 use jit_protocol::order::Account;
 use jit_protocol::request::{Elevate, Shell};
 use jit_protocol::{Bytes, escape};
@@ -149,13 +149,12 @@ impl Allowed<'_> {
 
     /// By `env_keep`.
     fn by_rule(self, name: &[u8]) -> bool {
-        let exactly = self.restrict.env_keep.iter().any(|pattern| pattern.as_str().as_bytes() == name);
-        names::is_sane(name) && (exactly || self.restrict.keeps(name) && !names::is_dangerous(name))
+        names::is_sane(name) && self.restrict.keeps(name)
     }
 
     /// Because any command is permitted, and the person gave the name.
     fn by_name(self, name: &[u8]) -> bool {
-        self.command_is_all && names::is_sane(name) && !names::is_dangerous(name)
+        self.command_is_all && names::is_sane(name) && !is_dangerous_variable(name)
     }
 }
 

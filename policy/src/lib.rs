@@ -36,6 +36,7 @@ mod request;
 mod rule;
 mod sometime;
 mod source;
+mod variables;
 mod when;
 
 pub use account::{Account, Directory, Group, Host, LookupFailed};
@@ -56,6 +57,7 @@ pub use rule::{
     Require, Restrict, Rule, Scope, Umask,
 };
 pub use source::{AsWritten, DropIn, Folder, Selected, Source, Surroundings, select_drop_ins};
+pub use variables::is_dangerous_variable;
 pub use when::{NoZones, Zones};
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals};
+use crate::variables::is_dangerous_variable;
 use crate::when::When;
 
 /// One entitlement, or one deny.
@@ -205,9 +206,13 @@ pub struct Restrict {
 }
 
 impl Restrict {
-    /// Whether a variable of the invoking user, or a `VAR=value` on the command line, stays.
+    /// Whether a variable of the invoking user, or a `VAR=value` on the command line, stays: by its name, or by a pattern, if it is not
+    /// [dangerous](is_dangerous_variable).
     pub fn keeps(&self, name: &[u8]) -> bool {
-        self.env_keep.iter().any(|pattern| pattern.matches(name))
+        let keeps = |pattern: &EnvPattern| {
+            pattern.as_str().as_bytes() == name || (pattern.matches(name) && !is_dangerous_variable(name))
+        };
+        self.env_keep.iter().any(keeps)
     }
 }
 

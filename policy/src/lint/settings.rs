@@ -5,64 +5,7 @@ use super::code::Code;
 use super::places::Subject;
 use crate::policy::Core;
 use crate::rule::{Authentication, Effect, Rule};
-
-/// Variables by which a caller makes programs load or run something; `*` stands for any end.
-const DANGEROUS: &[&str] = &[
-    "LD_*",
-    "BASH_ENV",
-    "ENV",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "PS4",
-    "IFS",
-    "PATH",
-    "CDPATH",
-    "PYTHON*",
-    "PERL5*",
-    "PERLLIB",
-    "RUBYLIB",
-    "RUBYOPT",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "JAVA_TOOL_OPTIONS",
-    "_JAVA_OPTIONS",
-    "CLASSPATH",
-    "LUA_*",
-    "PHPRC",
-    "PHP_INI*",
-    "GEM_*",
-    "GIT_*",
-    "EDITOR",
-    "VISUAL",
-    "SUDO_EDITOR",
-    "PAGER",
-    "MANPAGER",
-    "SYSTEMD_PAGER",
-    "SYSTEMD_EDITOR",
-    "LESS*",
-    "TERMINFO*",
-    "TERMCAP",
-    "GCONV_PATH",
-    "NLSPATH",
-    "LOCPATH",
-    "HOSTALIASES",
-    "RESOLV_*",
-    "LOCALDOMAIN",
-    "TMPPREFIX",
-    "GLIBC_TUNABLES",
-    "MALLOC_*",
-    "OPENSSL_*",
-    "KRB5_*",
-    "SSL_*",
-    "XDG_CONFIG*",
-    "DBUS_*",
-    "DOCKER_*",
-    "ANSIBLE_*",
-    "SHELL",
-    "HOME",
-    "APT_CONFIG",
-    "DEB*FRONTEND",
-];
+use crate::variables::is_dangerous_variable;
 
 impl Core {
     pub(super) fn check_settings<'p>(&'p self, rule: &'p Rule, found: &mut Findings<'p>) {
@@ -91,12 +34,13 @@ impl Core {
         }
         for pattern in &rule.restrict.env_keep {
             let name = pattern.as_str();
-            let dangerous = |known: &&str| {
-                known.strip_suffix('*').map_or(name == *known, |start| name.starts_with(start))
-            };
-            if DANGEROUS.iter().any(dangerous) && !rule.commands.all {
+            if !rule.commands.all && is_dangerous_variable(name.trim_end_matches('*').as_bytes()) {
                 let hint = "set it to a fixed value in `env_set`, or leave it out";
-                let message = format!("`{name}` of the caller's can make the command load or run something");
+                let message = if name.contains('*') {
+                    format!("`{name}` keeps none of the variables that make programs load or run something")
+                } else {
+                    format!("`{name}` of the caller's can make the command load or run something")
+                };
                 found.add(
                     Code::DangerousVariable,
                     Subject::item(rule, "restrict.env_keep", name),
