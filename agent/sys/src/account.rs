@@ -261,5 +261,6 @@ mod tests {
         assert_eq!(by_uid(NO_CHANGE).unwrap(), None);
         assert_eq!(group_by_name("no-such-group-here").unwrap(), None);
         assert_eq!(group_by_gid(NO_CHANGE).unwrap(), None);
+        assert!(members(4_294_967_290).unwrap().is_empty());
     }
 }
