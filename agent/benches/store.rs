@@ -104,6 +104,7 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             path: b"/usr/bin/systemctl".to_vec(),
             leads_to: Some(b"/usr/bin/systemctl".to_vec()),
             trusted: true,
+            sha256: None,
             arguments: vec![b"restart".to_vec(), b"nginx.service".to_vec()],
             edits: false,
             nested: false,

@@ -1,11 +1,12 @@
 //! Between the wire's types and the policy's: the one file that knows both.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jit_policy::{
     Account, Asked, Command, Decision, Directory, Group, Host, LookupFailed, Policy, Request, Resolved,
-    Restrict, Rule, Target, Zones,
+    Restrict, Rule, Sha256, Target, Zones,
 };
 use jit_protocol::link::{Deadline, Go};
 use jit_protocol::{Bytes, order};
@@ -38,6 +39,9 @@ pub struct Subject {
     pub leads_to: Option<Vec<u8>>,
     /// Every component of the way is root's, and nobody else can write it.
     pub trusted: bool,
+    /// What is in the file, if it was decided upon for that alone.
+    #[serde(default, with = "stored_digest", skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
     /// The arguments after the program's name.
     #[serde(with = "stored_list")]
     pub arguments: Vec<Vec<u8>>,
@@ -68,17 +72,33 @@ pub struct Subject {
     pub non_interactive: bool,
 }
 
+/// What a decision asks of the file system; may block.
+#[derive(Clone, Copy)]
+pub struct Files<'f> {
+    /// Resolves one argument (see [`resolved`]).
+    pub under: &'f dyn Fn(&[u8]) -> Option<Resolved>,
+    /// SHA-256 of the program's file; else why that can't be told.
+    pub sha256: &'f dyn Fn() -> Result<Sha256, String>,
+}
+
 impl Subject {
+    /// The digest that it was decided upon for, to decide again.
+    ///
+    /// # Errors
+    /// In words, that it did not depend on one.
+    pub fn known_digest(&self) -> Result<Sha256, String> {
+        self.sha256.ok_or_else(|| "it was not asked for when this was decided upon".to_owned())
+    }
+
     /// The question to the policy: for [`Policy::explain`]; to decide, [`Self::decide`].
     ///
-    /// `tags` are the host's, from the settings; `zones` its own, but in tests; `under` resolves one argument (see
-    /// [`resolved`]).
+    /// `tags` are the host's, from the settings; `zones` its own, but in tests.
     pub fn request<'s>(
         &'s self,
         tags: &'s [String],
         now: Timestamp,
         zones: &'s dyn Zones,
-        under: &'s dyn Fn(&[u8]) -> Option<Resolved>,
+        files: Files<'s>,
     ) -> Request<'s> {
         Request {
             user: &self.user,
@@ -90,7 +110,8 @@ impl Subject {
                 args: &self.arguments,
                 edits: self.edits,
                 trusted: self.trusted,
-                under,
+                under: files.under,
+                sha256: files.sha256,
             },
             nested: self.nested,
             now,
@@ -108,7 +129,7 @@ impl Subject {
         }
     }
 
-    /// Asks the policy. `under` may block on a file system, `directory` on NSS: call it inside a look-up.
+    /// Asks the policy. `files` may block on a file system, `directory` on NSS: call it inside a look-up.
     ///
     /// # Errors
     /// [`LookupFailed`] if the answer depends on a look-up that failed: refuse.
@@ -119,9 +140,9 @@ impl Subject {
         directory: &dyn Directory,
         now: Timestamp,
         zones: &dyn Zones,
-        under: &dyn Fn(&[u8]) -> Option<Resolved>,
+        files: Files<'_>,
     ) -> Result<Decision<'p>, LookupFailed> {
-        policy.evaluate(&self.request(tags, now, zones, under), directory)
+        policy.evaluate(&self.request(tags, now, zones, files), directory)
     }
 }
 
@@ -174,10 +195,19 @@ pub fn resolved(found: &path::Found, user: u32) -> Resolved {
     Resolved { path: found.leads_to.clone(), writable: found.is_writable_by(user) }
 }
 
-/// The file that was decided upon, for the monitor to compare before exec.
-pub fn program(found: &path::Found) -> order::Program {
+/// SHA-256 of a program's file; else why that can't be told.
+///
+/// # Errors
+/// In words.
+pub fn digest(root: BorrowedFd<'_>, found: &path::Found) -> Result<Sha256, String> {
+    jit_sys::digest::of(root, found).map(Sha256::new).map_err(|error| error.to_string())
+}
+
+/// The file that was decided upon, for the monitor to compare before exec; with what must be in it.
+pub fn program(found: &path::Found, sha256: Option<Sha256>) -> order::Program {
+    let pin = sha256.map(|sha256| order::Pin { sha256: sha256.to_string(), copy: !found.is_trusted() });
     let path::FileFacts { device, inode, size, modified, changed, .. } = found.file;
-    order::Program { path: Bytes(found.path.clone()), device, inode, size, modified, changed }
+    order::Program { path: Bytes(found.path.clone()), device, inode, size, modified, changed, pin }
 }
 
 /// Where a rule's grants count. Of approved requests and tokens, whose default is the user, there are none yet.
@@ -300,6 +330,22 @@ mod stored_some_bytes {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
         Ok(Option::<Bytes>::deserialize(from)?.map(|bytes| bytes.0))
+    }
+}
+
+/// As hex digits.
+mod stored_digest {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Sha256};
+
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
+    pub(super) fn serialize<S: Serializer>(digest: &Option<Sha256>, to: S) -> Result<S::Ok, S::Error> {
+        digest.map(|digest| digest.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Sha256>, D::Error> {
+        let parse =
+            |hex: String| Sha256::parse(&hex).ok_or_else(|| serde::de::Error::custom("not a SHA-256"));
+        Option::<String>::deserialize(from)?.map(parse).transpose()
     }
 }
 

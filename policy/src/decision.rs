@@ -1,6 +1,7 @@
 //! What an evaluation says, and how one of several permitting rules is chosen.
 
 use crate::rule::Rule;
+use crate::sha256::Sha256;
 
 /// The result of evaluating a request.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Candidate<'a> {
     pub arguments: Option<Vec<Vec<u8>>>,
     /// The rule permits any command ("ALL"): the file needs no check.
     pub command_is_all: bool,
+    /// What runs must have this digest: the permission depends on it. `None`: it does not depend on what is in the file.
+    pub sha256: Option<Sha256>,
     /// When the permission ends by the times that rules name: no grant for it lives, and nothing runs on one, longer.
     pub until: Option<jiff::Timestamp>,
 }
@@ -43,6 +46,8 @@ pub enum Why<'a> {
     DeniedBy(&'a Rule),
     /// `--rule` names a rule that does not permit this request.
     RuleDoesNotPermit,
+    /// These rules match but for the digest of the file, which is this one, or can't be told.
+    OtherFile(Vec<&'a Rule>, Result<Sha256, String>),
     /// These rules match, but a named command must be on a path that nobody else can write.
     UntrustedPath(Vec<&'a Rule>),
     /// These rules match, but can't serve an option of the request (`-D`, `-T`, `--for`, `VAR=value`).

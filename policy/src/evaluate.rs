@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use crate::account::{Account, Directory, Host, LookupFailed};
 use crate::decision::{Candidate, Decision, Denial, Why};
 use crate::index::Half;
-use crate::pattern::{GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol};
+use crate::pattern::{Commands, GroupName, HostPattern, Matched, Principal, Principals, Side, Symbol};
 use crate::policy::Core;
 use crate::request::Request;
 use crate::rule::{Cwd, Effect, Rule};
+use crate::sha256::Sha256;
 use crate::when::{AskedOnce, Holds};
 
 /// One question to one policy.
@@ -23,6 +24,16 @@ pub(crate) struct Question<'p, 'r> {
     pub(crate) examined: Cell<usize>,
     /// When the first deny begins that would match but for the time.
     denied_from: Cell<Option<Timestamp>>,
+    /// The digest of the file, if what was asked since this was last taken depends on it.
+    depends_on: Cell<Option<Sha256>>,
+}
+
+/// How a command matches the entries of a rule, as far as that can be said without a look at the file.
+pub(crate) struct Named {
+    /// By an entry that takes any file.
+    pub(crate) plain: Option<Matched>,
+    /// By one that takes only files with certain digests.
+    pub(crate) pinned: bool,
 }
 
 /// Whether an id is one that the kernel takes for "no change".
@@ -35,7 +46,15 @@ pub(crate) fn has_invalid_id(request: &Request<'_>) -> bool {
 impl<'p, 'r> Question<'p, 'r> {
     pub(crate) fn new(core: &'p Core, request: &'r Request<'r>, directory: &'r dyn Directory) -> Self {
         let zones = AskedOnce::new(request.zones);
-        Self { core, request, directory, zones, examined: Cell::new(0), denied_from: Cell::default() }
+        Self {
+            core,
+            request,
+            directory,
+            zones,
+            examined: Cell::new(0),
+            denied_from: Cell::default(),
+            depends_on: Cell::default(),
+        }
     }
 
     /// The deny rule that matches; of several the one with the smallest id.
@@ -49,7 +68,8 @@ impl<'p, 'r> Question<'p, 'r> {
         let (rules, failed) = self.near(&self.core.index.deny, Side::Denies);
         failed.map_or(Ok(()), Err)?;
         for rule in rules {
-            if self.matches(rule)?.is_none() {
+            let Some(named) = self.matches(rule)? else { continue };
+            if self.takes_file(rule, named.plain).is_none() {
                 continue;
             }
             if !self.when_holds(rule) {
@@ -67,25 +87,30 @@ impl<'p, 'r> Question<'p, 'r> {
     /// A rule that needs a failed look-up does not permit. Only if no other one does is the failure the answer.
     pub(crate) fn permitted_by(&self) -> Result<Result<Vec<Candidate<'p>>, Why<'p>>, LookupFailed> {
         let (rules, mut failed) = self.near(&self.core.index.allow, Side::Permits);
-        let (mut candidates, mut untrusted, mut options, mut closed) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut candidates, mut other_file, mut untrusted, mut options, mut closed) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for rule in rules {
-            let matched = match self.matches(rule) {
-                Ok(Some(matched)) => matched,
+            let Named { plain, pinned } = match self.matches(rule) {
+                Ok(Some(named)) => named,
                 Ok(None) => continue,
                 Err(failure) => {
                     failed.get_or_insert(failure);
                     continue;
                 }
             };
-            if self.is_untrusted(rule, &matched) {
+            let plain = plain.filter(|matched| !self.is_untrusted(rule, matched));
+            if plain.is_none() && !pinned {
                 untrusted.push(rule);
-            } else if self.unserved(rule, matched == Matched::All).is_some() {
+            } else if self.unserved(rule, plain == Some(Matched::All)).is_some() {
                 options.push(rule);
             } else if !self.when_holds(rule) {
                 closed.push(rule);
             } else {
-                candidates.push(self.candidate(rule, matched));
+                self.depends_on.take();
+                match self.takes_file(rule, plain) {
+                    Some(matched) => candidates.push(self.candidate(rule, matched)),
+                    None => other_file.push(rule),
+                }
             }
         }
         candidates.sort_by(|a, b| a.rule.id.cmp(&b.rule.id));
@@ -97,6 +122,9 @@ impl<'p, 'r> Question<'p, 'r> {
             _ if !candidates.is_empty() => Ok(Ok(candidates)),
             Some(failure) => Err(failure),
             None if asked.is_some() => Ok(Err(Why::RuleDoesNotPermit)),
+            None if !other_file.is_empty() => {
+                Ok(Err(Why::OtherFile(by_id(other_file), (self.request.command.sha256)())))
+            }
             None if !untrusted.is_empty() => Ok(Err(Why::UntrustedPath(by_id(untrusted)))),
             None if !closed.is_empty() => Ok(Err(Why::Time(by_id(closed)))),
             None if !options.is_empty() => Ok(Err(Why::Options(by_id(options)))),
@@ -121,20 +149,24 @@ impl<'p, 'r> Question<'p, 'r> {
         (rules.into_iter().filter_map(|rule| self.core.rules.get(rule as usize)).collect(), failed)
     }
 
-    /// Whether everything holds but `users`, which the index has found to hold, and `when`; and how the command matched.
-    pub(crate) fn matches(&self, rule: &'p Rule) -> Result<Option<Matched>, LookupFailed> {
+    /// Whether everything holds but `users`, which the index has found to hold, `when`, and digests; and how the command
+    /// matched.
+    pub(crate) fn matches(&self, rule: &'p Rule) -> Result<Option<Named>, LookupFailed> {
         self.examined.set(self.examined.get() + 1);
         let (ours, theirs) = sides(rule);
         if !self.nesting_holds(rule) || !self.time_holds(rule) || !self.host_holds(rule) {
             return Ok(None);
         }
-        let Some(matched) = self.command(rule, ours) else { return Ok(None) };
+        let named = self.named(rule, ours);
+        if named.plain.is_none() && !named.pinned {
+            return Ok(None);
+        }
         let holds = self.target_holds(rule)?
             && !self.is_excepted_command(rule, theirs)
             && !self.is_excepted_target(rule)?
             && self.group_holds(rule)?
             && !self.is_excepted_user(rule)?;
-        Ok(holds.then_some(matched))
+        Ok(holds.then_some(named))
     }
 
     pub(crate) fn nesting_holds(&self, rule: &Rule) -> bool {
@@ -164,7 +196,7 @@ impl<'p, 'r> Question<'p, 'r> {
             Matched::All => (None, true),
             Matched::Named(arguments) => (arguments, false),
         };
-        Candidate { rule, arguments, command_is_all, until }
+        Candidate { rule, arguments, command_is_all, sha256: self.depends_on.take(), until }
     }
 
     /// `hosts` and `except_hosts`
@@ -173,11 +205,39 @@ impl<'p, 'r> Question<'p, 'r> {
     }
 
     /// `commands`
-    pub(crate) fn command(&self, rule: &Rule, side: Side) -> Option<Matched> {
-        rule.commands.matches(&self.request.command, side, &self.core.symbols, &self.core.command_sets)
+    pub(crate) fn named(&self, rule: &Rule, side: Side) -> Named {
+        let Core { symbols, command_sets, .. } = self.core;
+        let command = &self.request.command;
+        let plain = rule.commands.matches(command, side, symbols, command_sets);
+        let pinned = rule.commands.pinned(command, side, symbols, command_sets).next().is_some();
+        Named { plain, pinned }
     }
 
-    /// `except_commands`. In a deny it helps to permit: then the path must be trusted too.
+    /// How a rule matches the very file; `plain` is how it does without a look at that, if it does. The file is looked at
+    /// only here, when all else has matched: nobody makes the agent read one that policy would not let them run.
+    pub(crate) fn takes_file(&self, rule: &Rule, plain: Option<Matched>) -> Option<Matched> {
+        let (ours, theirs) = sides(rule);
+        let matched = plain.or_else(|| self.pinned_by(&rule.commands, ours))?;
+        self.pinned_by(&rule.except_commands, theirs).is_none().then_some(matched)
+    }
+
+    /// How the command matches entries with digests, of which its file has one.
+    pub(crate) fn pinned_by(&self, list: &Commands, side: Side) -> Option<Matched> {
+        let Core { symbols, command_sets, .. } = self.core;
+        let mut entries = list.pinned(&self.request.command, side, symbols, command_sets).peekable();
+        entries.peek()?;
+        let digest = (self.request.command.sha256)();
+        if let Ok(digest) = &digest {
+            self.depends_on.set(Some(*digest));
+        }
+        let is_its = |pins: &[Sha256]| match &digest {
+            Ok(digest) => pins.binary_search(digest).is_ok(),
+            Err(_) => side == Side::Denies,
+        };
+        entries.filter(|(pins, _)| is_its(pins)).map(|(_, matched)| matched).min()
+    }
+
+    /// `except_commands`, but for entries with digests. In a deny it helps to permit: then the path must be trusted too.
     pub(crate) fn is_excepted_command(&self, rule: &Rule, side: Side) -> bool {
         let command = &self.request.command;
         match rule.except_commands.matches(command, side, &self.core.symbols, &self.core.command_sets) {
@@ -318,7 +378,7 @@ impl Core {
             let has_rules = self.has_any_rule(request.user, request.host, request.now, directory)?;
             return Ok(Decision::Deny(Denial { has_rules, why: Why::NoRuleMatches }));
         }
-        let (mut why, mut denied_from) = (None, None);
+        let (mut why, mut denied_from, mut depends_on) = (None, None, None);
         for core in [self].into_iter().chain(denies.iter().map(|core| &**core)) {
             let question = Question::new(core, request, directory);
             if let Some(rule) = question.denied_by()?
@@ -327,6 +387,7 @@ impl Core {
                 why = Some(rule);
             }
             denied_from = earliest([denied_from, question.denied_from.get()]);
+            depends_on = depends_on.or(question.depends_on.get());
         }
         let has_rules = || self.has_any_rule(request.user, request.host, request.now, directory);
         if let Some(rule) = why {
@@ -337,6 +398,8 @@ impl Core {
             Ok(mut candidates) => {
                 for candidate in &mut candidates {
                     candidate.until = earliest([candidate.until, denied_from]);
+                    // That no deny matches may be so for this file alone.
+                    candidate.sha256 = candidate.sha256.or(depends_on);
                 }
                 Ok(Decision::Permit(candidates))
             }

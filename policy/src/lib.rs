@@ -34,6 +34,7 @@ mod policy;
 mod policy_test;
 mod request;
 mod rule;
+mod sha256;
 mod sometime;
 mod source;
 mod variables;
@@ -56,6 +57,7 @@ pub use rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Grant, Leftover, OnExpiry, Reason,
     Require, Restrict, Rule, Scope, Umask,
 };
+pub use sha256::Sha256;
 pub use source::{AsWritten, DropIn, Folder, Selected, Source, Surroundings, select_drop_ins};
 pub use variables::is_dangerous_variable;
 pub use when::{NoZones, Zones};

@@ -12,6 +12,7 @@ use crate::explain::Explanation;
 use crate::policy::Policy;
 use crate::request::{Asked, Command, EDIT, Request, Resolved, Target};
 use crate::rule::{Authentication, Effect, Reason, Rule};
+use crate::sha256::Sha256;
 use crate::when::{NoZones, Zones};
 
 /// One `[[test]]`.
@@ -39,6 +40,8 @@ pub struct PolicyTest {
     pub(crate) run_as_group: Option<Who>,
     /// The command; its path as policy names it.
     pub(crate) command: Vec<String>,
+    /// The digest of the program's file. Without one, what depends on that can't be determined.
+    pub(crate) sha256: Option<Sha256>,
     pub(crate) nested: bool,
     /// The instant, and what the host's clock is ahead of UTC by. Without one, what depends on the time of the week can't
     /// be determined.
@@ -116,6 +119,7 @@ impl Policy {
         let args: Vec<Vec<u8>> = args.iter().map(|word| word.as_bytes().to_vec()).collect();
         let edits = path == EDIT.as_bytes();
         let itself = |argument: &[u8]| Some(Resolved { path: argument.to_vec(), writable: false });
+        let sha256 = || test.sha256.ok_or_else(|| "the test has no `sha256`".to_owned());
         let wall = test.time.map(|(_, offset)| Wall { offset, zones });
         let request = Request {
             user: &user,
@@ -128,6 +132,7 @@ impl Policy {
                 edits,
                 trusted: true,
                 under: &itself,
+                sha256: &sha256,
             },
             nested: test.nested,
             now: test.time.map_or(now, |(at, _)| at),

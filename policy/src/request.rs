@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::account::{Account, Group, Host};
 use crate::pattern::is_normal;
+use crate::sha256::Sha256;
 use crate::when::Zones;
 
 /// What stands in the place of a program's path when files are edited.
@@ -57,6 +58,11 @@ pub struct Command<'a> {
     /// Resolves one argument for `{ under = "…" }`: `None` if it does not lead to anything. It is given any
     /// argument, also relative ones.
     pub under: &'a dyn Fn(&[u8]) -> Option<Resolved>,
+    /// SHA-256 of the file that it leads to; else why that can't be told: then a pin does not hold in an allow and does in a
+    /// deny. Asked only if all else of an entry with digests matches, and perhaps more than once: keep the answer.
+    ///
+    /// What runs must be what the answer was about: see [`crate::Candidate::sha256`].
+    pub sha256: &'a dyn Fn() -> Result<Sha256, String>,
 }
 
 impl Command<'_> {

@@ -58,7 +58,8 @@ impl<'p> Question<'p, '_> {
         failed.map_or(Ok(()), Err)?;
         let mut found = Vec::new();
         for rule in rules {
-            found.extend(self.matches(rule)?.map(|_| rule));
+            let matched = self.matches(rule)?.and_then(|named| self.takes_file(rule, named.plain));
+            found.extend(matched.map(|_| rule));
         }
         Ok(found)
     }
@@ -69,9 +70,10 @@ impl<'p> Question<'p, '_> {
         let mut found = Vec::new();
         for rule in rules {
             match self.matches(rule) {
-                Ok(Some(matched)) => {
-                    let serves = self.unserved(rule, matched == Matched::All).is_none();
-                    found.extend((serves && !self.is_untrusted(rule, &matched)).then_some(rule));
+                Ok(Some(named)) => {
+                    let plain = named.plain.filter(|matched| !self.is_untrusted(rule, matched));
+                    let serves = self.unserved(rule, plain == Some(Matched::All)).is_none();
+                    found.extend((serves && self.takes_file(rule, plain).is_some()).then_some(rule));
                 }
                 Ok(None) => {}
                 Err(failure) => failed = failed.or(Some(failure)),

@@ -159,6 +159,9 @@ pub struct Record {
     /// It is a shell that was asked for as such: `shell` (`-s`) or `login` (`-i`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    /// SHA-256 of the program's file, if it may run for that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The folder that the command starts in; the caller's own is the helper's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<Text>,
@@ -225,6 +228,7 @@ impl Record {
             target: None,
             command: Vec::new(),
             mode: None,
+            sha256: None,
             cwd: None,
             rule: None,
             policy: None,

@@ -108,6 +108,19 @@ pub struct Program {
     pub modified: i128,
     /// `st_ctime` in nanoseconds.
     pub changed: i128,
+    /// What must be in it; absent: anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+}
+
+/// What must be in a file for it to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Its SHA-256, in 64 hex digits.
+    pub sha256: String,
+    /// Others than root could change it while it is looked at: a copy in memory, which nobody can change, is what runs.
+    pub copy: bool,
 }
 
 /// How the command must run.

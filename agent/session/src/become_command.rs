@@ -35,6 +35,8 @@ pub struct Way<'a> {
     nice: i32,
     oom_score: String,
     program: &'a Program,
+    /// A copy runs, which nobody can change.
+    is_copied: bool,
     path: CString,
     /// None: it starts in another folder.
     callers_folder: Option<CallersFolder<'a>>,
@@ -108,6 +110,7 @@ impl<'a> Way<'a> {
             nice: command.nice,
             oom_score: command.inherited.oom_score.to_string(),
             program,
+            is_copied: command.copy.is_some(),
             path: CString::new(program.path.as_slice()).map_err(zero_byte)?,
             callers_folder,
             folders: folders.into_iter().map(CString::new).collect::<Result<_, _>>().map_err(zero_byte)?,
@@ -122,7 +125,8 @@ impl<'a> Way<'a> {
             ignored_signals: &order.ignored_signals,
             deadline,
             exec: Exec::new(program.path.as_slice(), order.argv.iter().map(|word| word.0.clone()), variables)
-                .map_err(zero_byte)?,
+                .map_err(zero_byte)?
+                .of_file(command.copy),
         })
     }
 
@@ -185,6 +189,9 @@ impl<'a> Way<'a> {
     /// The same file as decided: device, inode, size and times. It is executed by path, for scripts and process names;
     /// nobody but root can put another one there (the agent has checked every component), unless the rule says "ALL".
     fn is_unchanged(&self) -> bool {
+        if self.is_copied {
+            return true;
+        }
         let Ok(now) = stat(self.path.as_c_str()) else { return false };
         let nanoseconds =
             |seconds: i64, fraction: u64| i128::from(seconds) * 1_000_000_000 + i128::from(fraction);

@@ -23,6 +23,8 @@ pub struct Command<'a> {
     pub order: &'a Order,
     /// The file to run.
     pub program: &'a Program,
+    /// A copy of it, which runs in its place.
+    pub copy: Option<BorrowedFd<'a>>,
     /// Complete.
     pub environment: &'a [(Bytes, Bytes)],
     /// The groups, read back after PAM had its say.

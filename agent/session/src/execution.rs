@@ -35,6 +35,8 @@ pub struct Execution<'a, 'o> {
     pub order: &'a Order,
     /// The file to run.
     pub program: &'a Program,
+    /// A copy of it, to run in its place.
+    pub copy: Option<OwnedFd>,
     /// The helper.
     pub helper: &'a Rc<Helper>,
     /// The spawner.
@@ -124,6 +126,7 @@ impl<'a> Execution<'a, '_> {
         let command = Command {
             order: self.order,
             program: self.program,
+            copy: self.copy.as_ref().map(AsFd::as_fd),
             environment: &environment,
             groups: &self.opened.groups,
             limits: self.opened.limits,

@@ -32,6 +32,7 @@ pub mod link;
 pub mod monitor;
 pub mod open_session;
 pub mod peer;
+pub mod pinned;
 pub mod pool;
 pub mod prompt;
 pub mod relay;

@@ -20,6 +20,7 @@ use crate::helper::{Helper, Lost, Shown};
 use crate::link::Link;
 use crate::open_session::OpenSession;
 use crate::peer::{self, PeerError, Place};
+use crate::pinned;
 use crate::prompt;
 use crate::report::Report;
 use crate::supervise::prepare_signals;
@@ -143,11 +144,12 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
     let signals = prepare_signals(&tree).map_err(|error| Refusal::internal("signals", error))?;
     go_on(helper, &spawner)?;
+    let copy = pinned::look_at(program)?;
     let go = await_go(link)?;
 
     // From here on there is a record of the intent: whatever fails is told to the agent as well.
     let execution =
-        Execution { order, program, helper, spawner: &spawner, opened: &opened, inherited, go: &go };
+        Execution { order, program, copy, helper, spawner: &spawner, opened: &opened, inherited, go: &go };
     let mut running = execution.start(stdio, &cwd, terminal, tree, signals, link)?;
     let status = running.supervise()?;
     running.answer(status);

@@ -115,7 +115,7 @@ pub(crate) mod tests {
             target: account("root", 0),
             authenticate: None,
             ask_reason: false,
-            program: Some(Program { path, device: 0, inode: 0, size: 0, modified: 0, changed: 0 }),
+            program: Some(Program { path, device: 0, inode: 0, size: 0, modified: 0, changed: 0, pin: None }),
             argv: argv.iter().map(|word| Bytes::from(*word)).collect(),
             shell: None,
             edit: false,

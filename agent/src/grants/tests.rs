@@ -75,6 +75,7 @@ fn subject() -> Subject {
         path: b"/usr/bin/id".to_vec(),
         leads_to: None,
         trusted: true,
+        sha256: None,
         arguments: Vec::new(),
         edits: false,
         nested: false,

@@ -35,6 +35,8 @@ impl Case {
         record.user = Some(User { name: session.user.clone(), uid: session.uid });
         record.target = Some(Target { user: session.target.clone(), uid: session.target_uid, group: None });
         record.command = session.command.iter().map(|word| Text::from(word.as_slice())).collect();
+        record.sha256 =
+            session.subject.as_ref().and_then(|subject| subject.sha256).map(|sha256| sha256.to_string());
         record.tty.clone_from(&session.tty);
         record.session = Some(session.id.clone());
         record.grant = Some(session.grant.clone());
@@ -87,6 +89,7 @@ impl Case {
         let path = Text::from(plan.subject.path.as_slice());
         let arguments = plan.subject.arguments.iter().map(|word| Text::from(word.as_slice()));
         self.0.command = [path].into_iter().chain(arguments).collect();
+        self.0.sha256 = plan.subject.sha256.map(|sha256| sha256.to_string());
         // Where it starts, as sudo's log has it; the caller's folder is the helper's word, which is there already.
         self.0.cwd = match &order.restrictions.cwd {
             Cwd::Caller => self.0.cwd.take(),

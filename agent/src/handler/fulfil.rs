@@ -21,7 +21,7 @@ use crate::identifier;
 use crate::live::Session;
 use crate::refusal::Refusal;
 use crate::store::{Change, Table};
-use crate::translate;
+use crate::translate::{self, Files};
 use crate::zones::HostZones;
 
 /// Why nothing runs.
@@ -226,8 +226,9 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     let new = Arc::clone(&loaded);
     let work = move || {
         let under = resolver_of_now(&task, subject.user.uid);
+        let files = Files { under: &under, sha256: &|| subject.known_digest() };
         let decision = subject
-            .decide(&new.policy, &task.settings.host.tags, &*task.directory, now, &HostZones, &under)
+            .decide(&new.policy, &task.settings.host.tags, &*task.directory, now, &HostZones, files)
             .map_err(|error| error.to_string())?;
         Ok(match decision {
             jit_policy::Decision::Permit(candidates) => {

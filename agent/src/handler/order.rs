@@ -54,7 +54,7 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
             prompt: asked.prompt.clone(),
         }),
         ask_reason: plan.ask_reason,
-        program: Some(translate::program(&plan.found)),
+        program: Some(translate::program(&plan.found, plan.subject.sha256)),
         restrictions: translate::restrictions(
             &rule.restrict,
             &plan.subject,

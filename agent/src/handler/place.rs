@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use jit_policy::{Decision, Denial, Resolved, Why};
+use jit_policy::{Decision, Denial, Resolved, Sha256, Why};
 use jit_protocol::Bytes;
 use jit_protocol::request::Elevate;
 use jit_sys::path::{Found, PathError, exists, resolve};
@@ -16,7 +16,7 @@ use crate::agent::Agent;
 use crate::environment;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
-use crate::translate::{self, Subject};
+use crate::translate::{self, Files, Subject};
 use crate::zones::HostZones;
 
 /// The files that the name may mean, each with the `secure_path` that leads there.
@@ -102,11 +102,19 @@ fn nothing_there(
     let under = |path: &[u8]| resolve_under(question, people, path);
     let tags = &agent.settings.host.tags;
     let now = question.now.timestamp();
-    match subject.decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, &under) {
-        Ok(Decision::Permit(_)) => not_found(path),
+    let files = Files { under: &under, sha256: &no_file };
+    match subject.decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, files) {
+        Ok(Decision::Permit(_) | Decision::Deny(Denial { has_rules: true, why: Why::OtherFile(..) })) => {
+            not_found(path)
+        }
         Ok(Decision::Deny(denial)) => denial_refusal(&denial),
         Err(error) => Refusal::failure(error.to_string()),
     }
+}
+
+/// The digest of a file that is not there.
+pub(super) fn no_file() -> Result<Sha256, String> {
+    Err("there is no such file".to_owned())
 }
 
 /// As if there were a file, and no links on the way.
@@ -152,6 +160,16 @@ pub fn denial_refusal(denial: &Denial<'_>) -> Refusal {
         Why::DeniedBy(rule) => Refusal::new(format!("denied by the rule {}", rule.id), explain)
             .because(format!("deny rule {}", rule.id)),
         Why::RuleDoesNotPermit => Refusal::new("the rule that was asked for does not permit this", explain),
+        Why::OtherFile(rules, digest) => {
+            let rules: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+            let rules = rules.join(", ");
+            match digest {
+                Ok(digest) => Refusal::new("the file is not one that policy pins", explain)
+                    .because(format!("its SHA-256 is {digest}, which is not pinned by {rules}")),
+                Err(why) => Refusal::new(format!("the SHA-256 of the file cannot be told: {why}"), explain)
+                    .because(format!("its SHA-256, by which {rules} would permit it, cannot be told: {why}")),
+            }
+        }
         Why::UntrustedPath(_) => Refusal::new(
             "others than root can change this command or its folders",
             "use a command that only root can change",
@@ -172,6 +190,7 @@ fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject 
         path: Vec::new(),
         leads_to: None,
         trusted: false,
+        sha256: None,
         arguments: wanted.arguments.clone(),
         edits: wanted.edits,
         nested: question.nested.is_some(),

@@ -1,17 +1,18 @@
 //! Who asks for what, resolved and decided: the part of an elevation that may block on NSS and file systems.
 
-use std::os::fd::OwnedFd;
+use std::cell::OnceCell;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jit_policy::{AuthenticateAs, Authentication, Decision, Missing, Rule, choose};
+use jit_policy::{AuthenticateAs, Authentication, Decision, Missing, Rule, Sha256, choose};
 use jit_protocol::request::Elevate;
 use jit_sys::account::{self, Account};
 use jit_sys::path::Found;
 
 use super::edit;
 use super::people::{People, people};
-use super::place::{absent, base, denial_refusal, not_found, places, resolve_under, subject};
+use super::place::{absent, base, denial_refusal, no_file, not_found, places, resolve_under, subject};
 use super::wanted::Wanted;
 use crate::agent::Agent;
 use crate::clock::Moment;
@@ -20,7 +21,7 @@ use crate::live::Session;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::{Keys, Scope};
-use crate::translate::{self, Subject};
+use crate::translate::{self, Files, Subject};
 use crate::zones::HostZones;
 
 /// What is asked, and what the kernel says of who asks.
@@ -87,6 +88,7 @@ struct Way {
     rule: String,
     arguments: Option<Vec<Vec<u8>>>,
     command_is_all: bool,
+    sha256: Option<Sha256>,
     until: Option<Timestamp>,
     missing: Missing,
 }
@@ -109,7 +111,7 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     }
     let whose = whose_password(rule, &people)?;
     let purpose = purpose(rule, question, &people);
-    let mut subject = way.subject;
+    let mut subject = Subject { sha256: way.sha256, ..way.subject };
     if let Some(arguments) = way.arguments {
         subject.arguments = arguments; // `under` has resolved them: what is checked is what runs
     }
@@ -159,15 +161,12 @@ fn permitted_way(
     for (found, secure_path) in places(agent, loaded, question, people, wanted)? {
         let subject = subject(question, people, wanted, &found);
         let under = |path: &[u8]| resolve_under(question, people, path);
+        let digest = OnceCell::new();
+        let sha256 = || digest.get_or_init(|| translate::digest(question.root.as_fd(), &found)).clone();
+        let (tags, now) = (&agent.settings.host.tags, question.now.timestamp());
+        let files = Files { under: &under, sha256: &sha256 };
         let decision = subject
-            .decide(
-                &loaded.policy,
-                &agent.settings.host.tags,
-                &*agent.directory,
-                question.now.timestamp(),
-                &HostZones,
-                &under,
-            )
+            .decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, files)
             .map_err(|error| Refusal::failure(error.to_string()))?;
         match decision {
             Decision::Deny(denial) => denied = denied.or(Some(denial_refusal(&denial))),
@@ -183,6 +182,7 @@ fn permitted_way(
                         rule: candidate.rule.id.clone(),
                         arguments: candidate.arguments.clone(),
                         command_is_all: candidate.command_is_all,
+                        sha256: candidate.sha256,
                         until: candidate.until,
                         missing,
                         subject,
@@ -205,26 +205,35 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     let loaded = agent.policy.current();
     let people = people(agent, &loaded, question)?;
     let wanted = Wanted::of(question, &people)?;
-    let subjects: Vec<(Subject, Option<Refusal>)> = match places(agent, &loaded, question, &people, &wanted) {
-        Ok(places) => {
-            let not_editable = &wanted.not_editable;
-            let asked = |found| (subject(question, &people, &wanted, found), not_editable.clone());
-            places.iter().map(|(found, _)| asked(found)).collect()
-        }
-        // As with one that is there, but for those who may run it.
-        Err(refusal) => match &wanted.path {
-            Some(path) if base(path) == base(&wanted.name) => {
-                vec![(absent(question, &people, &wanted, path), Some(refusal))]
+    let subjects: Vec<(Subject, Option<Found>, Option<Refusal>)> =
+        match places(agent, &loaded, question, &people, &wanted) {
+            Ok(places) => {
+                let not_editable = &wanted.not_editable;
+                let asked = |found: Found| {
+                    (subject(question, &people, &wanted, &found), Some(found), not_editable.clone())
+                };
+                places.into_iter().map(|(found, _)| asked(found)).collect()
             }
-            _ => return Err(refusal),
-        },
-    };
+            // As with one that is there, but for those who may run it.
+            Err(refusal) => match &wanted.path {
+                Some(path) if base(path) == base(&wanted.name) => {
+                    vec![(absent(question, &people, &wanted, path), None, Some(refusal))]
+                }
+                _ => return Err(refusal),
+            },
+        };
     let mut text = String::new();
     let mut permitted = false;
-    for (subject, absent) in subjects {
+    for (subject, found, absent) in subjects {
         let under = |path: &[u8]| resolve_under(question, &people, path);
-        let request =
-            subject.request(&agent.settings.host.tags, question.now.timestamp(), &HostZones, &under);
+        let digest = OnceCell::new();
+        let look = || match &found {
+            Some(found) => translate::digest(question.root.as_fd(), found),
+            None => no_file(),
+        };
+        let sha256 = || digest.get_or_init(look).clone();
+        let files = Files { under: &under, sha256: &sha256 };
+        let request = subject.request(&agent.settings.host.tags, question.now.timestamp(), &HostZones, files);
         let explained = loaded.policy.explain(&request, &*agent.directory);
         let explained = explained.map_err(|error| Refusal::failure(error.to_string()))?;
         if let Some(refusal) = absent.filter(|_| explained.permitted) {

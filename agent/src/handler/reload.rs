@@ -17,7 +17,7 @@ use crate::clock::{Moment, earlier};
 use crate::live::Session;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
-use crate::translate::{self, Subject};
+use crate::translate::{self, Files, Subject};
 use crate::zones::HostZones;
 
 /// `jitctl reload`.
@@ -126,7 +126,8 @@ fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<Permitt
     let now = agent.clock.now().timestamp();
     let tags = &agent.settings.host.tags;
     let under = resolver_of_now(agent, subject.user.uid);
-    let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, &under);
+    let files = Files { under: &under, sha256: &|| subject.known_digest() };
+    let decision = subject.decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, files);
     let candidates = match decision {
         Ok(Decision::Permit(candidates)) => candidates,
         Ok(Decision::Deny(_)) => return None,

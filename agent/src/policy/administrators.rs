@@ -98,6 +98,8 @@ impl Place<'_> {
                 edits: false,
                 trusted: true,
                 under: &|_| None,
+                // What depends on what is in a file is no way to count on.
+                sha256: &|| Err(String::new()),
             },
             nested: false,
             now: self.now,

@@ -8,7 +8,7 @@ use jit_policy::{Account, AsWritten, Decision, Directory, LoginDecision, LookupF
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::translate::Subject;
+use crate::translate::{Files, Subject};
 
 const MINUTE: u64 = 60_000_000_000;
 const START: Moment = Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 1_800_000_000_000_000_000 };
@@ -98,6 +98,7 @@ fn permits(holder: &PolicyHolder, user: &str) -> bool {
         path: b"/usr/bin/id".to_vec(),
         leads_to: None,
         trusted: true,
+        sha256: None,
         arguments: Vec::new(),
         edits: false,
         nested: false,
@@ -112,7 +113,14 @@ fn permits(holder: &PolicyHolder, user: &str) -> bool {
     };
     let loaded = holder.current();
     let decision = subject
-        .decide(&loaded.policy, &[], &NoNames, START.timestamp(), &jit_policy::NoZones, &|_| None)
+        .decide(
+            &loaded.policy,
+            &[],
+            &NoNames,
+            START.timestamp(),
+            &jit_policy::NoZones,
+            Files { under: &|_| None, sha256: &|| subject.known_digest() },
+        )
         .unwrap();
     matches!(decision, Decision::Permit(_))
 }

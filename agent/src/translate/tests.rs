@@ -13,6 +13,7 @@ fn subject() -> Subject {
         path: b"/usr/bin/id\xff".to_vec(),
         leads_to: Some(b"/usr/bin/coreutils".to_vec()),
         trusted: true,
+        sha256: None,
         arguments: vec![b"-u".to_vec(), b"\xfe".to_vec(), b"".to_vec()],
         edits: false,
         nested: false,
@@ -53,6 +54,11 @@ fn a_subject_survives_the_store_whatever_bytes_it_is_made_of() {
     let json = serde_json::to_string(&subject()).unwrap();
     assert!(json.contains("/usr/bin/coreutils"), "text stays text: {json}");
     assert_eq!(serde_json::from_str::<Subject>(&json).unwrap(), subject());
+    let pinned = Subject { sha256: Some(Sha256::new([0xa5; 32])), ..subject() };
+    let json = serde_json::to_string(&pinned).unwrap();
+    assert!(json.contains(&"a5".repeat(32)), "{json}");
+    assert_eq!(serde_json::from_str::<Subject>(&json).unwrap(), pinned);
+    assert!(serde_json::from_str::<Subject>(&json.replace("a5a5", "a5")).is_err());
     let less = Subject { group: None, leads_to: None, rule: None, ..subject() };
     assert_eq!(serde_json::from_str::<Subject>(&serde_json::to_string(&less).unwrap()).unwrap(), less);
 }
@@ -61,9 +67,9 @@ fn a_subject_survives_the_store_whatever_bytes_it_is_made_of() {
 fn every_fact_of_a_subject_reaches_the_policy() {
     let permits = |subject: &Subject, rule: &str, tags: &[String]| {
         let policy = policy(rule);
-        let decision = subject
-            .decide(&policy, tags, &NoNames, NOW.timestamp(), &jit_policy::NoZones, &|_| None)
-            .unwrap();
+        let files = Files { under: &|_| None, sha256: &|| subject.known_digest() };
+        let decision =
+            subject.decide(&policy, tags, &NoNames, NOW.timestamp(), &jit_policy::NoZones, files).unwrap();
         matches!(decision, Decision::Permit(_))
     };
     let plain = Subject { group: None, assignments: Vec::new(), ..subject() };
@@ -116,8 +122,9 @@ fn every_fact_about_the_command_reaches_the_policy() {
     };
     let permits = |subject: &Subject, writable| {
         let under = |path: &[u8]| Some(Resolved { path: path.to_vec(), writable });
+        let files = Files { under: &under, sha256: &|| subject.known_digest() };
         let decision =
-            subject.decide(&policy, &[], &NoNames, NOW.timestamp(), &jit_policy::NoZones, &under).unwrap();
+            subject.decide(&policy, &[], &NoNames, NOW.timestamp(), &jit_policy::NoZones, files).unwrap();
         matches!(decision, Decision::Permit(_))
     };
     assert!(permits(&plain, false));
@@ -189,4 +196,36 @@ fn what_the_end_of_a_grant_means_for_what_runs_is_the_rules_choice() {
     let policy = policy("grant.leftover = \"kill\"\ngrant.grace = \"3s\"");
     let go = go(policy.rule("one").unwrap(), "id", expires, None, NOW);
     assert_eq!((go.grant.as_str(), go.grace_ms, go.kill_leftover), ("id", 3_000, true));
+}
+
+// "a grant for a pinned command is for that digest"
+#[test]
+fn what_was_decided_for_a_digest_is_decided_again_for_the_same() {
+    let (one, other) = ("1".repeat(64), "2".repeat(64));
+    let decides = |rule: &str, sha256: Option<&str>| {
+        let text = format!("schema = 1\n[[rule]]\nid = \"all\"\nusers = [\"alice\"]\n{rule}");
+        let source = Source { name: "a".into(), path: "a".into(), text };
+        let policy = Policy::load(&[source], &AsWritten).unwrap();
+        let subject = Subject {
+            path: b"/usr/bin/less".to_vec(),
+            arguments: Vec::new(),
+            assignments: Vec::new(),
+            group: None,
+            rule: None,
+            timeout: None,
+            sha256: sha256.and_then(Sha256::parse),
+            ..subject()
+        };
+        let files = Files { under: &|_| None, sha256: &|| subject.known_digest() };
+        match subject.decide(&policy, &[], &NoNames, NOW.timestamp(), &jit_policy::NoZones, files).unwrap() {
+            Decision::Permit(candidates) => candidates.first().map(|one| one.sha256),
+            Decision::Deny(_) => None,
+        }
+    };
+    let pinned =
+        format!("commands = [{{ path = \"/usr/bin/less\", args = [\"**\"], sha256 = \"{one}\" }}]\n");
+    assert_eq!(decides(&pinned, Some(&one)), Some(Sha256::parse(&one)));
+    assert_eq!(decides(&pinned, Some(&other)), None);
+    assert_eq!(decides(&pinned, None), None, "it was run whatever was in it");
+    assert_eq!(decides("commands = [\"/usr/bin/less **\"]\n", None), Some(None));
 }

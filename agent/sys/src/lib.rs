@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod clone;
+pub mod digest;
 pub mod exec;
 pub mod limits;
 pub mod memory;

@@ -20,7 +20,7 @@ const MAX_PATH: usize = 4096;
 /// user or group can have: so these bits cover ACLs too.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// `FUSE_SUPER_MAGIC`: what such a file system says of owners and modes is its user's word.
-const FUSE: u64 = 0x6573_5546;
+pub(crate) const FUSE: u64 = 0x6573_5546;
 
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct FileFacts {
     pub mode: u32,
     /// Its owner.
     pub uid: u32,
+    /// Its group.
+    pub gid: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,7 +339,7 @@ fn parts(path: &[u8], asked: bool) -> VecDeque<Part> {
     parts
 }
 
-fn facts(stat: &Stat) -> FileFacts {
+pub(crate) fn facts(stat: &Stat) -> FileFacts {
     let nanoseconds = |seconds: i64, rest: u64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     FileFacts {
         device: stat.st_dev,
@@ -347,6 +349,7 @@ fn facts(stat: &Stat) -> FileFacts {
         changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         mode: stat.st_mode,
         uid: stat.st_uid,
+        gid: stat.st_gid,
     }
 }
 

@@ -24,6 +24,7 @@ mod limits;
 mod lists;
 mod logins;
 mod messages;
+mod pins;
 mod policy;
 mod restart;
 mod rollback;

@@ -2,6 +2,7 @@
 
 use crate::meaning::{Argument, CommandMeaning, Region};
 use crate::pattern::Word;
+use crate::sha256::Sha256;
 
 /// A rule with more is not split.
 const MOST_ATOMS: usize = 4096;
@@ -53,6 +54,16 @@ fn commands(all: &[CommandMeaning]) -> Vec<Vec<CommandMeaning>> {
 
 /// A command for each of its choices.
 fn choices(command: &CommandMeaning) -> Vec<CommandMeaning> {
+    if command.is_pinned() && command.sha256.len() <= MOST_COMMANDS {
+        let one = |pin: &Sha256| CommandMeaning { sha256: vec![*pin], ..command.clone() };
+        let each = command.sha256.iter().map(one);
+        return each.flat_map(|command| words_of(&command)).collect();
+    }
+    words_of(command)
+}
+
+/// A command for each of the words that an argument may be.
+fn words_of(command: &CommandMeaning) -> Vec<CommandMeaning> {
     let words = |argument: &Argument| if let Argument::Words(words) = argument { words.len() } else { 1 };
     if command.args.iter().map(words).fold(1, usize::saturating_mul) > MOST_COMMANDS {
         return vec![command.clone()];

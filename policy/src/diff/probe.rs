@@ -16,12 +16,16 @@ use crate::pattern::Word;
 use crate::policy::Core;
 use crate::request::{Asked as Options, Command, Request, Resolved, Target};
 use crate::rule::{Authentication, Reason};
+use crate::sha256::Sha256;
 use crate::when::Zones;
 
 /// How many rules of the other policy a deny is tried with.
 const MOST_PARTNERS: usize = 32;
 /// Numbers for names that have none.
 const FIRST_UID: u32 = 1_000_000;
+
+/// The digest of a file that nobody pins.
+const OTHER_FILE: Sha256 = Sha256::new([0; 32]);
 
 /// What a probe compares.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,7 @@ struct Probe {
     host: (String, Vec<String>),
     path: Vec<u8>,
     args: Vec<Vec<u8>>,
+    sha256: Sha256,
     nested: bool,
     trusted: bool,
     now: Timestamp,
@@ -120,6 +125,7 @@ impl<'p> Prober<'p> {
 
     /// The terms on which it is permitted while no duty is done.
     fn answer(&self, core: &Core, probe: &Probe) -> Option<Terms> {
+        let sha256 = || Ok(probe.sha256);
         let under = |path: &[u8]| Some(Resolved { path: path.to_vec(), writable: false });
         let request = Request {
             user: &probe.user,
@@ -132,6 +138,7 @@ impl<'p> Prober<'p> {
                 edits: probe.path == crate::EDIT.as_bytes(),
                 trusted: probe.trusted,
                 under: &under,
+                sha256: &sha256,
             },
             nested: probe.nested,
             now: probe.now,
@@ -159,9 +166,10 @@ impl<'p> Prober<'p> {
             let path = program(&command.program)?;
             let args = command.args.iter().map(argument).collect::<Option<Vec<_>>>()?;
             let host = host(region.hosts.first()?)?;
-            Some((user, target, path, args, host, now(region)?))
+            let pin = command.sha256.first().copied();
+            Some((user, target, path, args, pin, host, now(region)?))
         };
-        let Some((user, target, path, args, host, now)) = made() else { return Vec::new() };
+        let Some((user, target, path, args, pin, host, now)) = made() else { return Vec::new() };
         let group = region
             .run_as_groups
             .iter()
@@ -169,7 +177,11 @@ impl<'p> Prober<'p> {
             .next()
             .map(|name| Group { gid: self.number(&format!("%{name}")), name: name.clone() });
         let mut probes = Vec::new();
-        for group in [None].into_iter().chain(group.map(Some)) {
+        // What has a digest may stand anywhere.
+        let paths = [region.trusted_path, false].into_iter().take(1 + usize::from(pin.is_some()));
+        let groups = [None].into_iter().chain(group.map(Some));
+        for (group, trusted) in groups.flat_map(|group| paths.clone().map(move |path| (group.clone(), path)))
+        {
             for nested in [false, true].into_iter().filter(|nested| region.nested || !nested) {
                 probes.push(Probe {
                     user: user.clone(),
@@ -178,8 +190,9 @@ impl<'p> Prober<'p> {
                     host: host.clone(),
                     path: path.clone(),
                     args: args.clone(),
+                    sha256: pin.unwrap_or(OTHER_FILE),
                     nested,
-                    trusted: region.trusted_path,
+                    trusted,
                     now,
                 });
             }

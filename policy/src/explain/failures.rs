@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::account::LookupFailed;
-use crate::evaluate::{Question, sides};
+use crate::evaluate::{Named, Question, sides};
 use crate::meaning::regex_text;
 use crate::pattern::{ArgPattern, HostPattern, Matched, Mismatch};
 use crate::rule::{Effect, Rule};
@@ -35,7 +35,7 @@ impl Failures {
             Ok(false) => String::new(),
             Err(failure) => failure.to_string(),
         };
-        self.failed.push(Failure { key, why, weight: 1 });
+        self.failed.push(Failure { key, why, weight: 1, told_to_person: None });
     }
 }
 
@@ -84,22 +84,26 @@ impl Question<'_, '_> {
         let excepted = self.is_excepted_target(rule).map(|is| !is);
         failures.look_up("except_run_as", excepted, || format!("excepts target {}", target()));
         failures.look_up("run_as_groups", self.group_holds(rule), || self.group_fails(rule));
-        self.find_commands(rule, &mut failures);
+        let usable = self.find_commands(rule, &mut failures);
         if rule.effect == Effect::Allow {
             let is_asked_for = request.asked.rule.is_none_or(|id| id == rule.id);
             failures.check("id", is_asked_for, || "is not the rule that was asked for".to_owned());
         }
+        if failures.failed.is_empty() {
+            self.find_digest(rule, usable, &mut failures);
+        }
         failures.failed
     }
 
-    /// `commands`, and what depends on how they matched.
-    fn find_commands(&self, rule: &Rule, failures: &mut Failures) {
+    /// `commands`, and what depends on how they matched: how they do without a look at the file.
+    fn find_commands(&self, rule: &Rule, failures: &mut Failures) -> Option<Matched> {
         let (ours, theirs) = sides(rule);
         let (core, request) = (self.core, self.request);
-        let matched = self.command(rule, ours);
+        let Named { plain, pinned } = self.named(rule, ours);
+        let matches = plain.is_some() || pinned;
         let nearest = || rule.commands.nearest(&request.command, ours, &core.symbols, &core.command_sets);
-        let other_program = matched.is_none() && nearest().is_none();
-        failures.check("commands", matched.is_some(), || match nearest() {
+        let other_program = !matches && nearest().is_none();
+        failures.check("commands", matches, || match nearest() {
             // Not by name: it is resolved, and where links lead is not everybody's to know.
             Some(mismatch) if request.command.edits => {
                 format!("file {} is not among the files to edit", mismatch.at)
@@ -113,14 +117,32 @@ impl Question<'_, '_> {
         failures.check("except_commands", !self.is_excepted_command(rule, theirs), || {
             "excepts this command".to_owned()
         });
-        let any_command = matched == Some(Matched::All);
-        if let (Effect::Allow, Some(matched)) = (rule.effect, matched) {
-            failures.check("trusted_path", !self.is_untrusted(rule, &matched), || {
-                "others than root can write to the path of this command".to_owned()
-            });
-        }
+        let any_command = plain == Some(Matched::All);
+        let is_usable = |matched: &Matched| rule.effect == Effect::Deny || !self.is_untrusted(rule, matched);
+        let usable = plain.filter(is_usable);
+        failures.check("trusted_path", !matches || pinned || usable.is_some(), || {
+            "others than root can write to the path of this command".to_owned()
+        });
         let unserved = self.unserved(rule, any_command).filter(|_| rule.effect == Effect::Allow);
         failures.check("options", unserved.is_none(), || unserved.unwrap_or_default().to_owned());
+        usable
+    }
+
+    /// What depends on the file itself.
+    fn find_digest(&self, rule: &Rule, usable: Option<Matched>, failures: &mut Failures) {
+        let (ours, theirs) = sides(rule);
+        let digest = |end: &str| match (self.request.command.sha256)() {
+            Ok(digest) => format!("its SHA-256 is {digest}, {end}"),
+            Err(why) => format!("its SHA-256 can't be told: {why}"),
+        };
+        let matched = usable.or_else(|| self.pinned_by(&rule.commands, ours));
+        failures.check("sha256", matched.is_some(), || digest("not one of the pinned"));
+        let excepted = matched.is_some() && self.pinned_by(&rule.except_commands, theirs).is_some();
+        failures.check("sha256", !excepted, || digest("which is excepted"));
+        // What is in a file is not everybody's to know.
+        if let (Some(failure), Ok(_)) = (failures.failed.last_mut(), (self.request.command.sha256)()) {
+            failure.told_to_person = Some("the file is not one that is pinned");
+        }
     }
 
     fn when_fails(&self, rule: &Rule) -> String {

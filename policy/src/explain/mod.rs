@@ -65,6 +65,9 @@ pub struct Failure {
     /// How far that is from matching.
     #[serde(skip)]
     pub(crate) weight: usize,
+    /// What a person is told instead.
+    #[serde(skip)]
+    pub(crate) told_to_person: Option<&'static str>,
 }
 
 impl Explanation {
@@ -82,7 +85,8 @@ impl Explanation {
         let own = |rule: &&Considered| rule.effect == "allow" && !rule.failed.iter().any(others);
         for rule in self.near.iter().filter(own) {
             for failure in &rule.failed {
-                let _ = writeln!(text, "  {}: {}", rule.rule, failure.why);
+                let why = failure.told_to_person.unwrap_or(&failure.why);
+                let _ = writeln!(text, "  {}: {why}", rule.rule);
             }
         }
         text
@@ -202,6 +206,8 @@ fn summary(denial: &Denial<'_>) -> String {
         Why::InvalidId => "denied: an id is 4294967295, which is no id".to_owned(),
         Why::DeniedBy(rule) => format!("denied by the rule `{}`", rule.id),
         Why::RuleDoesNotPermit => "denied: the rule that was asked for does not permit this".to_owned(),
+        Why::OtherFile(_, Ok(_)) => "denied: the file is not one that a rule pins".to_owned(),
+        Why::OtherFile(_, Err(_)) => "denied: the SHA-256 of the file can't be told".to_owned(),
         Why::UntrustedPath(_) => "denied: others than root can write to the path of this command".to_owned(),
         Why::Options(_) => "denied: no rule permits this with these options".to_owned(),
         Why::Time(_) => "denied: no rule permits this at this time".to_owned(),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::sha256::Sha256;
+
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At {
@@ -58,8 +60,16 @@ pub(super) enum Place {
 pub(super) struct What {
     pub(super) program: Program,
     pub(super) arguments: Arguments,
-    /// It counts only for files with a checksum.
-    pub(super) digest: bool,
+    /// It counts only for files with one of these.
+    pub(super) digests: Vec<Digest>,
+}
+
+/// A checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Digest {
+    Sha256(Sha256),
+    /// Another kind: its name.
+    Other(&'static str),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,15 @@
 use super::ast;
 use super::ere::Ere;
 use super::glob::{self, Piece};
+use crate::sha256::Sha256;
 
 /// One command of sudoers, without aliases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) program: Program,
     pub(super) arguments: Arguments,
+    /// Only files with one of these, sorted; none: any file. Only of what permits: what takes away does for any file.
+    pub(super) sha256: Vec<Sha256>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +48,10 @@ pub(super) type Why = &'static str;
 const MOST_PATHS: usize = 64;
 
 impl Command {
-    pub(super) const ALL: Self = Self { program: Program::All, arguments: Arguments::Any };
-    pub(super) const UNKNOWN: Self = Self { program: Program::Unknown, arguments: Arguments::Any };
+    pub(super) const ALL: Self =
+        Self { program: Program::All, arguments: Arguments::Any, sha256: Vec::new() };
+    pub(super) const UNKNOWN: Self =
+        Self { program: Program::Unknown, arguments: Arguments::Any, sha256: Vec::new() };
 
     /// The commands that one of sudoers stands for: several for a regex.
     pub(super) fn of(what: &ast::What) -> Result<Vec<Self>, Why> {
@@ -80,7 +85,8 @@ impl Command {
             ast::Program::List => return Err("listing what others may do is root's"),
             ast::Program::Alias(_) => return Err("there is no such alias"),
         };
-        Ok(programs.into_iter().map(|program| Self { program, arguments: arguments.clone() }).collect())
+        let command = |program| Self { program, arguments: arguments.clone(), sha256: Vec::new() };
+        Ok(programs.into_iter().map(command).collect())
     }
 
     /// Whether some command may match both.
@@ -97,7 +103,8 @@ impl Command {
             }
             (one, other) => one == other,
         };
-        programs && (self.arguments == Arguments::Any || self.arguments == other.arguments)
+        let files = self.sha256.is_empty() || self.sha256 == other.sha256;
+        programs && files && (self.arguments == Arguments::Any || self.arguments == other.arguments)
     }
 }
 

@@ -158,7 +158,8 @@ fn commands(at: &At, line: &Line, files: &dyn Files, report: &mut Report) -> Vec
         );
         return if line.permits { Vec::new() } else { vec![Command::UNKNOWN] };
     }
-    let command = |path| Command { program: Program::Path(path), arguments: arguments.clone() };
+    let command =
+        |path| Command { program: Program::Path(path), arguments: arguments.clone(), sha256: Vec::new() };
     paths.into_iter().map(command).collect()
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::aliases::Endless;
-use super::ast::{At, CommandSpec, Privilege, RunAs, Sudoers, UserSpec, What};
+use super::ast::{At, CommandSpec, Digest, Privilege, Program, RunAs, Sudoers, UserSpec, What};
 use super::command::Command;
 use super::dimension::{Dimension, Kind};
 use super::names::{Translated, group};
@@ -13,6 +13,7 @@ use super::report::{Report, Severity};
 use super::scopes::{Part, Scopes, run_as_default_varies};
 use super::times::time;
 use super::words::{permitting, taking_away};
+use crate::sha256::Sha256;
 
 /// The most commands of one import: each is compared with all later ones.
 const MOST: usize = 10_000;
@@ -166,11 +167,22 @@ impl Items<'_> {
             }
         };
         let mut certain = known && !negated;
-        if what.digest && !negated {
-            left_out(self.report, "checksums are not built yet");
-            certain = false;
-        }
-        exact &= known && !what.digest && commands.iter().all(|command| taking_away(command).is_ok());
+        let pins = match pins(what) {
+            Ok((pins, Some(left))) if !negated => {
+                self.report.tell(&spec.at, Severity::Narrower, format!("`{}`: {left}", short(&spec.text)));
+                pins
+            }
+            Ok((pins, _)) => pins,
+            Err(why) => {
+                if !negated {
+                    left_out(self.report, why);
+                }
+                certain = false;
+                Vec::new()
+            }
+        };
+        exact &=
+            known && what.digests.is_empty() && commands.iter().all(|command| taking_away(command).is_ok());
         let (mut not_before, mut not_after) = (None, None);
         for (text, time_of) in
             [(&spec.options.not_before, &mut not_before), (&spec.options.not_after, &mut not_after)]
@@ -196,6 +208,7 @@ impl Items<'_> {
         for command in commands {
             let possibly = self.parts(context, &context.users.possibly, &command, false);
             let certainly = if certain {
+                let command = Command { sha256: pins.clone(), ..command.clone() };
                 self.parts(context, &context.users.certainly, &command, true)
             } else {
                 Vec::new()
@@ -222,11 +235,11 @@ impl Items<'_> {
         let mut tell = |severity, what: &str| {
             self.report.tell(&spec.at, severity, format!("`{}`: {what}", short(&spec.text)));
         };
-        if spec.tags.set_env == Some(true) && what.program != super::ast::Program::All {
+        if spec.tags.set_env == Some(true) && what.program != Program::All {
             tell(Severity::Narrower, "`SETENV`: `VAR=value` is only for variables in `env_keep`");
         }
-        let is_all = what.program == super::ast::Program::All;
-        let says_all = spec.command.what.program == super::ast::Program::All;
+        let is_all = what.program == Program::All;
+        let says_all = spec.command.what.program == Program::All;
         // sudo lets only an `ALL` that stands in the line itself serve any variable.
         if is_all && (spec.tags.set_env == Some(false) || (!says_all && spec.tags.set_env.is_none())) {
             tell(Severity::Setting, "`VAR=value`: a rule for ALL serves any variable");
@@ -292,6 +305,23 @@ impl Items<'_> {
             }
         }
         all
+    }
+}
+
+/// The digests of a command that we can say, and what is told of the others.
+fn pins(what: &What) -> Result<(Vec<Sha256>, Option<&'static str>), &'static str> {
+    let is_ours = |digest: &Digest| if let Digest::Sha256(own) = digest { Some(*own) } else { None };
+    let mut pins: Vec<Sha256> = what.digests.iter().filter_map(is_ours).collect();
+    pins.sort_unstable();
+    pins.dedup();
+    match what.program {
+        _ if what.digests.is_empty() => Ok((pins, None)),
+        _ if pins.is_empty() => Err("a checksum that is not SHA-256 can't be said"),
+        Program::Path(_) | Program::Regex(_) => {
+            let others = what.digests.iter().any(|digest| is_ours(digest).is_none());
+            Ok((pins, others.then_some("of its checksums only those that are SHA-256 count")))
+        }
+        _ => Err("a checksum stands only before the path of a program"),
     }
 }
 

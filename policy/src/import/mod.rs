@@ -11,6 +11,7 @@
 mod aliases;
 mod ast;
 mod command;
+mod digest;
 mod dimension;
 mod doas;
 mod ere;

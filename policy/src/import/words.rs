@@ -9,6 +9,7 @@ use super::ere::Ere;
 use super::glob::{self, ANYTHING, Piece};
 use super::toml::{quoted, shell_word, word};
 use crate::request::EDIT;
+use crate::sha256::Sha256;
 
 /// Commands of ours, as TOML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub(super) fn permitting(command: &Command) -> Result<Written, Why> {
             alternatives.iter().map(|words| regex_words(words, &mut written)).collect()
         }
     };
-    written.commands = lists.iter().map(|list| command_text(&paths, list)).collect();
+    written.commands = lists.iter().map(|list| command_text(&paths, list, &command.sha256)).collect();
     Ok(written)
 }
 
@@ -120,7 +121,7 @@ pub(super) fn taking_away(command: &Command) -> Result<Written, Why> {
             vec![vec![Argument::Rest]]
         }
     };
-    written.commands = lists.iter().map(|list| command_text(&paths, list)).collect();
+    written.commands = lists.iter().map(|list| command_text(&paths, list, &[])).collect();
     Ok(written)
 }
 
@@ -344,7 +345,7 @@ fn class(negated: bool, ranges: &[(char, char)]) -> Result<String, Why> {
 }
 
 /// As a string where that says it, else as a table. The path is one word, with its own backslashes.
-fn command_text(path: &str, arguments: &[Argument]) -> String {
+fn command_text(path: &str, arguments: &[Argument], sha256: &[Sha256]) -> String {
     let plain: Option<Vec<&str>> = arguments
         .iter()
         .map(|argument| match argument {
@@ -353,7 +354,7 @@ fn command_text(path: &str, arguments: &[Argument]) -> String {
             Argument::Regex(_) => None,
         })
         .collect();
-    let in_string = !path.contains([' ', '\t', '\'', '"']) && !arguments.is_empty();
+    let in_string = sha256.is_empty() && !path.contains([' ', '\t', '\'', '"']) && !arguments.is_empty();
     if let (Some(words), true) = (plain, in_string) {
         return quoted(&format!("{path} {}", words.join(" ")));
     }
@@ -365,5 +366,10 @@ fn command_text(path: &str, arguments: &[Argument]) -> String {
             Argument::Regex(regex) => format!("{{ regex = {} }}", quoted(regex)),
         })
         .collect();
-    format!("{{ path = {}, args = [{}] }}", quoted(path), arguments.join(", "))
+    let pins = match sha256 {
+        [] => String::new(),
+        [pin] => format!(", sha256 = \"{pin}\""),
+        pins => format!(", sha256 = {:?}", pins.iter().map(Sha256::to_string).collect::<Vec<_>>()),
+    };
+    format!("{{ path = {}, args = [{}]{pins} }}", quoted(path), arguments.join(", "))
 }

@@ -150,6 +150,7 @@ fn at(command: &CommandMeaning, index: usize) -> Option<Vec<CommandMeaning>> {
         program: ProgramMeaning::Exact(String::from_utf8_lossy(word).into_owned()),
         args: command.args.iter().skip(index + 1).cloned().collect(),
         rest: command.rest,
+        sha256: Vec::new(),
     };
     Some(literals(command.args.get(index)?)?.into_iter().map(begun).collect())
 }

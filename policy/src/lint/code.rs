@@ -81,6 +81,8 @@ codes! {
     NarrowDeny = "narrow-deny", Error;
     /// A deny against a rule that allows any command: it can be got around.
     DenyOfAll = "deny-of-all", Warning;
+    /// A deny, or an exception, for files with a certain digest: a byte more, and it is another file.
+    PinnedDeny = "pinned-deny", Warning;
     /// A rule that can't match anything.
     NeverMatches = "never-matches", Warning;
     /// An allow that a deny takes back as a whole.
@@ -95,6 +97,8 @@ codes! {
     WritablePath = "writable-path", Error;
     /// A program that this host does not have.
     MissingProgram = "missing-program", Note;
+    /// A program that has another digest on this host than those that are pinned.
+    OtherFile = "other-file", Warning;
     /// A user or group that this host does not know.
     UnknownName = "unknown-name", Warning;
     /// A rule without end for a service account.

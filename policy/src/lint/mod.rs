@@ -24,12 +24,19 @@ use self::places::{Places, Subject};
 use crate::account::{Directory, LookupFailed};
 use crate::diagnostics::Place;
 use crate::policy::Core;
+use crate::sha256::Sha256;
 use crate::source::Source;
 
 /// What a host knows of files and accounts.
 pub trait LintHost: Directory {
     /// A file or folder; `None` if there is none.
     fn file(&self, path: &str) -> Option<LintFile>;
+
+    /// SHA-256 of a program's file.
+    ///
+    /// # Errors
+    /// Why it can't be told.
+    fn sha256(&self, path: &str) -> Result<Sha256, String>;
 
     /// The account of a name, or of `#uid`; `None` if there is none.
     ///

@@ -3,7 +3,7 @@
 use super::code::Code;
 use super::places::Subject;
 use super::{Findings, LintHost};
-use crate::meaning::ProgramMeaning;
+use crate::meaning::{CommandMeaning, ProgramMeaning};
 use crate::policy::Core;
 use crate::rule::{Cwd, Effect};
 
@@ -25,7 +25,11 @@ impl Core {
                         found.add(Code::MissingProgram, at.clone(), message, hint);
                         continue;
                     };
-                    if let Some(changeable) = file.changeable {
+                    if command.is_pinned() {
+                        if let ProgramMeaning::Exact(_) = command.program {
+                            check_digest(command, &path, host, at.clone(), found);
+                        }
+                    } else if let Some(changeable) = file.changeable {
                         let message =
                             format!("others than root can write `{changeable}`, on the way to `{path}`");
                         let hint =
@@ -50,6 +54,24 @@ impl Core {
             }
         }
     }
+}
+
+/// Whether the program is one that is pinned, as it is here.
+fn check_digest<'p>(
+    command: &CommandMeaning,
+    path: &str,
+    host: &dyn LintHost,
+    at: Subject<'p>,
+    found: &mut Findings<'p>,
+) {
+    let message = match host.sha256(path) {
+        Ok(digest) if command.sha256.contains(&digest) => return,
+        Ok(digest) => format!("`{path}` is another file on this host: its SHA-256 is {digest}"),
+        Err(why) => format!("the SHA-256 of `{path}` can't be told on this host: {why}"),
+    };
+    let hint =
+        "this entry does not permit it here: pin each version that hosts have, or name the hosts in `hosts`";
+    found.add(Code::OtherFile, at, message, hint);
 }
 
 /// The longest folder that a glob names without wildcards.

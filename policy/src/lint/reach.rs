@@ -33,8 +33,7 @@ impl Core {
         }
         for allow in &allows {
             let takes_back = |deny: &&Meaning<'_>| {
-                deny.region.run_as_groups.is_none()
-                    && Region { trusted_path: false, ..deny.region.clone() }.covers(&allow.region)
+                deny.region.run_as_groups.is_none() && deny.region.covers(&allow.region)
             };
             if let Some(deny) = by_denies.covering(&allow.region).into_iter().find(takes_back) {
                 let message = format!("the deny `{}` takes back all of `{}`", deny.rule.id, allow.rule.id);
@@ -52,7 +51,7 @@ impl Core {
     fn check_exceptions<'p>(&'p self, allow: &Meaning<'p>, found: &mut Findings<'p>) {
         let rule = allow.rule;
         self.each_entry(rule, &rule.except_commands, "except_commands", |at, denied| {
-            if let Some(finding) = against(denied, rule, &allow.region.commands) {
+            if let Some(finding) = against(denied, rule, &allow.region.commands).or_else(|| pinned(denied)) {
                 finding.add(at, found);
             }
         });
@@ -64,8 +63,8 @@ impl Core {
         self.each_entry(rule, &rule.commands, "commands", |at, denied| {
             let near = denied.iter().flat_map(|command| allows.meeting(&deny.region, command));
             let mut near = near.filter(|allow| may_meet(&deny.region, &allow.region));
-            if let Some(finding) = near.find_map(|allow| against(denied, allow.rule, &allow.region.commands))
-            {
+            let against = near.find_map(|allow| against(denied, allow.rule, &allow.region.commands));
+            if let Some(finding) = against.or_else(|| pinned(denied)) {
                 finding.add(at, found);
             }
         });
@@ -105,6 +104,16 @@ fn against(denied: &[CommandMeaning], by: &Rule, allowed: &[CommandMeaning]) -> 
     let message = format!("`{id}` allows `{}`: {why}", allowed.text());
     let hint = "allow the arguments that are needed, and deny nothing; or deny the whole program with `**`";
     Some(NotHeld { severity, code: Code::NarrowDeny, message, hint })
+}
+
+/// Why what is denied for its digest alone can be got around.
+fn pinned(denied: &[CommandMeaning]) -> Option<NotHeld> {
+    let pinned = denied.iter().find(|command| command.is_pinned())?;
+    let program = CommandMeaning { sha256: Vec::new(), ..pinned.clone() }.text();
+    let message =
+        format!("`{program}` with another byte, or in its next version, is another file: it is not denied");
+    let hint = "allow the program by its `sha256`, or deny it whatever is in it";
+    Some(NotHeld { severity: Code::PinnedDeny.severity(), code: Code::PinnedDeny, message, hint })
 }
 
 /// The key for which a rule matches nothing.
@@ -155,7 +164,9 @@ fn may_meet(deny: &Region, allow: &Region) -> bool {
 
 /// How bad it is that a deny is narrower than what is allowed of the same program; `None` if it is not.
 fn narrower(denied: &CommandMeaning, allowed: &CommandMeaning) -> Option<Severity> {
-    let is_same = !denied.is_apart_from(allowed) && !denied.is_edit() && !allowed.is_edit();
+    let has_another = allowed.is_pinned() && !denied.sha256.iter().any(|pin| allowed.sha256.contains(pin));
+    let is_apart = denied.is_apart_from(allowed) || (denied.is_pinned() && has_another);
+    let is_same = !is_apart && !denied.is_edit() && !allowed.is_edit();
     let open = |arg: &Argument| !matches!(arg, Argument::Words(words) if words.iter().all(|word| matches!(word, Word::Literal(_))));
     let is_open = allowed.rest || allowed.args.iter().any(open);
     if !is_same

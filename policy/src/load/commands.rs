@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::Loader;
 use super::edits::is_edit;
+use super::pins::pins;
 use super::reader::{Reader, Value};
 use super::sets::{BARE, Kind, Use};
 use crate::pattern::{
@@ -15,6 +16,7 @@ use crate::pattern::{
     alternatives, is_normal, is_rest, literal, one_word, words_of,
 };
 use crate::request::EDIT;
+use crate::sha256::Sha256;
 
 /// The most memory that one compiled regex may take.
 const REGEX_SIZE: usize = 1 << 20;
@@ -67,6 +69,7 @@ impl Loader<'_> {
         entries.sets.dedup();
         Some(Commands {
             all: entries.all,
+            has_pins: entries.patterns.iter().any(CommandPattern::is_pinned),
             exact: entries.exact.into(),
             globs: entries.globs.into(),
             patterns: entries.patterns.into(),
@@ -103,7 +106,7 @@ impl Loader<'_> {
         };
         if is_edit(program) {
             let files = self.edited_words(reader, text, &span, words)?;
-            entries.add(vec![Program::Exact(self.symbols.intern(EDIT))], text, files);
+            entries.add(vec![Program::Exact(self.symbols.intern(EDIT))], text, files, Box::default());
             return Some(());
         }
         let programs = self.programs(reader, text, &span, program)?;
@@ -118,11 +121,11 @@ impl Loader<'_> {
         for word in words {
             arguments.push(argument(word).map_err(|error| note(reader, text, &span, error)).ok()?);
         }
-        entries.add(programs, text, Arguments { words: arguments.into(), rest });
+        entries.add(programs, text, Arguments { words: arguments.into(), rest }, Box::default());
         Some(())
     }
 
-    /// `{ path = "/usr/local/sbin/deploy", args = ["--env", { regex = "prod|stage" }] }`, or
+    /// `{ path = "/usr/local/sbin/deploy", args = ["--env", { regex = "prod|stage" }], sha256 = "…" }`, or
     /// `{ edit = ["/etc/nginx/*.conf", { under = "/srv/x" }] }`
     fn command_table(
         &mut self,
@@ -133,16 +136,16 @@ impl Loader<'_> {
     ) -> Option<()> {
         let span = entry.span();
         let table = reader.table(entry, "commands")?;
-        reader.only(table, "a command", &["path", "args", "edit"], &["sha256"]);
+        reader.only(table, "a command", &["path", "args", "sha256", "edit"], &[]);
         if let Some(edit) = table.get("edit") {
-            if table.contains_key("path") || table.contains_key("args") {
+            if ["path", "args", "sha256"].iter().any(|key| table.contains_key(*key)) {
                 let hint = "write { edit = [\"/path/of/file\"] } as an entry of its own";
                 reader.mistake(span, "`edit` stands alone: it runs no program", hint);
                 return None;
             }
             let files = self.edited_values(reader, edit)?;
             let written = reader.text_at(span);
-            entries.add(vec![Program::Exact(self.symbols.intern(EDIT))], written, files);
+            entries.add(vec![Program::Exact(self.symbols.intern(EDIT))], written, files, Box::default());
             return Some(());
         }
         let Some(path) = table.get("path") else {
@@ -168,8 +171,9 @@ impl Loader<'_> {
                 arguments.words = words.into();
             }
         }
+        let pins = pins(reader, table)?;
         let written = reader.text_at(span);
-        entries.add(programs, written, arguments);
+        entries.add(programs, written, arguments, pins);
         Some(())
     }
 
@@ -319,7 +323,7 @@ impl Loader<'_> {
 }
 
 impl Entries {
-    fn add(&mut self, programs: Vec<Program>, text: &str, arguments: Arguments) {
+    fn add(&mut self, programs: Vec<Program>, text: &str, arguments: Arguments, sha256: Box<[Sha256]>) {
         let number = u32::try_from(self.patterns.len()).unwrap_or(u32::MAX);
         for program in programs {
             match program {
@@ -327,7 +331,7 @@ impl Entries {
                 Program::Glob { folder, word } => self.globs.push((folder, word, number)),
             }
         }
-        self.patterns.push(CommandPattern { text: text.into(), arguments });
+        self.patterns.push(CommandPattern { text: text.into(), arguments, sha256 });
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) const LOGIN: [&str; 6] = ["id", "description", "users", "hosts", "ser
 pub(super) const NOT_IN_LOGIN_DEFAULTS: [&str; 2] = ["id", "description"];
 
 /// `[[test]]`
-pub(crate) const TEST: [&str; 13] = [
+pub(crate) const TEST: [&str; 14] = [
     "description",
     "user",
     "groups",
@@ -52,6 +52,7 @@ pub(crate) const TEST: [&str; 13] = [
     "run_as",
     "run_as_group",
     "command",
+    "sha256",
     "nested",
     "time",
     "expect",

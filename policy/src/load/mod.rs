@@ -7,6 +7,7 @@ mod keys;
 pub(crate) mod known;
 mod logins;
 mod names;
+mod pins;
 mod policy_tests;
 mod reader;
 mod rules;

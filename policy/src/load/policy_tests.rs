@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::Loader;
 use super::known;
 use super::names;
+use super::pins::pin;
 use super::reader::{Reader, Value};
 use super::rules::{description, header};
 use crate::pattern::is_normal;
@@ -63,6 +64,7 @@ impl Loader<'_> {
             run_as: one(reader, "run_as"),
             run_as_group: one(reader, "run_as_group"),
             command: table.get("command").and_then(|value| self.command(reader, value)).unwrap_or_default(),
+            sha256: table.get("sha256").and_then(|value| pin(reader, value)),
             nested: table.get("nested").and_then(|value| reader.boolean(value, "nested")).unwrap_or(false),
             time: table.get("time").and_then(|value| time(reader, value)),
             rule: text(reader, "rule"),

@@ -9,6 +9,7 @@ use super::sorted;
 use crate::pattern::{ArgPattern, CommandPattern, Commands, Word};
 use crate::policy::Core;
 use crate::request::EDIT;
+use crate::sha256::Sha256;
 
 /// One program with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +18,8 @@ pub(crate) struct CommandMeaning {
     pub(crate) args: Vec<Argument>,
     /// A final `**`.
     pub(crate) rest: bool,
+    /// Only a file with one of these, sorted; none: any file.
+    pub(crate) sha256: Vec<Sha256>,
 }
 
 /// A program.
@@ -84,7 +87,7 @@ impl Ord for Argument {
 }
 
 impl CommandMeaning {
-    const ALL: Self = Self { program: ProgramMeaning::All, args: Vec::new(), rest: true };
+    const ALL: Self = Self { program: ProgramMeaning::All, args: Vec::new(), rest: true, sha256: Vec::new() };
 
     pub(crate) fn is_edit(&self) -> bool {
         self.program == ProgramMeaning::Exact(EDIT.to_owned())
@@ -98,7 +101,11 @@ impl CommandMeaning {
             ProgramMeaning::Glob(word) => word_text(word),
         };
         let args = self.args.iter().map(Argument::text).chain(self.rest.then(|| "**".to_owned()));
-        [program].into_iter().chain(args).collect::<Vec<_>>().join(" ")
+        let pins = match self.sha256.iter().map(Sha256::to_string).collect::<Vec<_>>() {
+            pins if pins.is_empty() => None,
+            pins => Some(format!("(sha256 {})", pins.join(", "))),
+        };
+        [program].into_iter().chain(args).chain(pins).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -146,7 +153,7 @@ impl Core {
         let rest = edits.iter().any(|edit| edit.rest);
         let program = edits.first().map(|edit| edit.program.clone());
         let args = sorted(edits.into_iter().flat_map(|edit| edit.args).collect());
-        commands.extend(program.map(|program| CommandMeaning { program, args, rest }));
+        commands.extend(program.map(|program| CommandMeaning { program, args, rest, sha256: Vec::new() }));
         sorted(commands)
     }
 
@@ -199,5 +206,5 @@ fn meaning(program: ProgramMeaning, pattern: &CommandPattern) -> CommandMeaning 
         // Files, in no order.
         args = sorted(args);
     }
-    CommandMeaning { program, args, rest: pattern.arguments.rest }
+    CommandMeaning { program, args, rest: pattern.arguments.rest, sha256: pattern.sha256.to_vec() }
 }

@@ -25,11 +25,14 @@ impl Region {
             && names_cover(&self.run_as, &other.run_as)
             && hosts_cover(&self.hosts, &other.hosts)
             && commands_cover(&self.commands, &other.commands)
+            // With a digest it need not be on a path that only root can write.
+            && (!self.trusted_path || pins_cover(&self.commands, &other.commands))
             // It may except no more.
             && names_cover(&other.except_users, &self.except_users)
             && names_cover(&other.except_run_as, &self.except_run_as)
             && hosts_cover(&other.except_hosts, &self.except_hosts)
             && commands_cover(&other.except_commands, &self.except_commands)
+            && pins_cover(&other.except_commands, &self.except_commands)
     }
 }
 
@@ -62,11 +65,29 @@ pub(crate) fn commands_cover(own: &[CommandMeaning], others: &[CommandMeaning]) 
     others.iter().all(|other| own.iter().any(|command| command.covers(other)))
 }
 
+/// Whether each entry with digests is covered by another such, or by one for all.
+fn pins_cover(own: &[CommandMeaning], others: &[CommandMeaning]) -> bool {
+    let is_as_good = |own: &CommandMeaning| own.program == ProgramMeaning::All || own.is_pinned();
+    let pinned = others.iter().filter(|other| other.is_pinned());
+    pinned.into_iter().all(|other| own.iter().any(|own| is_as_good(own) && own.covers(other)))
+}
+
 impl CommandMeaning {
-    /// Whether this matches everything that `other` matches.
+    /// Only files with certain digests are meant.
+    pub(crate) fn is_pinned(&self) -> bool {
+        !self.sha256.is_empty()
+    }
+
+    /// Whether this matches everything that `other` matches; that one with digests need not be on a path that only root can
+    /// write, where one without must, does not count.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         if self.program == ProgramMeaning::All {
             return true;
+        }
+        let any_file = !self.is_pinned();
+        let same_files = other.is_pinned() && other.sha256.iter().all(|pin| self.sha256.contains(pin));
+        if !any_file && !same_files {
+            return false;
         }
         if self.is_edit() || other.is_edit() {
             let named = |file: &Argument| self.args.iter().any(|own| own.covers(file));

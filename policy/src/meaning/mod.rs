@@ -129,7 +129,8 @@ impl Core {
             except_commands: self.commands_of(except_commands),
             when: when.as_ref().map(|when| windows(when)),
             nested: *nested,
-            trusted_path: *trusted_path,
+            // A deny is about any path.
+            trusted_path: *trusted_path && rule.effect == Effect::Allow,
             not_before: *not_before,
             not_after: *not_after,
         }

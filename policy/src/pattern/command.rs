@@ -9,6 +9,7 @@ use super::folder::{is_below, is_normal};
 use super::symbol::{Symbol, Symbols};
 use super::word::Word;
 use crate::request::Command;
+use crate::sha256::Sha256;
 
 /// One entry of `commands` or of a set of commands, without its program.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct CommandPattern {
     pub(crate) text: Box<str>,
     /// Of an edit the files, in no order; the rest is any file.
     pub(crate) arguments: Arguments,
+    /// Only a file with one of these; sorted. None: any file.
+    pub(crate) sha256: Box<[Sha256]>,
 }
 
 /// The program of an entry. A choice in the path makes several.
@@ -52,6 +55,8 @@ pub(crate) enum ArgPattern {
 pub(crate) struct Commands {
     /// "ALL"
     pub(crate) all: bool,
+    /// Any pattern has digests.
+    pub(crate) has_pins: bool,
     /// Sorted; the number is that of the pattern.
     pub(crate) exact: Box<[(Symbol, u32)]>,
     pub(crate) globs: Box<[(Symbol, Word, u32)]>,
@@ -97,8 +102,8 @@ pub(crate) struct Mismatch<'c> {
 }
 
 impl Commands {
-    /// How this command matches any of the entries. "ALL" is preferred, then an entry that replaces no argument,
-    /// then the smallest arguments: so the order of entries never matters.
+    /// How this command matches any of the entries that take any file. "ALL" is preferred, then an entry that replaces no
+    /// argument, then the smallest arguments: so the order of entries never matters.
     pub(crate) fn matches(
         &self,
         command: &Command<'_>,
@@ -128,8 +133,27 @@ impl Commands {
         }
         lists()
             .flat_map(|list| list.with_program(command, side, symbols))
+            .filter(|pattern| !pattern.is_pinned())
             .filter_map(|pattern| pattern.arguments.matches(command, side))
             .min()
+    }
+
+    /// The entries that match this command if its file has one of their digests; and how.
+    pub(crate) fn pinned<'c>(
+        &'c self,
+        command: &Command<'_>,
+        side: Side,
+        symbols: &Symbols,
+        sets: &'c [CommandSet],
+    ) -> impl Iterator<Item = (&'c [Sha256], Matched)> {
+        let sets = self.sets.iter().filter_map(|set| Some(&sets.get(*set as usize)?.commands));
+        [self]
+            .into_iter()
+            .chain(sets)
+            .filter(|list| list.has_pins)
+            .flat_map(move |list| list.with_program(command, side, symbols))
+            .filter(|pattern| pattern.is_pinned())
+            .filter_map(move |pattern| Some((&*pattern.sha256, pattern.arguments.matches(command, side)?)))
     }
 
     /// Of the entries with this program, none of which matches, where the one that holds longest does no more. Of an edit
@@ -181,6 +205,13 @@ impl Commands {
                 .chain(globs.map(|(_, _, pattern)| *pattern))
                 .filter_map(|pattern| self.patterns.get(pattern as usize))
         })
+    }
+}
+
+impl CommandPattern {
+    /// Only files with certain digests are meant.
+    pub(crate) fn is_pinned(&self) -> bool {
+        !self.sha256.is_empty()
     }
 }
 

@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::support::{Ask, Walls, account};
-use crate::{Group, Resolved};
+use crate::{Group, Resolved, Sha256};
 
 const USERS: [&str; 9] = ["alice", "bob", "#1000", "#0", "%web", "%docker", "%#33", "ALL", "@crew"];
 const HOSTS: [&str; 8] =
     ["web-*", "WEB-1.example.com", "{web,db}-1", "db", "tag:frontend", "ALL", "@web", "*-?.example.[a-z]om"];
 const RUN_AS: [&str; 7] = ["root", "self", "ALL", "#33", "postgres", "alice", "@services"];
 const GROUPS: [&str; 5] = ["web", "docker", "#990", "ALL", "#33"];
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 28] = [
     "\"ALL\"",
     "\"/b/x **\"",
     "\"/b/x a **\"",
@@ -40,8 +40,13 @@ const COMMANDS: [&str; 25] = [
     "{ path = \"/c\", args = [\"-*\", { regex = \"[ab]+\" }] }",
     "\"sudoedit /etc/motd /etc/nginx/*.conf\"",
     "\"sudoedit **\"",
+    "{ path = \"/b/x\", args = [\"**\"], sha256 = \"0000000000000000000000000000000000000000000000000000000000000001\" }",
+    "{ path = \"/b/{x,y}\", args = [\"a\", \"**\"], sha256 = [\"0000000000000000000000000000000000000000000000000000000000000002\", \"0000000000000000000000000000000000000000000000000000000000000001\"] }",
+    "{ path = \"/b/*\", args = [\"**\"], sha256 = [\"0000000000000000000000000000000000000000000000000000000000000002\"] }",
     "{ edit = [\"/etc/{hosts,issue}\", { under = \"/srv/r\" }, { regex = \"/etc/m.*\" }] }",
 ];
+const WORDS: [&str; 13] =
+    ["a", "b", "", "*", "a b", "a/b", "/srv/r/1", "/srv/link", "/srv/out", "/srv/r/mine", "b/x", "-a", "ab"];
 const WINDOWS: [&str; 7] = [
     "Mon..Fri 08:00..18:00",
     "Sat,Sun 00:00..24:00",
@@ -62,7 +67,7 @@ const TIMES: [&str; 7] = [
 ];
 
 /// What a policy's rules name.
-pub(super) const SETS: &str = "[sets.users]\ncrew = [\"%web\", \"carol\", \"#0\"]\nservices = [\"postgres\", \"#33\"]\n[sets.hosts]\nweb = [\"web-1\", \"tag:edge\"]\n[sets.commands]\ntools = [\"/b/x a **\", \"/c **\", { path = \"/b/y\", args = [{ under = \"/srv/r\" }, \"**\"] }]\n";
+pub(super) const SETS: &str = "[sets.users]\ncrew = [\"%web\", \"carol\", \"#0\"]\nservices = [\"postgres\", \"#33\"]\n[sets.hosts]\nweb = [\"web-1\", \"tag:edge\"]\n[sets.commands]\ntools = [\"/b/x a **\", \"/c **\", { path = \"/b/y\", args = [{ under = \"/srv/r\" }, \"**\"] }, { path = \"/b/x\", args = [\"b\", \"**\"], sha256 = \"0000000000000000000000000000000000000000000000000000000000000001\" }]\n";
 
 fn strings(from: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
     subsequence(from.to_vec(), 0..=most).prop_map(|list| format!("{list:?}"))
@@ -159,29 +164,22 @@ pub(super) fn text(rules: &[String], first: usize) -> String {
     texts.collect::<Vec<_>>().concat()
 }
 
+/// A digest of zeros and a last byte.
+fn ending(last: u8) -> Sha256 {
+    let mut bytes = [0; 32];
+    bytes[31] = last;
+    Sha256::new(bytes)
+}
+
 /// A request in that world.
 pub(super) fn ask() -> impl Strategy<Value = Ask> {
     let paths = vec!["/b/x", "/b/y", "/b/z", "/c", "/usr/bin/vi", "/usr/bin/sh", "/opt/bin/x"];
-    let words = vec![
-        "a",
-        "b",
-        "",
-        "*",
-        "a b",
-        "a/b",
-        "/srv/r/1",
-        "/srv/link",
-        "/srv/out",
-        "/srv/r/mine",
-        "b/x",
-        "-a",
-        "ab",
-    ];
     let command = (
         select(paths),
         option::weighted(0.4, select(vec!["/b/x", "/b/y", "/usr/bin/vim.basic", "/usr/bin/busybox"])),
-        vec(select(words), 0..4),
+        vec(select(WORDS.to_vec()), 0..4),
         proptest::bool::weighted(0.8),
+        option::weighted(0.9, 1..=3_u8),
     );
     let files = vec![
         "/etc/motd",
@@ -229,6 +227,7 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
             path: command.0.into(),
             leads_to: command.1.map(Into::into),
             trusted: command.3,
+            sha256: command.4.map(ending),
             ..Ask::default()
         };
         ask.args = command.2.iter().map(|arg| arg.as_bytes().to_vec()).collect();

@@ -1,5 +1,6 @@
 //! A small world: alice and her groups, requests built from defaults, decisions as one line.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     Account, AsWritten, Asked, Command, Decision, Diagnostics, Directory, Group, Host, LookupFailed, Policy,
-    Request, Resolved, Source, Target, Why, Zones,
+    Request, Resolved, Sha256, Source, Target, Why, Zones,
 };
 
 /// Loads one file, `10-test.toml`; `schema = 1` is written for it.
@@ -115,6 +116,10 @@ pub(crate) struct Ask {
     pub(crate) now: jiff::Timestamp,
     pub(crate) zones: Walls,
     pub(crate) resolved: BTreeMap<Vec<u8>, Resolved>,
+    /// The digest of the file; none can't be told.
+    pub(crate) sha256: Option<Sha256>,
+    /// How often it was asked for.
+    pub(crate) hashed: Cell<usize>,
     pub(crate) cwd: Option<Vec<u8>>,
     pub(crate) cwd_is_callers: bool,
     pub(crate) preserve_groups: bool,
@@ -142,6 +147,8 @@ impl Default for Ask {
             now: "2026-06-01T12:00:00Z".parse().unwrap(),
             zones: Walls::default(),
             resolved: BTreeMap::new(),
+            sha256: None,
+            hashed: Cell::new(0),
             cwd: None,
             cwd_is_callers: false,
             preserve_groups: false,
@@ -166,6 +173,10 @@ impl Ask {
 
     pub(crate) fn with<T>(&self, ask: impl FnOnce(&Request<'_>) -> T) -> T {
         let under = |argument: &[u8]| self.resolved.get(argument).cloned();
+        let sha256 = || {
+            self.hashed.set(self.hashed.get() + 1);
+            self.sha256.ok_or_else(|| "nobody knows it".to_owned())
+        };
         let request = Request {
             user: &self.user,
             host: Host { name: &self.host, tags: &self.tags },
@@ -177,6 +188,7 @@ impl Ask {
                 edits: self.path == crate::EDIT.as_bytes(),
                 trusted: self.trusted,
                 under: &under,
+                sha256: &sha256,
             },
             nested: self.nested,
             now: self.now,
@@ -220,6 +232,8 @@ fn line(decision: &Decision<'_>) -> String {
                 Why::InvalidId => "invalid id".to_owned(),
                 Why::DeniedBy(rule) => format!("by {}", rule.id),
                 Why::RuleDoesNotPermit => "not that rule".to_owned(),
+                Why::OtherFile(rules, Ok(_)) => format!("another file for {}", ids(rules)),
+                Why::OtherFile(rules, Err(_)) => format!("unknown file for {}", ids(rules)),
                 Why::UntrustedPath(rules) => format!("untrusted path for {}", ids(rules)),
                 Why::Options(rules) => format!("options for {}", ids(rules)),
                 Why::Time(rules) => format!("not at this time for {}", ids(rules)),

@@ -1,7 +1,7 @@
 //! The host that `tests/policies/README.md` describes.
 
 use jiff::tz::TimeZone;
-use jit_policy::{Directory, LintAccount, LintFile, LintHost, LookupFailed, Zones};
+use jit_policy::{Directory, LintAccount, LintFile, LintHost, LookupFailed, Sha256, Zones};
 
 /// Its names, files and clock.
 pub(crate) struct Host;
@@ -14,6 +14,9 @@ pub(crate) const USERS: [(&str, u32, &str); 6] = [
     ("backup", 34, "/bin/sh"),
     ("deploy", 1998, "/usr/sbin/nologin"),
 ];
+
+/// What is in each of its programs.
+pub(crate) const FILE: Sha256 = Sha256::new([0xab; 32]);
 
 impl Directory for Host {
     fn gid_of(&self, group: &str) -> Result<Option<u32>, LookupFailed> {
@@ -34,6 +37,10 @@ impl LintHost for Host {
         };
         let changeable = path.starts_with("/opt/tools").then(|| "/opt/tools".to_owned());
         (path != "/usr/bin/missing-tool").then(|| LintFile { leads_to: leads_to.to_owned(), changeable })
+    }
+
+    fn sha256(&self, _path: &str) -> Result<Sha256, String> {
+        Ok(FILE)
     }
 
     fn account(&self, user: &str) -> Result<Option<LintAccount>, LookupFailed> {

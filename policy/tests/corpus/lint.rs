@@ -35,7 +35,13 @@ fn every_check_has_a_case_and_a_page() {
 
 #[test]
 fn without_a_host_what_only_a_host_can_tell_is_left_out() {
-    let of_host = [Code::WritablePath, Code::MissingProgram, Code::UnknownName, Code::EndlessServiceAccount];
+    let of_host = [
+        Code::WritablePath,
+        Code::MissingProgram,
+        Code::OtherFile,
+        Code::UnknownName,
+        Code::EndlessServiceAccount,
+    ];
     for case in cases_with("lint.txt") {
         assert!(
             lint(&case, None).iter().all(|finding| !of_host.contains(&finding.code)),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jit_policy::{
     Account, Asked, Command, Directory, EDIT, Explanation, Group, LookupFailed, Policy, Request, Resolved,
-    Target, parse_duration,
+    Sha256, Target, parse_duration,
 };
 use serde::Deserialize;
 
-use super::host::{Host, USERS};
+use super::host::{FILE, Host, USERS};
 
 /// One request.
 #[derive(Deserialize)]
@@ -37,6 +37,8 @@ pub(crate) struct Ask {
     links: BTreeMap<String, String>,
     /// What the invoking user can write: a folder, or a program.
     writable: Option<String>,
+    /// What is in the program; empty: it can't be told.
+    sha256: Option<String>,
     /// By the host's clock.
     #[serde(default = "noon")]
     time: String,
@@ -118,6 +120,10 @@ impl Ask {
         notes.extend((!self.tags.is_empty()).then(|| format!("on a host tagged {}", self.tags.join(", "))));
         notes.extend(self.leads_to.iter().map(|file| format!("which leads to {file}")));
         notes.extend(self.writable.iter().map(|path| format!("others can write {path}")));
+        notes.extend(self.sha256.iter().map(|digest| match digest.get(..8) {
+            Some(start) => format!("SHA-256 {start}…"),
+            None => "it can't be read".to_owned(),
+        }));
         notes.extend(self.nested.then(|| "inside a session".to_owned()));
         let notes = if notes.is_empty() { String::new() } else { format!("  # {}", notes.join("; ")) };
         format!(
@@ -151,6 +157,11 @@ impl Ask {
             let path = self.links.get(argument).map_or(argument, String::as_str);
             Some(Resolved { path: path.as_bytes().to_vec(), writable: is_writable(path) })
         };
+        let sha256 = || match self.sha256.as_deref() {
+            None => Ok(FILE),
+            Some("") => Err("it cannot be read".to_owned()),
+            Some(digest) => Ok(Sha256::parse(digest).unwrap()),
+        };
         let leads_to = self.leads_to.as_ref().unwrap_or(path);
         let assignments: Vec<Vec<u8>> =
             self.set.iter().filter_map(|set| set.split_once('=')).map(|(name, _)| name.into()).collect();
@@ -166,6 +177,7 @@ impl Ask {
                 edits,
                 trusted: !is_writable(path),
                 under: &under,
+                sha256: &sha256,
             },
             nested: self.nested,
             now: self.time.parse().unwrap(),

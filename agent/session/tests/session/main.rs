@@ -21,6 +21,7 @@ mod fuse;
 mod home;
 mod modules;
 mod orders;
+mod pins;
 mod processes;
 mod runs;
 mod session;
@@ -65,6 +66,7 @@ fn main() {
         .chain(circumstances::CIRCUMSTANCES)
         .chain(crash::CRASHES)
         .chain(runs::RUNS)
+        .chain(pins::PINS)
         .chain(ends::ENDS)
         .chain(terminals::TERMINALS)
         .chain([&LAST])

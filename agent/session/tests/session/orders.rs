@@ -24,6 +24,7 @@ pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
         size: i64::try_from(now.size()).unwrap(),
         modified: nanoseconds(now.mtime(), now.mtime_nsec()),
         changed: nanoseconds(now.ctime(), now.ctime_nsec()),
+        pin: None,
     };
     Order {
         session: "0123456789abcdef0123456789abcdef".to_owned(),

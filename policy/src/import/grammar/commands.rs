@@ -1,6 +1,7 @@
 //! Commands, with what stands before them.
 
-use crate::import::ast::{Arguments, CommandSpec, List, Options, Program, Tags, What};
+use crate::import::ast::{Arguments, CommandSpec, Digest, List, Options, Program, Tags, What};
+use crate::import::digest;
 use crate::import::scan::{Read, Word};
 use crate::import::settings::is_timeout;
 use crate::import::times::is_time;
@@ -43,10 +44,10 @@ impl Parser<'_> {
 
     fn list_of_one_command(&mut self) -> Read<List<What>> {
         self.scan.blanks();
-        let digest = self.digests()?;
+        let digests = self.digests()?;
         let negated = self.scan.negation()?;
         self.scan.blanks();
-        let what = self.command(digest)?;
+        let what = self.command(digests)?;
         Ok(vec![crate::import::ast::Member { negated, what }])
     }
 
@@ -62,26 +63,24 @@ impl Parser<'_> {
         }
     }
 
-    /// `sha256:…`, several separated by commas; whether there was any.
-    fn digests(&mut self) -> Read<bool> {
-        let mut any = false;
+    /// `sha256:…`, several separated by commas.
+    fn digests(&mut self) -> Read<Vec<Digest>> {
+        let mut digests = Vec::new();
         loop {
             let mut ahead = self.scan.clone();
             let kind = ahead.take_while(|char| char.is_ascii_alphanumeric());
-            if !matches!(kind, "sha224" | "sha256" | "sha384" | "sha512") {
-                return Ok(any);
-            }
+            let Some(kind) = digest::kind(kind) else { return Ok(digests) };
             ahead.blanks();
             if !ahead.take(":") {
-                return Ok(any);
+                return Ok(digests);
             }
             self.scan = ahead;
             self.scan.blanks();
             let digits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '/' | '=');
-            if self.scan.take_while(digits).len() < 32 {
-                return Err(self.scan.expected("a digest"));
+            match digest::digest(kind, self.scan.take_while(digits)) {
+                Some(digest) => digests.push(digest),
+                None => return Err(self.scan.expected("a digest")),
             }
-            any = true;
             self.scan.blanks();
             let mut ahead = self.scan.clone();
             if ahead.take(",") {
@@ -185,7 +184,7 @@ impl Parser<'_> {
     }
 
     /// One command with its arguments.
-    pub(super) fn command(&mut self, digest: bool) -> Read<What> {
+    pub(super) fn command(&mut self, digests: Vec<Digest>) -> Read<What> {
         let start = self.scan.at();
         let program = match self.scan.peek() {
             Some('^') => Program::Regex(self.regex(false)?),
@@ -211,7 +210,7 @@ impl Parser<'_> {
         let start = self.scan.at();
         let arguments = if takes_arguments { self.arguments()? } else { Arguments::Any };
         self.scan.utf8_since(start)?;
-        Ok(What { program, arguments, digest })
+        Ok(What { program, arguments, digests })
     }
 
     /// The command that settings are for.
@@ -226,7 +225,7 @@ impl Parser<'_> {
             },
         };
         self.scan.utf8_since(start)?;
-        Ok(Some(What { program, arguments: Arguments::Any, digest: false }))
+        Ok(Some(What { program, arguments: Arguments::Any, digests: Vec::new() }))
     }
 
     /// A path, without the backslashes that only sudoers needs.

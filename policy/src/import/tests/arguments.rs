@@ -1,6 +1,7 @@
 //! sudo compares arguments as one text; ours are compared one by one, and never permit more.
 
 use super::{import, may, told};
+use crate::Sha256;
 use crate::tests::support::Ask;
 
 /// What alice may run by a line for `command`, and what not.
@@ -113,8 +114,12 @@ fn what_can_not_be_said_is_left_out_and_told() {
         ("alice ALL = MISSING", "there is no such alias"),
         ("alice ALL = list", "listing"),
         (
-            "alice ALL = sha256:d7910e1967342b4605cb73a550944044c631d3514c0ffd2bbba8dd4e07e1ba17 /usr/bin/x",
-            "checksums",
+            "alice ALL = sha224:118187da8364d490b4a7debbf483004e8f3e053ec954309de2c41a25 /usr/bin/x",
+            "a checksum that is not SHA-256",
+        ),
+        (
+            "alice ALL = sha256:d7910e1967342b4605cb73a550944044c631d3514c0ffd2bbba8dd4e07e1ba17 ALL",
+            "a checksum stands only before the path of a program",
         ),
         ("+net ALL = /usr/bin/x", "the netgroup `+net`"),
         ("%:x ALL = /usr/bin/x", "a group of a plugin's"),
@@ -174,5 +179,43 @@ fn files_to_edit_are_carried_over() {
     for commands in ["sudoedit /a /b", "sudoedit *", "sudoedit hosts"] {
         let imported = import(&format!("alice ALL = {commands}\n"));
         assert!(imported.rules == 0 && told(&imported).len() == 1, "{commands}: {}", imported.text);
+    }
+}
+
+// A checksum in sudoers, in hex or base64; any of several.
+#[test]
+fn checksums_are_carried_over() {
+    const ONE: &str = "d7910e1967342b4605cb73a550944044c631d3514c0ffd2bbba8dd4e07e1ba17";
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let runs = |imported: &crate::import::Imported, command: &str, digest: Option<&str>| {
+        let ask = Ask { sha256: digest.map(|hex| Sha256::parse(hex).unwrap()), ..Ask::to_run(command) };
+        ask.is_permitted(&super::policy(imported))
+    };
+    let imported = import(&format!(
+        "alice ALL = sha256:{ONE}, sha256 : 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= /usr/bin/x a *, /usr/bin/y\n"
+    ));
+    for (digest, permitted) in
+        [(Some(ONE), true), (Some(EMPTY), true), (Some(&*"1".repeat(64)), false), (None, false)]
+    {
+        assert_eq!(runs(&imported, "/usr/bin/x a b", digest), permitted, "{digest:?}\n{}", imported.text);
+    }
+    assert!(!runs(&imported, "/usr/bin/x b", Some(ONE)));
+    assert!(runs(&imported, "/usr/bin/y", None), "a checksum is for one command alone");
+    let mixed = import(&format!("alice ALL = sha224:{}, sha256:{ONE} /usr/bin/x\n", "1".repeat(56)));
+    assert!(runs(&mixed, "/usr/bin/x", Some(ONE)) && !runs(&mixed, "/usr/bin/x", Some(EMPTY)));
+    assert!(told(&mixed).iter().any(|one| one.contains("only those that are SHA-256")), "{:?}", told(&mixed));
+    // What a checksum takes away is taken away for any file.
+    let negated = import(&format!("alice ALL = /usr/bin/x, sha256:{ONE} !/usr/bin/x\n"));
+    assert!(!runs(&negated, "/usr/bin/x", Some(EMPTY)));
+    // Neither of the two stands for the other.
+    for order in
+        [format!("sha256:{ONE} /usr/bin/x, /usr/bin/x"), format!("/usr/bin/x, sha256:{ONE} /usr/bin/x")]
+    {
+        let both = import(&format!("alice ALL = {order}\n"));
+        assert!(
+            runs(&both, "/usr/bin/x", Some(EMPTY)) && runs(&both, "/usr/bin/x", Some(ONE)),
+            "{}",
+            both.text
+        );
     }
 }

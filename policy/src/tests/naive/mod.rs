@@ -23,11 +23,31 @@ enum Side {
     Denies,
 }
 
+/// Whether digests are taken to be right, or looked at.
 #[derive(Clone, Copy, PartialEq)]
-enum Matched {
+enum Files {
+    Hoped,
+    Seen,
+}
+
+/// What a rule makes of a request.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
     No,
-    Named,
-    All,
+    /// But for the path, which others can write.
+    Untrusted,
+    Holds {
+        any_command: bool,
+    },
+}
+
+/// By which entries of a list a command is named.
+#[derive(Default)]
+struct Named {
+    all: bool,
+    plain: bool,
+    /// By one with digests.
+    pinned: bool,
 }
 
 impl Naive {
@@ -52,31 +72,25 @@ impl Naive {
     /// As [`Ask::decide`] puts it.
     pub(super) fn decide(&self, ask: &Ask) -> String {
         let has_none = if self.rules.iter().any(|rule| self.is_own(rule, ask)) { "" } else { " (has none)" };
-        let matching = |deny: bool| {
-            let mut rules: Vec<(&Table, Matched)> = self
-                .rules
-                .iter()
-                .filter(|rule| is_deny(rule) == deny)
-                .map(|rule| (rule, self.matches(rule, ask)))
-                .collect();
-            rules.retain(|(_, matched)| *matched != Matched::No);
-            rules.sort_by_key(|(rule, _)| id(rule).to_owned());
-            rules
-        };
-        if let Some((deny, _)) = matching(true).into_iter().find(|(rule, _)| is_open(rule, ask)) {
+        let mut rules: Vec<&Table> = self.rules.iter().collect();
+        rules.sort_by_key(|rule| id(rule));
+        let (denies, allows): (Vec<&Table>, Vec<&Table>) = rules.into_iter().partition(|rule| is_deny(rule));
+        let denied = |rule: &&Table| self.state(rule, ask, Files::Seen) != State::No && is_open(rule, ask);
+        if let Some(deny) = denies.into_iter().find(denied) {
             return format!("deny: by {}{has_none}", id(deny));
         }
-        let (mut permit, mut untrusted, mut options, mut closed) = (vec![], vec![], vec![], vec![]);
-        for (rule, matched) in matching(false) {
-            let trusting = rule.get("trusted_path").and_then(Value::as_bool) == Some(false);
-            let list = if matched == Matched::Named && !trusting && !ask.trusted {
-                &mut untrusted
-            } else if !serves(rule, ask, matched == Matched::All) {
-                &mut options
-            } else if is_open(rule, ask) {
-                &mut permit
-            } else {
-                &mut closed
+        let (mut permit, mut other, mut untrusted, mut options, mut closed) =
+            (vec![], vec![], vec![], vec![], vec![]);
+        for rule in allows {
+            let list = match self.state(rule, ask, Files::Hoped) {
+                State::No => continue,
+                State::Untrusted => &mut untrusted,
+                State::Holds { any_command } if !serves(rule, ask, any_command) => &mut options,
+                State::Holds { .. } if !is_open(rule, ask) => &mut closed,
+                State::Holds { .. } => match self.state(rule, ask, Files::Seen) {
+                    State::Holds { .. } => &mut permit,
+                    _ => &mut other,
+                },
             };
             list.push(id(rule));
         }
@@ -88,6 +102,7 @@ impl Naive {
         }
         for (what, rules) in [
             ("permit ", permit),
+            (if ask.sha256.is_some() { "deny: another file for " } else { "deny: unknown file for " }, other),
             ("deny: untrusted path for ", untrusted),
             ("deny: not at this time for ", closed),
             ("deny: options for ", options),
@@ -110,14 +125,13 @@ impl Naive {
     }
 
     /// Everything but the options and the time of the week.
-    fn matches(&self, rule: &Table, ask: &Ask) -> Matched {
+    fn state(&self, rule: &Table, ask: &Ask, files: Files) -> State {
         let (ours, theirs) =
             if is_deny(rule) { (Side::Denies, Side::Permits) } else { (Side::Permits, Side::Denies) };
-        let excepted = match self.runs(rule, "except_commands", ask, theirs) {
-            Matched::No => false,
-            Matched::Named => !is_deny(rule) || ask.trusted,
-            Matched::All => true,
-        };
+        let except = self.named(rule, "except_commands", ask, theirs, Files::Seen);
+        let excepted = except.all
+            || except.plain && (!is_deny(rule) || ask.trusted)
+            || except.pinned && files == Files::Seen;
         let holds = holds_now(rule, ask)
             && (!ask.nested || rule.get("nested").and_then(Value::as_bool) != Some(false))
             && self.names(rule, "users", &ask.user, ask)
@@ -127,7 +141,15 @@ impl Naive {
             && !self.names(rule, "except_run_as", &ask.target, ask)
             && self.may_have_groups(rule, ask)
             && !excepted;
-        if holds { self.runs(rule, "commands", ask, ours) } else { Matched::No }
+        let named = self.named(rule, "commands", ask, ours, files);
+        let anywhere = is_deny(rule) || rule.get("trusted_path").and_then(Value::as_bool) == Some(false);
+        if !holds || !(named.all || named.plain || named.pinned) {
+            State::No
+        } else if named.all || named.pinned || ask.trusted || anywhere {
+            State::Holds { any_command: named.all }
+        } else {
+            State::Untrusted
+        }
     }
 
     /// The list under this key, with its sets written out, or what counts without it.
@@ -202,20 +224,34 @@ impl Naive {
     }
 
     /// How the command is one of these.
-    fn runs(&self, rule: &Table, key: &str, ask: &Ask, side: Side) -> Matched {
+    fn named(&self, rule: &Table, key: &str, ask: &Ask, side: Side, files: Files) -> Named {
         let entries = self.list(rule, key, "commands");
-        let is_edit = ask.path == b"sudoedit";
-        let is_named = |file: &Vec<u8>| entries.iter().any(|entry| names_file(entry, file));
-        let named = match side {
-            Side::Permits if is_edit => ask.args.iter().all(is_named),
-            Side::Denies if is_edit => ask.args.iter().any(is_named),
-            _ => entries.iter().any(|entry| is_command(entry, ask, side)),
-        };
-        match entries.iter().any(|entry| entry.as_str() == Some("ALL")) {
-            true => Matched::All,
-            false if named => Matched::Named,
-            false => Matched::No,
+        let all = entries.iter().any(|entry| entry.as_str() == Some("ALL"));
+        if ask.path == b"sudoedit" {
+            let is_named = |file: &Vec<u8>| entries.iter().any(|entry| names_file(entry, file));
+            let plain = match side {
+                Side::Permits => ask.args.iter().all(is_named),
+                Side::Denies => ask.args.iter().any(is_named),
+            };
+            return Named { all, plain, pinned: false };
         }
+        let (pinned, plain): (Vec<Value>, Vec<Value>) =
+            entries.into_iter().partition(|entry| entry.get("sha256").is_some());
+        let is_it = |entry: &Value| files == Files::Hoped || has_digest(entry, ask, side);
+        Named {
+            all,
+            plain: plain.iter().any(|entry| is_command(entry, ask, side)),
+            pinned: pinned.iter().any(|entry| is_command(entry, ask, side) && is_it(entry)),
+        }
+    }
+}
+
+/// `sha256`
+fn has_digest(entry: &Value, ask: &Ask, side: Side) -> bool {
+    let Some(digest) = ask.sha256.map(|digest| digest.to_string()) else { return side == Side::Denies };
+    match &entry["sha256"] {
+        Value::Array(list) => list.iter().any(|one| one.as_str() == Some(&digest)),
+        one => one.as_str() == Some(&digest),
     }
 }
 

@@ -71,6 +71,7 @@ impl<'a> World<'a> {
                 edits,
                 trusted: true,
                 under: &|_| None,
+                sha256: &|| Err(String::new()),
             },
             nested: false,
             now: jiff::Timestamp::now(),

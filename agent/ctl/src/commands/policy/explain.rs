@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use clap::Args;
 use jit_policy::{
     Account, Asked, Command, Directory, EDIT, Explanation, Group, Host, LookupFailed, Policy, Request,
-    Resolved, Target,
+    Resolved, Sha256, Target,
 };
 use jit_protocol::escape;
 use jit_sys::account::{self, NameOrId};
@@ -73,11 +73,12 @@ impl Explain {
         }
         let mut explained: Option<(Program, Explanation)> = None;
         for program in self.programs(&policy, &this)? {
+            let sha256 = || program.digest(&this);
             let request = Request {
                 user: &invoking,
                 host,
                 target: Target { account: &target, group: group.as_ref() },
-                command: program.command(&args, &under),
+                command: program.command(&args, &under, &sha256),
                 nested: false,
                 now: jiff::Timestamp::now(),
                 zones: &HostZones,
@@ -159,6 +160,7 @@ impl Program {
         &'a self,
         args: &'a [Vec<u8>],
         under: &'a dyn Fn(&[u8]) -> Option<Resolved>,
+        sha256: &'a dyn Fn() -> Result<Sha256, String>,
     ) -> Command<'a> {
         Command {
             path: &self.path,
@@ -168,7 +170,14 @@ impl Program {
             // Of a file that is not there nothing can be said; `describe` says so.
             trusted: self.found.as_ref().is_none_or(Found::is_trusted),
             under,
+            sha256,
         }
+    }
+
+    fn digest(&self, this: &ThisHost) -> Result<Sha256, String> {
+        let found = self.found.as_ref().ok_or("there is no such file on this host")?;
+        let digest = jit_sys::digest::of(this.root.as_fd(), found);
+        digest.map(Sha256::new).map_err(|error| error.to_string())
     }
 
     fn describe(&self) -> String {

@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
-use jit_policy::{Directory, LintAccount, LintFile, LintHost, LookupFailed};
+use jit_policy::{Directory, LintAccount, LintFile, LintHost, LookupFailed, Sha256};
 use jit_sys::account::{self, NameOrId};
-use jit_sys::path;
+use jit_sys::{digest, path};
 
 use super::super::explain::{Nss, failed};
 use crate::failure::Failure;
@@ -36,6 +36,12 @@ impl LintHost for LintedHost {
         let found = path::resolve(self.this.root.as_fd(), path.as_bytes()).ok()?;
         let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
         Some(LintFile { leads_to: text(&found.leads_to), changeable: found.changeable.as_deref().map(text) })
+    }
+
+    fn sha256(&self, path: &str) -> Result<Sha256, String> {
+        let root = self.this.root.as_fd();
+        let found = path::resolve(root, path.as_bytes()).map_err(|error| error.to_string())?;
+        digest::of(root, &found).map(Sha256::new).map_err(|error| error.to_string())
     }
 
     fn account(&self, user: &str) -> Result<Option<LintAccount>, LookupFailed> {
