@@ -1,5 +1,7 @@
 //! Who, where, or as whom: names without those that are taken away, as our rules say it.
 
+use std::collections::BTreeSet;
+
 /// What the names are for: when two of them can't be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -56,12 +58,8 @@ impl Dimension {
             self.yes.clear();
             return;
         }
-        let mut yes: Vec<String> = Vec::new();
-        for name in &self.yes {
-            if !no.contains(name) && !yes.contains(name) {
-                yes.push(name.clone());
-            }
-        }
+        let mut passed: BTreeSet<&str> = no.iter().map(String::as_str).collect();
+        let mut yes: Vec<String> = self.yes.iter().filter(|name| passed.insert(name)).cloned().collect();
         if yes.iter().any(|name| name == "ALL") {
             yes = vec!["ALL".to_owned()];
         }

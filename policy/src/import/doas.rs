@@ -15,7 +15,7 @@ use super::scopes::Part;
 use super::settings::Settings;
 use super::words::{permitting, taking_away};
 use super::write::File;
-use super::{Files, ImportOptions, Imported, checked, rules, subtract};
+use super::{Files, ImportOptions, Imported, Unread, checked, rules, subtract};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::load::Reader;
 use crate::source::Source;
@@ -60,7 +60,9 @@ fn read(path: &str, files: &dyn Files) -> Result<(String, Vec<Line>), Diagnostic
     let bytes = files.read(path);
     let text = bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
     let found = match bytes {
-        Err(why) => vec![(0..0, format!("this file can't be read: {why}"))],
+        Err(Unread::ByUs(why) | Unread::ByNobody(why)) => {
+            vec![(0..0, format!("this file can't be read: {why}"))]
+        }
         Ok(_) => match read_lines(&text) {
             Ok(lines) if lines.len() > MOST => vec![(0..0, "there are more than 10,000 lines".to_owned())],
             Ok(lines) => return Ok((text, lines)),

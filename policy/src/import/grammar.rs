@@ -21,13 +21,13 @@ pub(super) struct Parser<'t> {
     pub(super) scan: Scanner<'t>,
     file: Arc<str>,
     /// Where the lines begin.
-    lines: Vec<usize>,
+    lines: &'t [usize],
     pub(super) sudoers: &'t mut Sudoers,
 }
 
 impl<'t> Parser<'t> {
-    pub(super) fn new(file: Arc<str>, text: &'t str, sudoers: &'t mut Sudoers) -> Self {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    /// `lines`: [`line_starts`] of the text.
+    pub(super) fn new(file: Arc<str>, text: &'t str, lines: &'t [usize], sudoers: &'t mut Sudoers) -> Self {
         Self { scan: Scanner::new(text), file, lines, sudoers }
     }
 
@@ -358,6 +358,11 @@ impl<'t> Parser<'t> {
         }
         Ok(Some(RunAs { users, groups }))
     }
+}
+
+/// Where the lines of a text begin.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// An IPv4 address, with a mask or without, as sudo tells it from a name: whatever its numbers are.

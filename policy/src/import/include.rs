@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Files;
 use super::ast::{At, Sudoers};
-use super::grammar::{Include, Parser};
+use super::grammar::{Include, Parser, line_starts};
 use super::report::{Report, Severity};
 use super::scan::Mistake;
+use super::{Files, Unread};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::load::Reader;
 use crate::source::Source;
@@ -15,6 +15,8 @@ use crate::source::Source;
 const DEEPEST: usize = 128;
 /// The most files of one import.
 const MOST_FILES: usize = 10_000;
+/// The longest that all of them may be, in bytes.
+const LONGEST_IN_ALL: usize = 16 << 20;
 /// The longest file, in bytes.
 const LONGEST: usize = 4 << 20;
 
@@ -26,32 +28,46 @@ pub(super) struct Loading<'f> {
     /// Paths in the order they were read.
     pub(super) read: Vec<String>,
     pub(super) mistakes: Diagnostics,
+    /// How much was read.
+    pub(super) bytes: usize,
 }
 
 impl Loading<'_> {
-    /// Reads one file. What can't be read is told, and permits nothing.
+    /// Reads one file. What sudo can't read either is told, and permits nothing.
     pub(super) fn file(&mut self, path: &str, named_by: Option<&At>, depth: usize) {
         let at = named_by.cloned().unwrap_or(At { file: path.into(), line: 1 });
-        if depth > DEEPEST || self.read.len() >= MOST_FILES {
+        if depth > DEEPEST {
             self.report.tell(&at, Severity::LeftOut, format!("`{path}`: files name files too often"));
             return;
         }
         self.read.push(path.to_owned());
-        match self.files.read(path) {
-            Err(why) if named_by.is_none() => {
-                let message = format!("this file can't be read: {why}");
-                self.mistake(path, "", &Mistake { at: 0..0, message, hint: "" });
+        let bytes = match self.files.read(path) {
+            Err(Unread::ByNobody(why)) if named_by.is_some() => {
+                self.report.tell(&at, Severity::LeftOut, format!("`{path}` can't be read: {why}"));
+                return;
             }
-            Err(why) => self.report.tell(&at, Severity::LeftOut, format!("`{path}` can't be read: {why}")),
-            Ok(bytes) if bytes.len() > LONGEST => {
-                self.mistake(
-                    path,
-                    "",
-                    &Mistake { at: 0..0, message: "this file is longer than 4 MiB".into(), hint: "" },
-                );
+            Err(Unread::ByUs(why) | Unread::ByNobody(why)) => {
+                self.refuse(path, format!("this file can't be read: {why}"));
+                return;
             }
-            Ok(bytes) => self.text(path, &String::from_utf8_lossy(&bytes), depth),
+            Ok(bytes) => bytes,
+        };
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        if bytes.len() > LONGEST {
+            self.refuse(path, "this file is longer than 4 MiB".to_owned());
+        } else if self.is_too_much() {
+            self.refuse(path, "with this file there are more than 10,000, or 16 MiB".to_owned());
+        } else {
+            self.text(path, &String::from_utf8_lossy(&bytes), depth);
         }
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.bytes > LONGEST_IN_ALL || self.read.len() > MOST_FILES
+    }
+
+    fn refuse(&mut self, path: &str, message: String) {
+        self.mistake(path, "", &Mistake { at: 0..0, message, hint: "" });
     }
 
     fn text(&mut self, path: &str, text: &str, depth: usize) {
@@ -59,8 +75,10 @@ impl Loading<'_> {
         let mut sudoers = std::mem::take(&mut self.sudoers);
         let mut mistakes = Vec::new();
         let mut at = None;
-        loop {
-            let mut parser = Parser::new(Arc::clone(&file), text, &mut sudoers);
+        let lines = line_starts(text);
+        // What is refused already is not read further.
+        while !self.is_too_much() {
+            let mut parser = Parser::new(Arc::clone(&file), text, &lines, &mut sudoers);
             parser.resume(at);
             let include = parser.next_include(&mut mistakes);
             at = Some(parser.scan.at());
@@ -89,10 +107,16 @@ impl Loading<'_> {
         }
         let folder = path.trim_end_matches('/');
         match self.files.list(folder) {
-            Err(why) => self.report.tell(&at, Severity::LeftOut, format!("`{folder}` can't be read: {why}")),
+            Err(Unread::ByNobody(why)) => {
+                self.report.tell(&at, Severity::LeftOut, format!("`{folder}` can't be read: {why}"));
+            }
+            Err(Unread::ByUs(why)) => self.refuse(folder, format!("this folder can't be read: {why}")),
             Ok(mut names) => {
                 names.sort();
                 for name in names.iter().filter(|name| counts(name)) {
+                    if self.is_too_much() {
+                        break;
+                    }
                     self.file(&format!("{folder}/{name}"), Some(&at), depth + 1);
                 }
             }

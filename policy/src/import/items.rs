@@ -17,6 +17,12 @@ use crate::sha256::Sha256;
 
 /// The most commands of one import: each is compared with all later ones.
 const MOST: usize = 10_000;
+/// The most names in all of them, for the same reason.
+const MOST_NAMES: usize = 50_000;
+/// The most lines of settings: each is asked for each command.
+pub(super) const MOST_SETTINGS: usize = 5_000;
+/// The most parts of one command: people, hosts and targets that can't be said in one.
+const MOST_PARTS: usize = 64;
 
 /// One command of one line.
 #[derive(Debug)]
@@ -41,7 +47,8 @@ pub(super) struct Item {
 /// What stands in the way of all.
 pub(super) enum TooMuch {
     Endless(At),
-    Many,
+    /// Up to this line.
+    Many(At),
 }
 
 pub(super) struct Items<'s> {
@@ -50,6 +57,8 @@ pub(super) struct Items<'s> {
     pub(super) zone: &'s TimeZone,
     pub(super) report: &'s mut Report,
     pub(super) all: Vec<Item>,
+    /// How many names were looked at.
+    pub(super) names: usize,
 }
 
 impl Items<'_> {
@@ -57,15 +66,20 @@ impl Items<'_> {
         for (number, spec) in self.sudoers.specs.iter().enumerate() {
             let endless = |_| TooMuch::Endless(spec.at.clone());
             let users = self.sudoers.users.written_out(&spec.users).map_err(endless)?;
+            self.names += users.len();
             let users = self.told(spec, Translated::people(&users, false));
             for privilege in &spec.privileges {
                 self.privilege(number, spec, &users, privilege).map_err(endless)?;
-                if self.all.len() > MOST {
-                    return Err(TooMuch::Many);
+                if self.is_too_much() {
+                    return Err(TooMuch::Many(spec.at.clone()));
                 }
             }
         }
         Ok(())
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.all.len() > MOST || self.names > MOST_NAMES
     }
 
     /// Tells what has no counterpart.
@@ -84,6 +98,7 @@ impl Items<'_> {
         privilege: &Privilege,
     ) -> Result<(), Endless> {
         let hosts = self.sudoers.hosts.written_out(&privilege.hosts)?;
+        self.names += hosts.len();
         let hosts = self.told(spec, Translated::hosts(&hosts));
         for command_spec in &privilege.specs {
             let targets = self.targets(spec, command_spec)?;
@@ -91,7 +106,7 @@ impl Items<'_> {
             for member in &list {
                 let context = Context { number, users, hosts: &hosts, targets: &targets, spec: command_spec };
                 self.command(&context, member.negated, &member.what);
-                if self.all.len() > MOST {
+                if self.is_too_much() {
                     return Ok(());
                 }
             }
@@ -104,6 +119,7 @@ impl Items<'_> {
             return Ok(self.default_targets(command));
         };
         let users = self.sudoers.run_as.written_out(users)?;
+        self.names += users.len();
         let users = self.told(spec, Translated::people(&users, true));
         let mut targets = Targets { users, groups: Vec::new(), exact: true };
         for member in self.sudoers.run_as.written_out(groups.as_deref().unwrap_or_default())? {
@@ -265,6 +281,16 @@ impl Items<'_> {
         } else {
             (&context.hosts.possibly, &context.targets.users.possibly)
         };
+        let (everybody, anywhere) = ([Dimension::all(Kind::People)], [Dimension::all(Kind::Hosts)]);
+        let (users, hosts, targets) = if users.len() * hosts.len() * targets.len() <= MOST_PARTS {
+            (users, hosts.as_slice(), targets.as_slice())
+        } else if certainly {
+            let what = format!("`{}`: its lists make too many parts", short(&context.spec.text));
+            self.report.tell(&context.spec.at, Severity::LeftOut, what);
+            return Vec::new();
+        } else {
+            (&everybody[..], &anywhere[..], &everybody[..])
+        };
         let mut all = Vec::new();
         for users in users {
             for hosts in hosts {
@@ -290,6 +316,9 @@ impl Items<'_> {
             }
         }
         for part in &mut all {
+            let region = &part.region;
+            let lists = [&region.users, &region.hosts, &region.run_as];
+            self.names += lists.iter().map(|list| list.yes.len() + list.no.len()).sum::<usize>();
             if let Ok(settings) = &mut part.settings {
                 let applied = settings.apply_options(&context.spec.options, context.spec.tags);
                 // Root is never asked.

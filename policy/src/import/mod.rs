@@ -58,20 +58,29 @@ pub trait Files {
     /// The bytes of a file.
     ///
     /// # Errors
-    /// Why it can't be read, for people.
-    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// [`Unread`]
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unread>;
 
     /// The names of the files in a folder, in any order; none if there is no such folder.
     ///
     /// # Errors
-    /// Why it can't be read, for people.
-    fn list(&self, folder: &str) -> Result<Vec<String>, String>;
+    /// [`Unread`]
+    fn list(&self, folder: &str) -> Result<Vec<String>, Unread>;
 
     /// The host's name up to its first dot, for `%h` in the names of files.
     fn host(&self) -> String;
 
     /// Whether there is a program at this path.
     fn is_program(&self, path: &str) -> bool;
+}
+
+/// Why a file was not read, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Those whose file it is do not read it either.
+    ByNobody(String),
+    /// They would read it: what it takes away from others is not known.
+    ByUs(String),
 }
 
 /// What an import is asked for.
@@ -120,6 +129,7 @@ pub fn import_sudoers(
         report: Report::default(),
         read: Vec::new(),
         mistakes: Diagnostics::default(),
+        bytes: 0,
     };
     loading.file(path, None, 0);
     let Loading { sudoers, mut report, read, mistakes, .. } = loading;
@@ -134,18 +144,22 @@ pub fn import_sudoers(
         Err(TooMuch::Endless(at)) => {
             Err(mistake(&at, "the aliases of this line contain themselves, or too much"))
         }
-        Err(TooMuch::Many) => {
-            let at = At { file: path.into(), line: 1 };
-            Err(mistake(&at, "there are more than 10,000 commands"))
-        }
+        Err(TooMuch::Many(at)) => Err(mistake(
+            &at,
+            "with this line it is too much to compare each with all: more than 10,000 commands, 5,000 lines of settings, or 50,000 names",
+        )),
     }
 }
 
 fn file_of(sudoers: &Sudoers, report: &mut Report, options: &ImportOptions) -> Result<File, TooMuch> {
     let first = sudoers.defaults.first().map(|defaults| defaults.at.clone());
-    let endless = |_| TooMuch::Endless(first.unwrap_or(At { file: "".into(), line: 1 }));
-    let scopes = Scopes::of(sudoers, report).map_err(endless)?;
-    let mut items = Items { sudoers, scopes: &scopes, zone: &options.zone, report, all: Vec::new() };
+    let first = first.unwrap_or(At { file: "".into(), line: 1 });
+    if sudoers.defaults.len() > items::MOST_SETTINGS {
+        return Err(TooMuch::Many(first));
+    }
+    let scopes = Scopes::of(sudoers, report).map_err(|_| TooMuch::Endless(first))?;
+    let mut items =
+        Items { sudoers, scopes: &scopes, zone: &options.zone, report, all: Vec::new(), names: 0 };
     items.fill()?;
     let Items { all: items, report, .. } = items;
     let outcome = subtract::outcome(&items, report);

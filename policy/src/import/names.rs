@@ -6,6 +6,9 @@ use super::ast::{List, Place, Who};
 use super::dimension::{Dimension, Kind};
 use super::glob::{self, Piece};
 
+/// How often a list may name someone after it took someone away: each time makes a part of its own.
+const MOST_TURNS: usize = 16;
+
 /// What a list of people or hosts is in our words.
 #[derive(Debug)]
 pub(super) struct Translated {
@@ -26,6 +29,13 @@ impl Translated {
         all_of: impl Fn(&[String]) -> Vec<String>,
     ) -> Self {
         let all = || vec!["ALL".to_owned()];
+        if list.windows(2).filter(|pair| matches!(pair, [one, next] if one.negated && !next.negated)).count()
+            > MOST_TURNS
+        {
+            let problems =
+                vec![format!("a list that names and takes away by turns more than {MOST_TURNS} times")];
+            return Self { certainly: Vec::new(), possibly: vec![Dimension::all(kind)], problems };
+        }
         let mut problems = Vec::new();
         let (mut certainly, mut possibly) = (Vec::new(), Vec::new());
         for member in list {

@@ -114,6 +114,12 @@ impl Region {
         first.unwrap_or(self).clone()
     }
 
+    /// How much there is to compare.
+    pub(super) fn size(&self) -> usize {
+        let lists = [&self.users, &self.hosts, &self.run_as];
+        1 + self.except.len() + lists.iter().map(|list| list.yes.len() + list.no.len()).sum::<usize>()
+    }
+
     /// Whether all users are root.
     pub(super) fn is_for_root(&self) -> bool {
         self.users.yes.iter().all(|name| name == "root" || name == "#0")

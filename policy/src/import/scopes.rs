@@ -36,6 +36,8 @@ pub(super) struct Part {
     pub(super) settings: Result<Settings, Why>,
 }
 
+/// The most names of all `Defaults`.
+const MOST_NAMES: usize = 50_000;
 /// More parts of one command than this are not told apart.
 const MOST_PARTS: usize = 64;
 
@@ -44,11 +46,19 @@ impl Scopes {
         let run_as_default = run_as_default(sudoers);
         let mut base = Settings::new();
         let mut scoped = Vec::new();
+        let mut names = 0;
         let is_for_commands = |defaults: &&Defaults| matches!(defaults.scope, Scope::Commands(_));
         let others = sudoers.defaults.iter().filter(|defaults| !is_for_commands(defaults));
         for defaults in others.chain(sudoers.defaults.iter().filter(is_for_commands)) {
             tell(defaults, &run_as_default, report);
             let (regions, vague) = regions(sudoers, defaults, report)?;
+            names += regions
+                .iter()
+                .map(|one| one.users.yes.len() + one.hosts.yes.len() + one.run_as.yes.len())
+                .sum::<usize>();
+            if names > MOST_NAMES {
+                return Err(Endless);
+            }
             if matches!(defaults.scope, Scope::All) {
                 for setting in &defaults.settings {
                     base.apply(setting, &run_as_default);
@@ -63,6 +73,7 @@ impl Scopes {
     /// The region cut into parts that have the same settings. Where that can't be said, the stricter ones count: then
     /// the second is true.
     pub(super) fn parts(&self, region: Region) -> (Vec<Part>, bool) {
+        let whole = region.clone();
         let mut parts = vec![Part { region, settings: Ok(Settings::new()) }];
         let mut stricter = false;
         for scoped in &self.scoped {
@@ -77,10 +88,10 @@ impl Scopes {
                     .flat_map(|part| self.cut(scoped, region, part, &mut stricter))
                     .collect();
                 if parts.len() > MOST_PARTS {
-                    for part in &mut parts {
-                        part.settings = Err("too many settings differ within it");
-                    }
-                    return (parts, true);
+                    return (
+                        vec![Part { region: whole, settings: Err("too many settings differ within it") }],
+                        true,
+                    );
                 }
             }
         }

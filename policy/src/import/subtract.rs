@@ -27,10 +27,17 @@ pub(super) struct Outcome {
 /// One item is cut exactly into so many parts; then each part stays one.
 const MOST_PARTS: usize = 4;
 
+/// How much is compared in all. Of what comes after that, only what no later line is about stays.
+const MOST_STEPS: usize = 200_000_000;
+/// How many of the later lines that take away too much from one are told.
+const MOST_TOLD: usize = 16;
+
 pub(super) fn outcome(items: &[Item], report: &mut Report) -> Outcome {
     let stands_alone: Vec<bool> = (0..items.len()).map(|at| stands_alone(items, at)).collect();
     let mut outcome = Outcome::default();
+    let mut steps = 0usize;
     for (number, item) in items.iter().enumerate() {
+        let mut told = 0;
         let mut permits: Vec<Permit> =
             item.certainly.iter().filter_map(|part| permit(number, part)).collect();
         for (later_number, later) in items.iter().enumerate().skip(number + 1) {
@@ -39,6 +46,14 @@ pub(super) fn outcome(items: &[Item], report: &mut Report) -> Outcome {
             }
             let alone = stands_alone.get(later_number).copied().unwrap_or(false);
             for part in &later.possibly {
+                steps = steps.saturating_add(permits.iter().map(|permit| permit.region.size()).sum());
+                if steps > MOST_STEPS && permits.iter().any(|permit| permit.region.overlaps(&part.region)) {
+                    let what =
+                        format!("`{}`: too much is taken away from it and from others", short(&item.text));
+                    report.tell(&item.at, Severity::LeftOut, what);
+                    permits.clear();
+                    break;
+                }
                 let crowded = permits.len() > MOST_PARTS;
                 permits = permits
                     .into_iter()
@@ -48,7 +63,9 @@ pub(super) fn outcome(items: &[Item], report: &mut Report) -> Outcome {
                             outcome.denies.push(later_number);
                             permits
                         }
+                        Taken::TooMuch(permits, _) if told >= MOST_TOLD => permits,
                         Taken::TooMuch(permits, what) => {
+                            told += 1;
                             let place = format!("{}:{}", later.at.file, later.at.line);
                             let what =
                                 format!("`{}`: {what} `{}` ({place})", short(&item.text), short(&later.text));

@@ -3,6 +3,7 @@
 mod arguments;
 mod doas;
 mod grammar;
+mod limits;
 mod literal;
 mod order;
 mod properties;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::{Files, ImportOptions, Imported, Severity, import_sudoers};
+use super::{Files, ImportOptions, Imported, Severity, Unread, import_sudoers};
 use crate::diagnostics::Diagnostics;
 use crate::policy::Policy;
 use crate::tests::support::Ask;
@@ -21,11 +22,17 @@ use crate::tests::support::Ask;
 pub(super) struct InMemory(pub(super) BTreeMap<String, Vec<u8>>);
 
 impl Files for InMemory {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unread> {
+        if path.ends_with("/locked") {
+            return Err(Unread::ByUs("permission denied".to_owned()));
+        }
+        self.0.get(path).cloned().ok_or_else(|| Unread::ByNobody("there is no such file".to_owned()))
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+    fn list(&self, folder: &str) -> Result<Vec<String>, Unread> {
+        if folder.ends_with("/locked.d") {
+            return Err(Unread::ByUs("permission denied".to_owned()));
+        }
         let names = self.0.keys().filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/'));
         Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
     }

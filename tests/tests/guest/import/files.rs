@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use jit_policy::import::Files;
+use jit_policy::import::{Files, Unread};
 
 use super::chance::Chance;
 use super::questions::Question;
@@ -128,14 +128,14 @@ fn command(chance: &mut Chance) -> String {
 pub(super) struct InMemory<'a>(pub(super) BTreeMap<&'a str, &'a str>);
 
 impl Files for InMemory<'_> {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unread> {
         self.0
             .get(path)
             .map(|text| text.as_bytes().to_vec())
-            .ok_or_else(|| "there is no such file".to_owned())
+            .ok_or_else(|| Unread::ByNobody("there is no such file".to_owned()))
     }
 
-    fn list(&self, _folder: &str) -> Result<Vec<String>, String> {
+    fn list(&self, _folder: &str) -> Result<Vec<String>, Unread> {
         Ok(Vec::new())
     }
 

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use jit_policy::import::Files;
+use jit_policy::import::{Files, Unread};
 
 use crate::failure::Failure;
 
@@ -33,6 +33,15 @@ impl HostFiles {
         })
     }
 
+    /// Whether nobody else can write it: else sudo does not read it either.
+    fn is_sound(&self, metadata: &Metadata) -> Result<(), Unread> {
+        if metadata.uid() != 0 && metadata.uid() != self.owner {
+            return Err(Unread::ByNobody("it belongs to another user".to_owned()));
+        }
+        let group_writes = metadata.mode() & 0o020 != 0 && metadata.gid() != 0;
+        if metadata.mode() & 0o002 != 0 || group_writes { Err(others_write()) } else { Ok(()) }
+    }
+
     /// Where something could change what was read.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         self.folders.borrow().clone()
@@ -40,44 +49,42 @@ impl HostFiles {
 }
 
 impl Files for HostFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Unread> {
         self.folders.borrow_mut().extend(folders_of(Path::new(path)));
-        let why = |error: std::io::Error| error.to_string();
         // A pipe would make us wait.
-        if !fs::metadata(path).map_err(why)?.is_file() {
-            return Err("it is no file".to_owned());
+        if !fs::metadata(path).map_err(|error| unread(&error))?.is_file() {
+            return Err(Unread::ByNobody("it is no file".to_owned()));
         }
-        let file = File::open(path).map_err(why)?;
-        let metadata = file.metadata().map_err(why)?;
+        let file = File::open(path).map_err(|error| unread(&error))?;
+        let metadata = file.metadata().map_err(|error| unread(&error))?;
         if path != self.named {
-            if metadata.uid() != 0 && metadata.uid() != self.owner {
-                return Err("it belongs to another user".to_owned());
-            }
-            let group_writes = metadata.mode() & 0o020 != 0 && metadata.gid() != 0;
-            if metadata.mode() & 0o002 != 0 || group_writes {
-                return Err("others can write it".to_owned());
-            }
+            self.is_sound(&metadata)?;
+        } else if metadata.mode() & 0o002 != 0 {
+            return Err(others_write());
         }
         let mut bytes = Vec::new();
-        file.take(LONGEST).read_to_end(&mut bytes).map_err(why)?;
+        file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| unread(&error))?;
         Ok(bytes)
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+    fn list(&self, folder: &str) -> Result<Vec<String>, Unread> {
         self.folders.borrow_mut().extend(folders_of(Path::new(folder)));
         self.folders.borrow_mut().insert(folder.into());
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
+        match fs::metadata(folder) {
+            Ok(metadata) => self.is_sound(&metadata)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.to_string()),
-        };
+            Err(error) => return Err(unread(&error)),
+        }
         let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| error.to_string())?;
-            let is_file = fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file());
-            if let (true, Ok(name)) = (is_file, entry.file_name().into_string()) {
-                names.push(name);
+        for entry in fs::read_dir(folder).map_err(|error| unread(&error))? {
+            let entry = entry.map_err(|error| unread(&error))?;
+            if !fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file()) {
+                continue;
             }
+            let name = entry.file_name().into_string();
+            names.push(
+                name.map_err(|name| Unread::ByUs(format!("the name of {} is not UTF-8", name.display())))?,
+            );
         }
         Ok(names)
     }
@@ -89,6 +96,19 @@ impl Files for HostFiles {
 
     fn is_program(&self, path: &str) -> bool {
         fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
+    }
+}
+
+fn others_write() -> Unread {
+    Unread::ByNobody("others can write it".to_owned())
+}
+
+/// What is not there nobody reads; of all else sudo, which is root, may know more than we.
+fn unread(error: &std::io::Error) -> Unread {
+    let why = error.to_string();
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Unread::ByNobody(why),
+        _ => Unread::ByUs(why),
     }
 }
 

@@ -69,6 +69,36 @@ fn included_files_that_others_can_write_are_not_read() {
     assert!(has("alice") && !has("bob") && !has("carol") && !has("dave"), "{text}");
 }
 
+// In such a folder others can give the file another name; and sudo does not read from it either.
+#[test]
+fn a_folder_or_a_file_that_others_can_write_is_not_read() {
+    let host = Host::new("alice ALL = ALL\n@includedir sudoers.d\n");
+    host.write("sudoers.d/10-a", "bob ALL = ALL\n", 0o440);
+    let mode = |name: &str, mode| {
+        fs::set_permissions(host.0.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (folder, read) in [(0o755, true), (0o757, false)] {
+        mode("sudoers.d", folder);
+        let text = host.import(|_| ()).unwrap();
+        assert_eq!(text.contains("users = [\"bob\"]"), read, "{folder:o}\n{text}");
+    }
+    mode("sudoers", 0o446);
+    assert!(
+        matches!(host.import(|_| ()), Err(Failure::Refused { what, .. }) if what.contains("others can write"))
+    );
+}
+
+// sudo reads it: what it takes away would be lost.
+#[test]
+fn a_name_in_a_folder_that_is_not_utf_8_is_a_mistake() {
+    use std::os::unix::ffi::OsStringExt;
+    let host = Host::new("alice ALL = ALL\n@includedir sudoers.d\n");
+    host.write("sudoers.d/10-a", "", 0o440);
+    let name = std::ffi::OsString::from_vec(b"sudoers.d/20-\xff".to_vec());
+    fs::write(host.0.path().join(name), "alice ALL = !ALL\n").unwrap();
+    assert!(matches!(host.import(|_| ()), Err(Failure::Refused { what, .. }) if what.contains("not UTF-8")));
+}
+
 #[test]
 fn a_policy_file_is_replaced_in_one_step_or_not_at_all() {
     let host = Host::new("alice ALL = ALL\n");
