@@ -136,6 +136,15 @@ mod tests {
         );
     }
 
+    /// Ends the other side of a race, also where this one fails.
+    struct Ends<'o>(&'o AtomicBool);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     // CVE-2015-8239: a digest was checked, then the file was replaced.
     #[test]
     fn what_is_in_a_copy_is_always_what_was_pinned_however_often_the_file_is_written_and_exchanged() {
@@ -159,6 +168,7 @@ mod tests {
                     }
                 }
             });
+            let _ends = Ends(&over);
             for _ in 0..ROUNDS {
                 // As the agent finds it.
                 if let Ok(Some(copy)) = look_at(&program(&path, &pinned, true)) {
@@ -167,7 +177,6 @@ mod tests {
                     assert!(held[..length] == bytes(1), "it holds what was not pinned");
                 }
             }
-            over.store(true, Ordering::Relaxed);
         });
         fs::copy(&good, &next).unwrap();
         fs::rename(&next, &path).unwrap();
