@@ -76,6 +76,12 @@ pub(crate) fn command_line(command: &[Bytes]) -> String {
     command.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
+/// `1 rule`, `2 rules`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// JSON that steers no terminal: characters beyond ASCII as `\u` and four digits.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());

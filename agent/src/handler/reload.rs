@@ -67,7 +67,9 @@ pub async fn load(agent: &Arc<Agent>, force: bool) -> Result<String, Refusal> {
             "jitctl status",
         )
     })?;
-    Ok(format!("{} rules in force, digest {}", loaded.policy.rules().count(), loaded.policy.digest()))
+    let rules = loaded.policy.rules().count();
+    let plural = if rules == 1 { "" } else { "s" };
+    Ok(format!("{rules} rule{plural} in force, digest {}", loaded.policy.digest()))
 }
 
 /// Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says; still permitted, it lives,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::agent;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// Show how the agent and its parts are
 ///
@@ -97,12 +97,8 @@ fn policy(policy: &response::PolicyStatus) -> String {
     if policy.digest.is_empty() {
         return format!("policy: {which}"); // more is for root
     }
-    let mut lines = vec![format!(
-        "policy: {which}; {} rules in {} files, digest {}",
-        policy.rules,
-        policy.files.len(),
-        policy.digest
-    )];
+    let (rules, files) = (counted(policy.rules, "rule"), counted(policy.files.len(), "file"));
+    let mut lines = vec![format!("policy: {which}; {rules} in {files}, digest {}", policy.digest)];
     lines.extend(policy.files.iter().map(|file| format!("  {file}")));
     let bundle = policy.bundle.iter();
     lines.extend(bundle.map(|bundle| format!("  bundle {}, signed by {}", bundle.number, bundle.signer)));
@@ -149,7 +145,7 @@ pub(super) mod tests {
 PART     STATE  DETAIL
 agent    works
 spawner  works  8 idle\x1b[2J
-policy: current; 3 rules in 1 files, digest abc
+policy: current; 3 rules in 1 file, digest abc
   /etc/jit-sudo/policy.d/10.toml
   bundle 7, signed by bob (SHA256:abc)
   inert: web

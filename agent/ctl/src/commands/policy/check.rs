@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::which::Which;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::policy_source::{self, Installed};
 
 /// Check policy files: all that are installed, or with one file or folder in another's place
@@ -20,11 +20,7 @@ impl Check {
     pub(super) fn run(&self, installed: &Installed, output: &mut Output) -> Result<(), Failure> {
         let sources = self.which.sources(installed)?;
         let policy = policy_source::load(&sources)?;
-        let rules = policy.rules().count();
-        output.text(&format!(
-            "the policy is valid: {rules} rules in {} files, digest {}",
-            sources.len(),
-            policy.digest()
-        ))
+        let (rules, files) = (counted(policy.rules().count(), "rule"), counted(sources.len(), "file"));
+        output.text(&format!("the policy is valid: {rules} in {files}, digest {}", policy.digest()))
     }
 }

@@ -136,7 +136,7 @@ fn a_file_is_checked_in_the_place_of_one_that_cannot_be_read() {
     let broken = host.path("etc/policy.d/web.toml");
     fs::write(&broken, b"\xff").unwrap();
     let check = |name| host.check(Some(mended.clone()), name, None);
-    assert!(check(Some("web.toml")).unwrap().contains("1 rules in 1 files"));
+    assert!(check(Some("web.toml")).unwrap().contains("1 rule in 1 file"));
     assert!(check(Some("other.toml")).unwrap_err().contains("web.toml"));
     fs::remove_file(&broken).unwrap();
     symlink("/etc/passwd", &broken).unwrap();
@@ -220,7 +220,7 @@ fn without_a_name_a_file_replaces_the_one_whose_names_it_repeats() {
     host.write("etc/policy.d/db.toml", "schema = 1\n[sets.users]\ndba = [\"root\"]\n");
     let again = host.write("tmp1", &rule("web", "description = \"new\""));
     assert!(
-        host.check(Some(again), None, None).unwrap().starts_with("the policy is valid: 1 rules in 2 files")
+        host.check(Some(again), None, None).unwrap().starts_with("the policy is valid: 1 rule in 2 files")
     );
     let set = host.write("tmp2", "schema = 1\n[sets.users]\ndba = [\"#0\"]\n");
     assert!(host.check(Some(set), None, None).is_ok());
@@ -243,7 +243,7 @@ fn a_folder_is_checked_in_the_place_of_the_administrators() {
     host.write("staging/web.toml", &rule("web", ""));
     assert!(host.check(None, None, Some(staging.clone())).unwrap().contains("2 rules in 2 files"));
     symlink("/dev/null", staging.join("10-root.toml")).unwrap();
-    assert!(host.check(None, None, Some(staging)).unwrap().contains("1 rules in 1 files"));
+    assert!(host.check(None, None, Some(staging)).unwrap().contains("1 rule in 1 file"));
     let missing = host.check(None, None, Some("/nonexistent".into())).unwrap_err();
     assert!(missing.contains("is not a folder"), "{missing}");
 }

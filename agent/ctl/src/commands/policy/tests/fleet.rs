@@ -58,7 +58,7 @@ fn a_folder_takes_the_place_of_the_other_as_a_whole() {
     assert_eq!(read(&host, "BUNDLE").as_deref(), Some("as it is\n"));
     assert_eq!(read(&host, "tests/web.toml").as_deref(), Some(""));
     assert_eq!(beside(&host), ["policy.d"], "nothing is left over");
-    assert!(host.check(None, None, None).unwrap().contains("1 rules in 1 files"), "as the agent wants it");
+    assert!(host.check(None, None, None).unwrap().contains("1 rule in 1 file"), "as the agent wants it");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn tests_are_run_from_policy_files_and_from_their_own() {
     );
     assert!(text.starts_with(&failed), "{text}");
     // They are not for the agent, and not in the way of a check.
-    assert!(host.check(None, None, None).unwrap().contains("1 rules in 1 files"));
+    assert!(host.check(None, None, None).unwrap().contains("1 rule in 1 file"));
 }
 
 // What is skipped in silence never fails.
