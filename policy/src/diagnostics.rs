@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::unseen::is_unseen;
+
 /// How many mistakes are kept. A file with more has one cause, and a report of this length tells it.
 const MOST: usize = 1000;
 
@@ -74,9 +76,9 @@ impl Diagnostics {
         text
     }
 
-    /// Keeps a mistake; control characters that its message quotes from a file are escaped.
+    /// Keeps a mistake; what its message quotes from a file and is not seen is escaped.
     pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
-        if diagnostic.message.contains(char::is_control) {
+        if diagnostic.message.contains(is_unseen) {
             diagnostic.message = diagnostic.message.escape_debug().to_string();
         }
         if self.found.len() < MOST {

@@ -37,6 +37,7 @@ mod rule;
 mod sha256;
 mod sometime;
 mod source;
+mod unseen;
 mod variables;
 mod when;
 

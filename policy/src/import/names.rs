@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::ast::{List, Place, Who};
 use super::dimension::{Dimension, Kind};
 use super::glob::{self, Piece};
+use crate::unseen::is_unseen;
 
 /// How often a list may name someone after it took someone away: each time makes a part of its own.
 const MOST_TURNS: usize = 16;
@@ -119,7 +120,7 @@ fn named(name: &str) -> Result<Vec<String>, String> {
         && !name.chars().all(|char| char.is_ascii_digit())
         && !name.starts_with(['!', '+', '-', '@', '%', '#'])
         && !name.contains(['*', '?', '[', ']', '{', '}', ':', '/', ','])
-        && !name.chars().any(char::is_control)
+        && !name.chars().any(is_unseen)
         && name.trim() == name;
     if !sound {
         return Err(format!("the name `{}`, which no account can have", name.escape_debug()));

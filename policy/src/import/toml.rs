@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::unseen::is_unseen;
+
 /// A string of TOML: in single quotes where backslashes or double quotes would need escapes.
 pub(super) fn quoted(text: &str) -> String {
     let literal = !text.contains('\'') && text.chars().all(is_plain);
@@ -24,8 +26,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Letters, and what ASCII prints: nothing that changes how a line looks.
 fn is_plain(char: char) -> bool {
-    let fills = matches!(char, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
-    matches!(char, ' '..='~') || (char.is_alphanumeric() && !fills)
+    matches!(char, ' '..='~') || (char.is_alphanumeric() && !is_unseen(char))
 }
 
 /// A list of strings; in several lines if it is long.

@@ -33,6 +33,7 @@ use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
 use crate::policy_test::PolicyTest;
 use crate::rule::{Restrict, Rule};
 use crate::source::{Source, Surroundings};
+use crate::unseen::reorders;
 use crate::when::When;
 
 /// The longest file, in bytes.
@@ -128,7 +129,11 @@ impl Loader<'_> {
         if source.text.len() > LONGEST_FILE {
             reader.mistake(0..0, "this file is longer than 64 MiB", "split it");
             self.complete = false;
-        } else if self.read_in_blocks(&mut reader, &source.text).is_none() {
+            self.found.append(reader.found);
+            return;
+        }
+        reviewable(&mut reader, &source.text);
+        if self.read_in_blocks(&mut reader, &source.text).is_none() {
             self.read_whole(&mut reader, &source.text);
         }
         self.found.append(reader.found);
@@ -184,6 +189,7 @@ impl Loader<'_> {
 
     fn read_tests(&mut self, source: &Source) {
         let mut reader = Reader::new(source);
+        reviewable(&mut reader, &source.text);
         if let Some(table) = self.parse(&mut reader, &source.text) {
             reader.only(table.get_ref(), "a file of tests", &["schema", "test"], &[]);
             schema(&mut reader, table.get_ref());
@@ -196,7 +202,7 @@ impl Loader<'_> {
     fn parse<'t>(&mut self, reader: &mut Reader<'_>, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            reader.mistake(error.span().unwrap_or(0..0), error.message(), "");
+            reader.mistake(error.span().unwrap_or_else(|| most_dots(text)), error.message(), "");
         }
         self.complete &= errors.is_empty();
         errors.is_empty().then_some(table)
@@ -225,6 +231,33 @@ impl Loader<'_> {
         self.found.sort();
         let Self { rules, logins, tests, symbols, found, .. } = self;
         Loaded { rules, logins, tests, user_sets, command_sets, host_sets, symbols, found }
+    }
+}
+
+/// The line with the most dots: where a key has too many parts, which is the one mistake whose place the parser does not tell.
+fn most_dots(text: &str) -> Range<usize> {
+    let mut end = 0;
+    let lines = text.split_inclusive('\n').map(|line| {
+        end += line.len();
+        (line.matches('.').count(), end - line.len()..end)
+    });
+    lines.max_by_key(|(dots, _)| *dots).map_or(0..0, |(_, line)| line)
+}
+
+/// Also in comments: who reads a policy must see it in the order in which it is read here.
+fn reviewable(reader: &mut Reader<'_>, text: &str) {
+    // All of them begin with this byte, and few texts have it.
+    if !text.as_bytes().contains(&0xe2) {
+        return;
+    }
+    for (at, char) in text.char_indices().filter(|(_, char)| reorders(*char)) {
+        let digits = format!("{:04X}", u32::from(char));
+        let message = format!("U+{digits} changes the order in which this line is shown");
+        reader.mistake(
+            at..at + char.len_utf8(),
+            message,
+            format!("remove it; in a string write \\u{digits} for it"),
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use super::sets::{Kind, Use};
 use crate::pattern::{
     GroupName, Groups, HostPattern, Hosts, Principal, Principals, Word, alternatives, one_word,
 };
+use crate::unseen::is_unseen;
 
 /// Where names of users stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,9 +138,7 @@ impl Loader<'_> {
         }
         if let Some(tag) = text.strip_prefix("tag:") {
             if tag.is_empty()
-                || tag
-                    .chars()
-                    .any(|char| char.is_whitespace() || char.is_control() || "*?[]{}".contains(char))
+                || tag.chars().any(|char| char.is_whitespace() || is_unseen(char) || "*?[]{}".contains(char))
             {
                 reader.mistake(
                     span,
@@ -188,7 +187,12 @@ pub(super) fn name<'v>(reader: &mut Reader<'_>, text: &'v str, span: Range<usize
         ("a name can't begin with `+` or `-`", "netgroups are not supported: name a group instead")
     } else if text.contains(['*', '?', '[', ']', '{', '}']) {
         ("a name can't hold wildcards", "name each user, or a group, or \"ALL\"")
-    } else if text.contains([':', '/', ',']) || text.chars().any(char::is_control) || text.trim() != text {
+    } else if text.chars().any(is_unseen) {
+        (
+            "this name has a character that is not seen",
+            "write it again by hand: what is seen is all that it is",
+        )
+    } else if text.contains([':', '/', ',']) || text.trim() != text {
         ("this is not a name", "a name has no `:`, `/`, `,` and no blanks at its ends")
     } else {
         return Some(text);

@@ -34,7 +34,9 @@ pub(crate) struct Reader<'t> {
 impl<'t> Reader<'t> {
     pub(crate) fn new(source: &'t Source) -> Self {
         let text = source.text.as_str();
-        let lines = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        // A byte order mark is no part of what is seen of the first line.
+        let first = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let lines = [first].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self {
             path: source.path.as_str().into(),
             text,
@@ -51,7 +53,7 @@ impl<'t> Reader<'t> {
     }
 
     fn line_in_file(&self, at: usize) -> usize {
-        self.lines.partition_point(|start| *start <= at)
+        self.lines.partition_point(|start| *start <= at).max(1)
     }
 
     /// What stands there.
@@ -74,8 +76,8 @@ impl<'t> Reader<'t> {
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let rest = self.text.get(start..).unwrap_or_default();
         let whole = rest.lines().next().unwrap_or_default();
-        let from = self.floor(span.start.min(start + whole.len())) - start;
-        let to = self.floor(span.end.min(start + whole.len())).saturating_sub(start).max(from);
+        let within = |at: usize| self.floor(at.clamp(start, start + whole.len())) - start;
+        let (from, to) = (within(span.start), within(span.end.max(span.start)));
         let column = whole.get(..from).unwrap_or_default().chars().count() + 1;
         let mut within = from..to;
         let excerpt = if whole.len() <= LONG_LINE {

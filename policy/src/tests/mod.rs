@@ -14,6 +14,7 @@ mod login;
 mod meaning;
 mod mistakes;
 mod naive;
+mod odd_texts;
 mod pins;
 mod policy_tests;
 mod properties;

@@ -98,3 +98,30 @@ fn every_rule_is_found_by_its_id_and_no_other_is() {
         assert!(policy.rule(unknown).is_none(), "{unknown}");
     }
 }
+
+/// Rules with a regex each. Regexes are compiled so slowly by a compiler of regexes that is not optimized itself that only
+/// `cargo xtask nightly` has all of them.
+const REGEXES: usize = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
+
+// "100,000 rules with one regex each": docs/performance.md has what it costs
+#[test]
+fn among_many_rules_with_a_regex_each_the_right_one_permits() {
+    let mut text = String::new();
+    for number in 0..REGEXES {
+        let _ = writeln!(
+            text,
+            "[[rule]]\nid = \"r{number}\"\nusers = [\"u{number}\"]\ncommands = [{{ path = \"/b/x\", args = [{{ regex = 'a{number}[xy]+' }}] }}]"
+        );
+    }
+    let policy = policy(&text);
+    let ask = |user: &str, argument: &str| {
+        let ask = Ask { user: account(1, 1, &[user], &[]), ..Ask::to_run(&format!("/b/x {argument}")) };
+        assert!(examined(&ask, &policy) <= 1);
+        ask.decide(&policy)
+    };
+    for number in [0, 1, 1_000, REGEXES - 1] {
+        assert_eq!(ask(&format!("u{number}"), &format!("a{number}xyx")), format!("permit r{number}"));
+        assert_eq!(ask(&format!("u{number}"), &format!("a{number}xyz")), "deny: no rule matches");
+        assert_eq!(ask(&format!("u{number}"), "a2x"), "deny: no rule matches");
+    }
+}
