@@ -26,6 +26,7 @@ mod logins;
 mod messages;
 mod pins;
 mod policy;
+mod reload;
 mod restart;
 mod rollback;
 mod rotation;

@@ -17,6 +17,7 @@ use jit_protocol::order::Order;
 use jit_protocol::request::{Elevate, Request};
 use jit_protocol::response::Response;
 use jit_protocol::spawner::Welcome;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
     socketpair,
@@ -229,6 +230,16 @@ impl Stage {
             connection: Wire::from(connection),
             link: Wire::from(link),
         })
+    }
+
+    /// What becomes of an elevation that was asked for on this wire: a monitor has its order, or the person a refusal.
+    pub fn order_or_refusal(&self, wire: &Wire) -> Result<Monitor, String> {
+        let work = &self.spawner.work;
+        let mut either =
+            [PollFd::new(work, PollFlags::IN), PollFd::from_borrowed_fd(wire.as_fd(), PollFlags::IN)];
+        let soon = Timespec { tv_sec: SOON.as_secs().cast_signed(), tv_nsec: 0 };
+        assert!(poll(&mut either, Some(&soon)).unwrap() > 0, "an answer");
+        if either[0].revents().is_empty() { Err(wire.refusal()) } else { Ok(self.monitor()) }
     }
 
     /// Lines of the audit log, as JSON.
