@@ -41,6 +41,8 @@ pub(crate) const DEMO: &[Need] = &[
 
 /// To make system calls fail.
 pub(crate) const FAULTS: &[Need] = &[("strace", "makes the calls of running programs fail")];
+/// To fuzz.
+pub(crate) const FUZZ: &[Need] = &[("g++", "libFuzzer is C++")];
 
 /// Installs what is missing, and says what and why. Only on Debian and its kin, and only for root: elsewhere it says
 /// what to install.

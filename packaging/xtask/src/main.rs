@@ -6,6 +6,7 @@ mod cargo;
 mod completions;
 mod demo;
 mod faults;
+mod fuzz;
 mod help;
 mod host;
 mod package;
@@ -30,7 +31,9 @@ usage: cargo xtask <task>
   bench [--quick] [--realtime] [SECTION...]
                   measure ours beside its peers in a Debian 13 guest, into docs/performance.md; --quick: only a look
   bench --shell   a root shell in that guest
-  nightly         property tests with many more cases; hours
+  fuzz [TARGET...]
+                  libFuzzer on each target of tests/fuzz, or on these: ten minutes each
+  nightly         property tests with many more cases, then fuzz: two hours
 ";
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         ["guest", release] => test::guest_shell(release),
         ["bench", "--shell"] => bench::shell(),
         ["bench", rest @ ..] => bench::run(rest),
+        ["fuzz", targets @ ..] => fuzz::targets(targets),
         ["nightly"] => test::nightly(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

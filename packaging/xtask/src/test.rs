@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use jit_tests::image;
 
 use crate::cargo::{Done, cargo_test, run};
-use crate::host;
 use crate::tiers::{FAST, tier};
+use crate::{fuzz, host};
 
 /// How one tier went.
 struct Tier {
@@ -63,16 +63,24 @@ pub(crate) fn guest_shell(release: &str) -> Done {
     Ok(())
 }
 
-/// Property tests with so many cases that it takes hours.
+/// Property tests with so many cases, and the fuzzer for so long, that it takes two hours.
 pub(crate) fn nightly() -> Done {
     host::install(&[host::BUILD, host::TESTS])?;
     let report = Report::default();
-    report.here("property tests, a million cases each", || {
-        let mut command = cargo_test(&["--workspace", "--release", "--", "--include-ignored"]);
-        command.env("PROPTEST_CASES", "1000000");
-        run(command)
+    report.here("a million pairs of policy and request", || {
+        properties(&["--package", "jit-policy"], "1000000", "the_evaluator_says_what_a_naive_one_says")
     });
+    report.here("all property tests, 100,000 cases each", || properties(&["--workspace"], "100000", ""));
+    report.here("fuzz, ten minutes each target", || fuzz::targets(&[]));
     report.finish()
+}
+
+/// Tests beside the code, where properties are, with this many cases; those with this in their name.
+fn properties(packages: &[&str], cases: &str, name: &str) -> Done {
+    let words = [packages, &["--release", "--no-fail-fast", "--lib", "--bins", "--", name]].concat();
+    let mut command = cargo_test(&words);
+    command.env("PROPTEST_CASES", cases);
+    run(command)
 }
 
 impl Report {
