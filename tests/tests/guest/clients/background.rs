@@ -68,8 +68,10 @@ fn a_stopped_command_goes_on_in_the_background() {
     let mut terminal = person.login().terminal("bash --norc --noediting -i");
     terminal.type_line("PS1='> '").expect("\n").expect("> ");
     terminal
-        .type_line("jit-sudo sh -c 'echo beg''un; sleep 5; echo do''ne; sleep 1; echo ov''er'")
+        .type_line("jit-sudo sh -c 'echo beg''un; sleep 8.74; echo do''ne; sleep 1; echo ov''er'")
         .expect("begun");
+    // Before that the shell may wait in vfork(2), where it can't be stopped.
+    guest().until("pgrep -f '^sleep 8.74'", SOON);
     terminal.press_ctrl('z').expect("Stopped").expect("> ");
     guest().until("ps -C sh -o stat=,args= | grep -q '^T.*begun'", SOON);
     terminal.type_line("bg").expect("done\r\n").type_line("fg").expect("over\r\n").expect("> ");
