@@ -24,6 +24,7 @@ mod harness;
 mod import;
 mod login;
 mod package;
+mod pins;
 mod places;
 mod policy_files;
 mod reboot;
