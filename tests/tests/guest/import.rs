@@ -92,7 +92,7 @@ fn compare<'a>(files: &'a [File], answers_of: &'a Answers) -> Vec<Compared<'a>> 
                 );
             }
             let is_link =
-                answers_of.paths.get(&question.argv[0]).is_some_and(|[path, leads_to]| path != leads_to);
+                answers_of.paths.get(&question.argv[0]).is_some_and(|[path, leads_to, _]| path != leads_to);
             compared.push(Compared {
                 file,
                 question,

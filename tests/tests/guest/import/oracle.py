@@ -1,5 +1,5 @@
 # Asks the real sudo: for each sudoers file, whether users may run commands. JSON in, JSON out.
-import concurrent.futures, json, os, re, subprocess, sys
+import concurrent.futures, hashlib, json, os, re, subprocess, sys
 
 asked = json.load(sys.stdin)
 
@@ -81,5 +81,14 @@ for file in asked["files"]:
 ids = {name: run("id", "-G", name).stdout.split() for name in asked["accounts"]}
 accounts = {name: [int(run("id", "-u", name).stdout), int(run("id", "-g", name).stdout), [int(gid) for gid in groups]] for name, groups in ids.items()}
 groups = {line.split(":")[0]: int(line.split(":")[2]) for line in run("getent", "group").stdout.splitlines()}
-paths = {path: [os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), os.path.realpath(path)] for path in asked["paths"]}
+
+
+def digest(path):
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as program:
+        return hashlib.sha256(program.read()).hexdigest()
+
+
+paths = {path: [os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), os.path.realpath(path), digest(path)] for path in asked["paths"]}
 print(json.dumps({"answers": answers, "accounts": accounts, "groups": groups, "paths": paths, "version": run("sudo", "--version").stdout.splitlines()[0]}))

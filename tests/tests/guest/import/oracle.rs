@@ -27,8 +27,8 @@ pub(super) struct Answers {
     /// Uid, gid, groups.
     pub(super) accounts: BTreeMap<String, (u32, u32, Vec<u32>)>,
     pub(super) groups: BTreeMap<String, u32>,
-    /// Each program with its folder resolved, and what it leads to.
-    pub(super) paths: BTreeMap<String, [String; 2]>,
+    /// Each program with its folder resolved, what it leads to, and the SHA-256 of that.
+    pub(super) paths: BTreeMap<String, [String; 3]>,
 }
 
 /// The release whose sudo counts, whichever the other tests are about: older ones compare paths in another way.
@@ -92,7 +92,7 @@ fn read(value: &Value) -> Answers {
         groups: map("groups").iter().map(|(name, gid)| (name.clone(), number(gid))).collect(),
         paths: map("paths")
             .iter()
-            .map(|(path, both)| (path.clone(), [text(&both[0]), text(&both[1])]))
+            .map(|(path, all)| (path.clone(), [0, 1, 2].map(|at| text(&all[at]))))
             .collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use jit_policy::{
     Account, Asked, Authentication, Command, Decision, Directory, EDIT, Group, Host, LookupFailed, NoZones,
-    Policy, Request, Surroundings, Target,
+    Policy, Request, Sha256, Surroundings, Target,
 };
 
 use super::files::File;
@@ -57,7 +57,7 @@ impl<'a> World<'a> {
             .as_deref()
             .map(|name| Group { gid: self.answers.groups[name], name: name.to_owned() });
         let edits = question.argv[0] == EDIT;
-        let [path, leads_to] = &self.answers.paths[&question.argv[0]];
+        let [path, leads_to, sha256] = &self.answers.paths[&question.argv[0]];
         let path = if edits { EDIT } else { path };
         let args: Vec<Vec<u8>> = question.argv[1..].iter().map(|arg| arg.clone().into_bytes()).collect();
         let request = Request {
@@ -71,7 +71,7 @@ impl<'a> World<'a> {
                 edits,
                 trusted: true,
                 under: &|_| None,
-                sha256: &|| Err(String::new()),
+                sha256: &|| Sha256::parse(sha256).ok_or_else(String::new),
             },
             nested: false,
             now: jiff::Timestamp::now(),
