@@ -7,6 +7,7 @@ mod agent;
 mod commands;
 mod failure;
 mod output;
+mod place;
 mod policy_source;
 mod zones;
 

@@ -233,7 +233,8 @@ fn read_entry(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn read_text(path: &Path, opened: io::Result<fs::File>) -> Result<String, Failure> {
+/// What is in a file that was opened.
+pub(crate) fn read_text(path: &Path, opened: io::Result<fs::File>) -> Result<String, Failure> {
     let shown = path.display();
     let failed = |error| Failure::new(format!("{shown} cannot be read: {error}"), "");
     let mut bytes = Vec::new();

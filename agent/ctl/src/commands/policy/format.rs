@@ -1,8 +1,7 @@
 //! `jitctl policy format`.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +10,8 @@ use jit_sys::policy_files::MAX_FILE;
 
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::policy_source::read_plain;
+use crate::place::Place;
+use crate::policy_source::{read_plain, read_text};
 
 /// Print a policy file in its canonical form: the same meaning and comments, keys in the order of jit-policy(5)
 ///
@@ -36,18 +36,16 @@ impl Format {
         }
         let mut unformatted = false;
         for path in &self.files {
+            if self.write && path != Path::new("-") {
+                write(path)?;
+                continue;
+            }
             let text = read(path)?;
             let formatted = formatted(path, &text)?;
             if self.check {
                 if formatted != text {
                     unformatted = true;
                     output.text(&path.display().to_string())?;
-                }
-            } else if self.write && path != Path::new("-") {
-                if formatted != text {
-                    replace(path, &formatted).map_err(|error| {
-                        Failure::new(format!("{} cannot be written: {error}", path.display()), "")
-                    })?;
                 }
             } else {
                 output.document(&formatted)?;
@@ -72,33 +70,25 @@ fn read(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
+/// Reads and replaces one and the same file, wherever links lead meanwhile; with the owner and the mode that it had.
+fn write(path: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("{} cannot be written: {error}", path.display()), "");
+    let place = fs::canonicalize(path).and_then(|path| Place::of(&path)).map_err(failed)?;
+    let file =
+        place.file().and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into())).map_err(failed)?;
+    let known = file.metadata().map_err(failed)?;
+    let text = read_text(path, Ok(file))?;
+    let formatted = formatted(path, &text)?;
+    if formatted == text {
+        return Ok(());
+    }
+    place.replace(&formatted, Some(&known)).map_err(failed)
+}
+
 fn formatted(path: &Path, text: &str) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let source = Source { name: shown.clone(), path: shown, text: text.to_owned() };
     jit_policy::format(&source).map_err(|mistakes| {
         Failure::new(format!("this file is not TOML\n{}", mistakes.render().trim_end()), "")
     })
-}
-
-/// Whole or not at all, with the owner and the mode that it had. The name begins with a dot, which the agent does not read.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = fs::canonicalize(path)?;
-    let known = fs::metadata(&path)?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let new = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            let made = file.metadata()?;
-            if (made.uid(), made.gid()) != (known.uid(), known.gid()) {
-                fchown(&file, Some(known.uid()), Some(known.gid()))?;
-            }
-            file.set_permissions(fs::Permissions::from_mode(known.mode() & 0o7777))?;
-            file.sync_all()
-        });
-    let replaced = written.and_then(|()| fs::rename(&new, &path));
-    if replaced.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    replaced
 }

@@ -2,17 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jit_policy::import::{Files, Unread};
+use rustix::fs::OFlags;
 
 use crate::failure::Failure;
 
 /// No file of this kind is longer.
-const LONGEST: u64 = 5 << 20;
+const LONGEST: u64 = 4 << 20;
 
 /// Reads the file that was named, and of the others those that nobody else can write: sudo does not read such either.
 pub(super) struct HostFiles {
@@ -51,19 +52,29 @@ impl HostFiles {
 impl Files for HostFiles {
     fn read(&self, path: &str) -> Result<Vec<u8>, Unread> {
         self.folders.borrow_mut().extend(folders_of(Path::new(path)));
-        // A pipe would make us wait.
+        let no_file = || Unread::ByNobody("it is no file".to_owned());
         if !fs::metadata(path).map_err(|error| unread(&error))?.is_file() {
-            return Err(Unread::ByNobody("it is no file".to_owned()));
+            return Err(no_file());
         }
-        let file = File::open(path).map_err(|error| unread(&error))?;
+        // A pipe that has just been put there would make us wait.
+        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let file = opened.map_err(|error| unread(&error))?;
         let metadata = file.metadata().map_err(|error| unread(&error))?;
+        if !metadata.is_file() {
+            return Err(no_file());
+        }
         if path != self.named {
             self.is_sound(&metadata)?;
         } else if metadata.mode() & 0o002 != 0 {
             return Err(others_write());
         }
         let mut bytes = Vec::new();
-        file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| unread(&error))?;
+        file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| unread(&error))?;
+        // A part of it could lack what takes away again.
+        if bytes.len() as u64 > LONGEST {
+            return Err(Unread::ByUs("it is longer than 4 MiB".to_owned()));
+        }
         Ok(bytes)
     }
 

@@ -135,3 +135,46 @@ fn a_doas_conf_is_imported_too() {
     ImportDoas { import }.run(&mut captured.output()).unwrap();
     assert!(captured.text().contains("id = \"doas-alice-id\""), "{}", captured.text());
 }
+
+// The last line that matches counts: without its end a file says something else.
+#[test]
+fn a_file_that_is_too_long_is_no_file_up_to_there() {
+    let host = Host::new("");
+    let filler = "#".repeat(99) + "\n";
+    let (permit, deny) = ("permit alice\n", "deny alice\n");
+    host.write("sudoers", &format!("{permit}{}{deny}", filler.repeat(60_000)), 0o440);
+    let file = host.0.path().join("sudoers");
+    let import = Import { file, exact: false, strict: false, policy: None };
+    let done = ImportDoas { import }.run(&mut Captured::default().output());
+    assert!(matches!(done, Err(Failure::Refused { what, .. }) if what.contains("longer than 4 MiB")));
+}
+
+/// Makes something else than a file.
+type Make = fn(&std::path::Path);
+
+// `-o /dev/null` is no order to put a file in its place, and nothing waits for somebody to write into a pipe.
+#[test]
+fn only_a_plain_file_is_replaced() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let host = Host::new("alice ALL = ALL\n");
+    let text = host.import(|_| ()).unwrap();
+    host.write("other", &text, 0o644);
+    let kinds: [(&str, Make); 4] = [
+        ("pipe", |path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap()),
+        ("folder", |path| fs::create_dir(path).unwrap()),
+        ("link", |path| std::os::unix::fs::symlink("/dev/null", path).unwrap()),
+        // Somebody else's, who could write another policy into it.
+        ("link to the same", |path| std::os::unix::fs::symlink("other", path).unwrap()),
+    ];
+    for (kind, make) in kinds {
+        let policy = host.0.path().join(kind);
+        make(&policy);
+        let before = fs::symlink_metadata(&policy).unwrap().file_type();
+        let written = host.import(|import| import.policy = Some(policy.clone()));
+        assert!(
+            matches!(written, Err(Failure::Refused { what, .. }) if what.contains("no plain file")),
+            "{kind}"
+        );
+        assert_eq!(fs::symlink_metadata(&policy).unwrap().file_type(), before, "{kind}");
+    }
+}
