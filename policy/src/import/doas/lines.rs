@@ -41,19 +41,28 @@ enum Token {
     End,
 }
 
+/// Words have fewer bytes.
+const LONGEST: usize = 1024;
+
+/// What is no text unless it is quoted.
+const KEYWORDS: [&str; 10] =
+    ["deny", "permit", "as", "cmd", "args", "nopass", "nolog", "persist", "keepenv", "setenv"];
+
 type Mistake = (Range<usize>, &'static str);
 
 pub(super) fn read_lines(text: &str) -> Result<Vec<Line>, Vec<Mistake>> {
-    let mut lexer = Lexer { text, at: 0, line: 1 };
+    let mut lexer = Lexer { text, at: 0, line: 1, line_has_no_end: false };
     let mut lines = Vec::new();
     let mut mistakes = Vec::new();
     while lexer.at < text.len() {
         let start = lexer.at;
         let line = lexer.line;
-        match lexer
-            .line()
-            .and_then(|tokens| if tokens.is_empty() { Ok(None) } else { rule(&tokens, line).map(Some) })
-        {
+        let read = lexer.line().and_then(|tokens| match tokens.as_slice() {
+            [] => Ok(None),
+            _ if lexer.line_has_no_end => Err("doas takes no line without an end: a newline is missing"),
+            tokens => rule(tokens, line).map(Some),
+        });
+        match read {
             Ok(rule) => lines.extend(rule),
             Err(what) => {
                 lexer.skip_line(start);
@@ -71,6 +80,8 @@ struct Lexer<'t> {
     at: usize,
     /// From 1.
     line: usize,
+    /// The text ended before the last line did.
+    line_has_no_end: bool,
 }
 
 impl Lexer<'_> {
@@ -104,9 +115,11 @@ impl Lexer<'_> {
     }
 
     fn token(&mut self) -> Result<Token, &'static str> {
+        // doas takes no word behind a continued line for a keyword.
+        let mut continued = false;
         loop {
             match self.peek() {
-                Some(' ' | '\t' | '\r') => {
+                Some(' ' | '\t') => {
                     self.next();
                 }
                 Some('#') => {
@@ -114,7 +127,10 @@ impl Lexer<'_> {
                         self.next();
                     }
                 }
-                None => return Ok(Token::End),
+                None => {
+                    self.line_has_no_end = true;
+                    return Ok(Token::End);
+                }
                 Some('\n') => {
                     self.next();
                     return Ok(Token::End);
@@ -130,20 +146,22 @@ impl Lexer<'_> {
                 Some('\\') if self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\\n")) => {
                     self.next();
                     self.next();
+                    continued = true;
                 }
-                Some(_) => return self.word(),
+                Some(_) => return self.word(continued),
             }
         }
     }
 
-    fn word(&mut self) -> Result<Token, &'static str> {
+    fn word(&mut self, mut quoted: bool) -> Result<Token, &'static str> {
         let mut text = String::new();
-        let (mut quoted, mut within) = (false, false);
+        let mut within = false;
         while let Some(char) = self.peek() {
             match char {
-                '{' | '}' | '#' | ' ' | '\t' | '\n' | '\r' if !within => break,
+                '{' | '}' | '#' | ' ' | '\t' | '\n' if !within => break,
                 '\n' => return Err("this text does not end on its line"),
                 '\0' | '\u{fffd}' => return Err("this is not UTF-8, or contains a NUL"),
+                '\r' => return Err("to doas this carriage return is a part of the word"),
                 '"' => {
                     self.next();
                     (quoted, within) = (true, !within);
@@ -164,7 +182,14 @@ impl Lexer<'_> {
                 }
             }
         }
-        if within { Err("this text does not end") } else { Ok(Token::Word { text, quoted }) }
+        if within {
+            return Err("this text does not end");
+        }
+        if text.len() >= LONGEST {
+            Err("doas takes no word as long as this")
+        } else {
+            Ok(Token::Word { text, quoted })
+        }
     }
 }
 
@@ -180,7 +205,7 @@ fn rule(tokens: &[Token], line: usize) -> Result<Line, &'static str> {
         Some("deny") => {}
         _ => return Err("a rule begins with `permit` or `deny`"),
     }
-    while let Some(option) = tokens.peek().and_then(|token| keyword(token)) {
+    while let Some(option) = tokens.peek().and_then(|token| keyword(token)).filter(|_| rule.permits) {
         match option.as_str() {
             "nopass" => rule.no_password = true,
             "nolog" => rule.no_log = true,
@@ -193,7 +218,9 @@ fn rule(tokens: &[Token], line: usize) -> Result<Line, &'static str> {
                 }
                 loop {
                     match tokens.next() {
-                        Some(Token::Word { text, .. }) => rule.variables.push(variable(text)),
+                        Some(Token::Word { text, quoted }) if is_text(text, *quoted) => {
+                            rule.variables.push(variable(text));
+                        }
                         Some(Token::Close) => break,
                         _ => return Err("`}` is expected after the variables of `setenv`"),
                     }
@@ -207,34 +234,37 @@ fn rule(tokens: &[Token], line: usize) -> Result<Line, &'static str> {
     if rule.no_password && rule.persist {
         return Err("`nopass` and `persist` exclude each other");
     }
-    let mut word = |what: &'static str| match tokens.next() {
-        Some(Token::Word { text, .. }) => Ok(Some(text.clone())),
-        None => Ok(None),
-        Some(_) => Err(what),
+    let text = |token: Option<&Token>, what: &'static str| match token {
+        Some(Token::Word { text, quoted }) if is_text(text, *quoted) => Ok(text.clone()),
+        _ => Err(what),
     };
-    rule.who = word("a user is expected here")?
-        .filter(|who| !matches!(who.as_str(), "" | ":"))
-        .ok_or("this rule names no user")?;
-    let mut next = word("`as` or `cmd` is expected here")?;
-    if next.as_deref() == Some("as") {
-        rule.target = Some(word("a user is expected after `as`")?.ok_or("a user is expected after `as`")?);
-        next = word("`cmd` is expected here")?;
+    let nobody = "this rule names no user";
+    rule.who = text(tokens.next(), nobody)?;
+    if matches!(rule.who.as_str(), "" | ":") {
+        return Err(nobody);
     }
-    if next.as_deref() == Some("cmd") {
-        let command = word("a command is expected after `cmd`")?;
-        rule.command =
-            Some(command.filter(|name| !name.is_empty()).ok_or("a command is expected after `cmd`")?);
-        next = word("`args` is expected here")?;
-        if next.as_deref() == Some("args") {
-            let mut arguments = Vec::new();
-            while let Some(argument) = word("an argument is expected here")? {
-                arguments.push(argument);
-            }
-            rule.arguments = Some(arguments);
+    let mut next = tokens.next();
+    if next.and_then(keyword).as_deref() == Some("as") {
+        rule.target = Some(text(tokens.next(), "a user is expected after `as`")?);
+        next = tokens.next();
+    }
+    if next.and_then(keyword).as_deref() == Some("cmd") {
+        let command = text(tokens.next(), "a command is expected after `cmd`")?;
+        rule.command = Some(command).filter(|name| !name.is_empty());
+        rule.command.as_ref().ok_or("a command is expected after `cmd`")?;
+        next = tokens.next();
+        if next.and_then(keyword).as_deref() == Some("args") {
+            let arguments = tokens
+                .map(|token| text(Some(token), "an argument is expected here; quote what is a keyword"));
+            rule.arguments = Some(arguments.collect::<Result<_, _>>()?);
             next = None;
         }
     }
     if next.is_some() { Err("this is more than a rule has") } else { Ok(rule) }
+}
+
+fn is_text(word: &str, quoted: bool) -> bool {
+    quoted || !KEYWORDS.contains(&word)
 }
 
 /// `NAME`, `NAME=value`, `-NAME`.

@@ -106,6 +106,40 @@ fn a_mistake_is_shown_with_its_line() {
     assert_eq!(import_bytes(b"x\npermit alice\ny\n").unwrap_err().len(), 2);
 }
 
+// Found beside the real doas, which takes no such file, or takes another word from it: what is imported would permit more.
+#[test]
+fn what_doas_does_not_take_is_a_mistake() {
+    for line in [
+        "permit alice\r\n",
+        "permit alice cmd /b/x args -u\r\n",
+        "permit \r alice\n",
+        "deny nopass alice\n",
+        "permit as\n",
+        "permit alice as cmd\n",
+        "permit alice \"as\" bob\n",
+        "permit alice cmd permit\n",
+        "permit alice cmd /b/x args as\n",
+        "permit alice cmd /b/x \"args\"\n",
+        "permit setenv { as } alice\n",
+        "permit alice \\\n cmd /b/x\n",
+        "permit alice",
+        "permit alice # bob",
+        "permit alice \\\n",
+        &format!("permit alice cmd /b/x args {}\n", "x".repeat(1024)),
+    ] {
+        assert!(import_bytes(format!("permit bob\n{line}").as_bytes()).is_err(), "{line:?}");
+    }
+    for line in [
+        "permit \"as\"\n",
+        "permit alice cmd /b/x args \"as\" \\\nb\n",
+        "permit alice cmd /b/x args a\\\\\n",
+        "permit alice\n# bob",
+        &format!("permit alice cmd /b/x args {}\n", "x".repeat(1023)),
+    ] {
+        assert!(import_bytes(line.as_bytes()).is_ok(), "{line:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_read_is_written_as_a_policy(
@@ -115,7 +149,7 @@ proptest! {
             Just("ä'\u{202e} "), Just("../x "),
         ], 0..30)
     ) {
-        if let Ok(imported) = import_bytes(words.concat().as_bytes()) {
+        if let Ok(imported) = import_bytes((words.concat() + "\n").as_bytes()) {
             policy(&imported);
         }
     }
