@@ -1,8 +1,8 @@
 //! Of two rules that permit with the same duties missing, the one with the smaller id is taken. So another id can change on
-//! which terms something runs, though every rule means what it did.
+//! which terms something runs, or when that ends, though every rule means what it did.
 
 use super::atoms::Atom;
-use super::{Change, Found, RuleRef, Side, Told, changed};
+use super::{Change, Found, RuleRef, Side, Told, changed, conditions};
 use crate::meaning::{CommandMeaning, Meaning};
 
 /// Pairs of rules, on different terms, for something in common, of which the other policy may take the other one.
@@ -22,24 +22,34 @@ pub(super) fn compare(own: &Side<'_, '_>, other: &Side<'_, '_>, told: &Told, fou
             continue;
         }
         for (second, theirs) in all() {
-            if one.terms == second.terms || told.contains(&second.rule.id) || !may_meet(one, second) {
+            if runs_alike(one, second) || told.contains(&second.rule.id) || !may_meet(one, second) {
                 continue;
             }
             let same_order = counterpart.zip(*theirs).is_some_and(|(counterpart, theirs)| {
                 (counterpart < theirs) == (one.rule.id < second.rule.id)
             });
             if !same_order {
+                let ends = conditions(&second.region, &one.region, own.new)
+                    .into_iter()
+                    .filter(|changed| ["when", "not_after"].contains(&changed.key));
                 found.push(Found {
                     change: Change::Terms,
                     sure: false,
                     atom: Atom(one.region.clone()),
-                    keys: changed(&second.terms, &one.terms, own.new),
+                    keys: changed(&second.terms, &one.terms, own.new).into_iter().chain(ends).collect(),
                     rule: RuleRef::of(one.rule, own.new),
                     other: Some(RuleRef::of(second.rule, own.new)),
                 });
             }
         }
     }
+}
+
+/// Whether it makes no difference which of them is taken: with a window, or the rule, a grant ends and what runs on it.
+fn runs_alike(one: &Meaning<'_>, other: &Meaning<'_>) -> bool {
+    one.terms == other.terms
+        && one.region.when == other.region.when
+        && one.region.not_after == other.region.not_after
 }
 
 /// Whether one command may be matched by both.

@@ -161,6 +161,25 @@ fn another_id_that_puts_other_terms_first_is_told() {
     assert_eq!(lines(&old, &same_order), Vec::<String>::new());
 }
 
+// What runs by the rule that is taken ends with its window, though another one permits it on the same terms at any time.
+#[test]
+fn another_end_is_told_though_the_same_is_permitted() {
+    let rule = |id: &str, keys: &str| {
+        format!("[[rule]]\nid = \"{id}\"\nusers = [\"a\"]\ncommands = [\"/b/x\"]\n{keys}\n")
+    };
+    let always = rule("b", "");
+    for ends in ["not_after = 2030-01-01T00:00:00Z", "when.time = [\"Mon 08:00..18:00\"]"] {
+        let with_end = always.clone() + &rule("a", ends);
+        let key = ends.split([' ', '.']).next().unwrap();
+        for (old, new) in [(&always, &with_end), (&with_end, &always)] {
+            let differences = policy(old).diff(&policy(new));
+            let [one] = differences.as_slice() else { panic!("{ends}: {differences:?}") };
+            assert!(one.to_string().starts_with("~ a may have on other terms: /b/x"), "{one}");
+            assert!(one.keys.iter().map(|changed| changed.key).eq([key]), "{one}");
+        }
+    }
+}
+
 #[test]
 fn logins_that_are_said_or_said_no_more_are_told() {
     let login = |user: &str, access: &str| {
@@ -177,16 +196,17 @@ fn logins_that_are_said_or_said_no_more_are_told() {
     assert_eq!(lines(&login("\"a\"", "deny"), &login("\"a\"", "allow")).len(), 2);
 }
 
-/// What is decided, and on which terms, while no duty is done.
-fn decided(ask: &Ask, policy: &Policy) -> Option<String> {
+/// What is decided, on which terms and until when, while no duty is done.
+fn decided(ask: &Ask, policy: &Policy) -> Option<(String, Option<jiff::Timestamp>)> {
     ask.with(|request| {
         let Ok(Decision::Permit(candidates)) = policy.evaluate(request, &ask.directory) else { return None };
         let missing = |candidate: &crate::Candidate<'_>| Missing {
             reason: !matches!(candidate.rule.require.reason, crate::Reason::No),
             ..Missing::default()
         };
-        let rule = crate::choose(&candidates, missing).unwrap().0.rule;
-        Some(format!("{:?} {:?} {:?}", rule.require, rule.grant, rule.restrict))
+        let chosen = crate::choose(&candidates, missing).unwrap().0;
+        let (rule, until) = (chosen.rule, chosen.until);
+        Some((format!("{:?} {:?} {:?}", rule.require, rule.grant, rule.restrict), until))
     })
 }
 
@@ -244,7 +264,13 @@ proptest! {
                     (Some(_), None) => &[Change::Loses],
                     _ => &[Change::Terms, Change::Gains, Change::Loses],
                 };
-                let told = differences.iter().any(|one| wanted.contains(&one.change) && covers(one, &ask, &old, &new));
+                // A rule that does not match at this time may be why it ends sooner.
+                let ends = |decided: &Option<(String, _)>| decided.clone().map(|(terms, _)| terms);
+                let told = if ends(&before) == ends(&after) {
+                    !differences.is_empty()
+                } else {
+                    differences.iter().any(|one| wanted.contains(&one.change) && covers(one, &ask, &old, &new))
+                };
                 prop_assert!(told, "{before:?}\n{after:?}\n{ask:?}\n{differences:#?}");
             }
         }
