@@ -12,6 +12,7 @@ use crate::policy::Core;
 use crate::request::Request;
 use crate::rule::{Cwd, Effect, Rule};
 use crate::sha256::Sha256;
+use crate::variables::is_dangerous_variable;
 use crate::when::{AskedOnce, Holds};
 
 /// One question to one policy.
@@ -319,7 +320,7 @@ impl<'p, 'r> Question<'p, 'r> {
     }
 
     /// The first option of the request that an allow rule can't serve. One that permits any command permits
-    /// `env VAR=value command` too, so that it serves any variable.
+    /// `env VAR=value command` too, so that it serves any variable, but for those that an administrator must name.
     pub(crate) fn unserved(&self, rule: &Rule, any_command: bool) -> Option<&'static str> {
         let asked = &self.request.asked;
         let Rule { restrict, grant, .. } = rule;
@@ -339,7 +340,8 @@ impl<'p, 'r> Question<'p, 'r> {
         if asked.duration.is_some_and(|asked| asked.is_zero() || asked > grant.max_duration) {
             return Some("--for: longer than `max_duration`");
         }
-        if !any_command && asked.assignments.iter().any(|name| !restrict.keeps(name)) {
+        let sets = |name: &Vec<u8>| restrict.keeps(name) || (any_command && !is_dangerous_variable(name));
+        if !asked.assignments.iter().all(sets) {
             return Some("VAR=value: the variable is not in `env_keep`");
         }
         None

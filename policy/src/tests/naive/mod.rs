@@ -341,12 +341,17 @@ fn serves(rule: &Table, ask: &Ask, any_command: bool) -> bool {
     let duration = seconds("grant", "duration").unwrap_or(std::time::Duration::from_mins(15));
     let longest = seconds("grant", "max_duration").unwrap_or(duration);
     let kept = |name: &Vec<u8>| {
-        texts("restrict", "env_keep").iter().any(|entry| glob(&one_word(entry.as_str().unwrap()), name))
+        texts("restrict", "env_keep").iter().map(|entry| entry.as_str().unwrap()).any(|entry| {
+            entry.as_bytes() == name || (glob(&one_word(entry), name) && !crate::is_dangerous_variable(name))
+        })
     };
     folder
         && ask.timeout.is_none_or(|asked| seconds("restrict", "timeout").is_none_or(|most| asked <= most))
         && ask.duration.is_none_or(|asked| asked <= longest)
-        && (any_command || ask.assignments.iter().all(kept))
+        && ask
+            .assignments
+            .iter()
+            .all(|name| kept(name) || (any_command && !crate::is_dangerous_variable(name)))
 }
 
 /// Whether an entry for edits names this file: in no order, and as often as one likes.
