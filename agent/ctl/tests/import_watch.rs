@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -96,6 +97,32 @@ fn a_change_is_imported_and_a_mistake_leaves_the_policy_as_it_was() {
     fs::remove_file(watch.path("sudoers")).unwrap();
     watch.tells("policy.toml stays as it was");
     assert!(watch.policy().contains("\"bob\""));
+}
+
+// As configuration management does it, too: a link that leads to another folder.
+#[test]
+fn a_link_on_the_way_that_is_exchanged_is_seen() {
+    let watch = Watch::start("alice ALL = ALL\n@include deep/current/sudoers\n");
+    watch.tells("policy.toml");
+    for (folder, user) in [("one", "bob"), ("two", "carol")] {
+        fs::create_dir_all(watch.path("new").join(folder)).unwrap();
+        fs::write(watch.path("new").join(folder).join("sudoers"), format!("{user} ALL = ALL\n")).unwrap();
+    }
+    symlink("one", watch.path("new/current")).unwrap();
+    fs::rename(watch.path("new"), watch.path("deep")).unwrap();
+    watch.tells("policy.toml: 2 rules");
+    assert!(watch.policy().contains("\"bob\""));
+    // So that all that is there is watched when the link is exchanged.
+    for user in ["dave", "erin"] {
+        fs::write(watch.path("x"), format!("{user} ALL = ALL\n@include deep/current/sudoers\n")).unwrap();
+        fs::rename(watch.path("x"), watch.path("sudoers")).unwrap();
+        watch.tells("policy.toml: 2 rules");
+    }
+
+    symlink("two", watch.path("deep/next")).unwrap();
+    fs::rename(watch.path("deep/next"), watch.path("deep/current")).unwrap();
+    watch.tells("policy.toml: 2 rules");
+    assert!(watch.policy().contains("\"carol\"") && !watch.policy().contains("\"bob\""));
 }
 
 #[test]

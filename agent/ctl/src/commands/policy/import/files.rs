@@ -123,18 +123,23 @@ fn unread(error: &std::io::Error) -> Unread {
     }
 }
 
-/// The folders of a file, of each link to it, and of what it leads to.
+/// The folders of a file, of each link on the way to it, and of what those lead to.
 pub(super) fn folders_of(path: &Path) -> BTreeSet<PathBuf> {
     let parent = |path: &Path| match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
     let mut folders = BTreeSet::from([parent(path)]);
-    let mut link = path.to_owned();
+    let mut ways = vec![path.to_owned()];
+    // More links than these the kernel does not follow.
     for _ in 0..40 {
-        let Ok(target) = fs::read_link(&link) else { break };
-        link = parent(&link).join(target);
-        folders.insert(parent(&link));
+        let Some(way) = ways.pop() else { break };
+        for link in way.ancestors() {
+            let Ok(target) = fs::read_link(link) else { continue };
+            let target = parent(link).join(target);
+            folders.extend([parent(link), parent(&target)]);
+            ways.push(target);
+        }
     }
     folders
 }

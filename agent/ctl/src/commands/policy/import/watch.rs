@@ -74,7 +74,8 @@ fn stays(policy: &Path, failure: Failure) -> String {
 /// Folders that are watched: files in them are replaced, so that the files themselves can't be.
 struct Watch {
     inotify: OwnedFd,
-    folders: BTreeSet<PathBuf>,
+    /// With the number of the watch, which is another for another folder of that name, and whether it is itself watched alone.
+    folders: BTreeSet<(PathBuf, i32, bool)>,
 }
 
 impl Watch {
@@ -85,22 +86,27 @@ impl Watch {
 
     /// Whether any of these is new.
     fn add(&mut self, folders: &BTreeSet<PathBuf>) -> Result<bool, Failure> {
-        let events = WatchFlags::CLOSE_WRITE
+        let itself =
+            WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR | WatchFlags::MASK_ADD;
+        let entries = WatchFlags::MODIFY // else what is written slowly would be read half
+            | WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVE
             | WatchFlags::CREATE
             | WatchFlags::DELETE
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::ATTRIB
-            | WatchFlags::ONLYDIR;
+            | WatchFlags::ATTRIB;
         let mut new = false;
         for folder in folders {
-            match inotify::add_watch(&self.inotify, folder, events) {
-                Ok(_) => new |= self.folders.insert(folder.clone()),
-                // It comes, if ever, below one that is watched.
-                Err(Errno::NOENT | Errno::NOTDIR) => {
-                    self.folders.remove(folder);
+            // Of one that is not there the nearest above it, in which it would come; of those above that only where they are.
+            let mut events = itself | entries;
+            for (above, folder) in folder.ancestors().enumerate() {
+                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                match inotify::add_watch(&self.inotify, folder, events) {
+                    Ok(number) => new |= self.folders.insert((folder.to_owned(), number, events == itself)),
+                    Err(Errno::NOENT | Errno::NOTDIR) => continue,
+                    Err(Errno::ACCESS) if above > 0 => continue,
+                    Err(error) => return Err(failed(error)),
                 }
-                Err(error) => return Err(failed(error)),
+                events = itself;
             }
         }
         Ok(new)
