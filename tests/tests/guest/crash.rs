@@ -70,8 +70,8 @@ fn a_command_outlives_its_agent_and_its_status_comes_back() {
         host.until("pgrep -f '^sleep 73001'", 40);
         let before = host.agent();
         host.kill(&before);
-        host.until("pgrep -x jit-agentd", 40);
-        assert_ne!(host.agent(), before);
+        // The one that dies may still be seen for a moment.
+        host.until(&format!("pgrep -x jit-agentd | grep -qvx {before}"), 40);
         host.until(&format!("jitctl sessions --all | grep -q {user}"), 40);
         tell(host, &user);
         running.join().unwrap().exits(42);

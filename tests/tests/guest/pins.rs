@@ -27,11 +27,11 @@ fn pinned(user: &str) -> (&'static Guest, Policy<'static>) {
 
 #[test]
 fn a_pinned_program_of_roots_runs_and_its_digest_is_in_the_log() {
-    let (guest, _policy) = pinned("petra");
-    guest.as_user("petra").run("jit-sudo -n id -u").success().prints("0");
+    let (guest, _policy) = pinned("pinna");
+    guest.as_user("pinna").run("jit-sudo -n id -u").success().prints("0");
     let digest = guest.sh("sha256sum /usr/bin/id | cut -c1-64").success().stdout;
-    assert_eq!(guest.audit(&["session.started", "\"petra\"", digest.trim()]).len(), 1);
-    guest.as_user("petra").run("jit-sudo -n /usr/bin/whoami").exits(1);
+    assert_eq!(guest.audit(&["session.started", "\"pinna\"", digest.trim()]).len(), 1);
+    guest.as_user("pinna").run("jit-sudo -n /usr/bin/whoami").exits(1);
 }
 
 #[test]
@@ -52,12 +52,12 @@ fn a_pinned_program_of_the_users_own_runs_from_memory_until_it_is_another() {
 // CVE-2015-8239; "run 10k swaps, 0 executions of the wrong inode"
 #[test]
 fn a_user_who_swaps_the_file_all_the_while_runs_nothing_else() {
-    let (guest, _policy) = pinned("paula");
+    let (guest, _policy) = pinned("pippa");
     let swap = "while [ ! -e over ]; do cp /usr/bin/touch next; mv next tool; cat good >tool; cp good next; mv next tool; cat bad >tool; done";
     let script = format!(
         "cp tool good; cp /usr/bin/touch bad; ({swap}) >/dev/null 2>&1 & \
-         for i in $(seq 200); do jit-sudo -n ./tool /home/paula/mark >/dev/null 2>&1; done; touch over; wait; \
+         for i in $(seq 200); do jit-sudo -n ./tool /home/pippa/mark >/dev/null 2>&1; done; touch over; wait; \
          test ! -e mark && cp good tool && jit-sudo -n ./tool /proc/self/exe"
     );
-    guest.as_user("paula").run(&script).success().prints("/memfd:tool (deleted)");
+    guest.as_user("pippa").run(&script).success().prints("/memfd:tool (deleted)");
 }
