@@ -15,6 +15,7 @@ use crate::lookup::{CachedDirectory, Lookup};
 use crate::paths::Paths;
 use crate::policy::PolicyHolder;
 use crate::records::Records;
+use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::spawner::Spawner;
 use crate::store::Store;
@@ -39,6 +40,8 @@ pub struct Agent {
     pub records: Records,
     /// Grants.
     pub grants: Grants,
+    /// Requests for approval.
+    pub requests: Requests,
     /// Live sessions.
     pub live: Live,
     /// What survives a crash.
@@ -61,6 +64,10 @@ pub fn about_grant(mut record: Record, grant: &Grant) -> Record {
     record.rule = Some(grant.purpose.rule.clone());
     record.user = Some(User { name: grant.user.clone(), uid: grant.purpose.uid });
     record.reason.clone_from(&grant.reason);
+    if let Some(approved) = &grant.approved {
+        record.request = Some(approved.request.clone());
+        record.approver = Some(approved.by.join(", "));
+    }
     record
 }
 

@@ -51,6 +51,14 @@ pub fn rfc3339(realtime_ns: i64) -> String {
     format!("{timestamp:.6}")
 }
 
+/// What is left of a deadline of an earlier boot, whose `CLOCK_BOOTTIME` says nothing now: the wall clock decides, but it
+/// gets no more than the `left_ns` that it had left at `at_ns` (`CLOCK_REALTIME`), and nothing if that clock was set back.
+pub fn over_reboot(expires: Deadline, left_ns: u64, at_ns: i64, now: Moment) -> Deadline {
+    let passed = u64::try_from(now.realtime_ns.saturating_sub(at_ns)).unwrap_or(u64::MAX);
+    let wall = Deadline { boottime_ns: u64::MAX, ..expires };
+    earlier(wall, now.after(left_ns.saturating_sub(passed)))
+}
+
 /// The earlier of two deadlines, on each clock.
 pub fn earlier(one: Deadline, other: Deadline) -> Deadline {
     Deadline {

@@ -111,6 +111,19 @@ pub fn build(
     Ok(environment.into_iter().map(|(name, value)| (Bytes(name), value)).collect())
 }
 
+/// The variables that the person asked for, as far as policy allows: those that stay by a rule's word or by name, not those
+/// that everyone has (sudo's lists), and each `VAR=value`. By name.
+pub fn asked_for(request: &Elevate, restrict: &Restrict, command_is_all: bool) -> Vec<(Bytes, Bytes)> {
+    let named: BTreeSet<&[u8]> = request.preserve_names.iter().map(Bytes::as_slice).collect();
+    let allowed = Allowed { restrict, command_is_all, named: &named };
+    let kept = request.environment.iter().filter(|(name, value)| {
+        !names::is_on_sudos_lists(name.as_slice()) && allowed.keeps(name.as_slice(), value.as_slice())
+    });
+    let asked: BTreeMap<&Bytes, &Bytes> =
+        kept.chain(&request.assignments).map(|(name, value)| (name, value)).collect();
+    asked.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Whether a variable stays without a rule's word: it is on sudo's keep and check lists.
 pub fn is_kept_by_default(name: &[u8]) -> bool {
     names::is_on_sudos_lists(name)

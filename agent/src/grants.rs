@@ -4,11 +4,12 @@ mod all;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jit_protocol::binding::Binding;
 use jit_protocol::link::Deadline;
 use serde::{Deserialize, Serialize};
 
 use self::all::All;
-use crate::clock::{Clock, Moment, earlier};
+use crate::clock::{Clock, Moment, earlier, over_reboot};
 use crate::scope::Scope;
 use crate::store::{Change, Store, Table};
 use crate::translate::Subject;
@@ -38,6 +39,37 @@ pub struct Grant {
     pub reason: Option<String>,
     /// What was decided upon, to decide again after a reload.
     pub subject: Subject,
+    /// The yes that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+}
+
+/// The yes that a grant came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Id of the request.
+    pub request: String,
+    /// Who said it.
+    pub by: Vec<String>,
+    /// What it was a yes to; none: to whatever the rule permits.
+    pub binding: Option<Binding>,
+}
+
+/// Which of the grants for a purpose serve.
+#[derive(Debug, Clone, Copy)]
+pub enum Serving<'b> {
+    /// Each.
+    Any,
+    /// Those that somebody has approved: for this very command, or for whatever the rule permits.
+    Approved(&'b Binding),
+}
+
+impl Serving<'_> {
+    fn takes(self, grant: &Grant) -> bool {
+        let Self::Approved(binding) = self else { return true };
+        let approved = grant.approved.as_ref();
+        approved.is_some_and(|approved| approved.binding.as_ref().is_none_or(|bound| bound == binding))
+    }
 }
 
 /// What a grant is for: it counts for exactly the same.
@@ -141,9 +173,7 @@ impl Grants {
             let grant = &mut one.grant;
             let is_of_this_boot = grant.boot_id == clock.boot_id();
             if !is_of_this_boot {
-                let passed = u64::try_from(now.realtime_ns.saturating_sub(stored.at_ns)).unwrap_or(u64::MAX);
-                let wall = Deadline { boottime_ns: u64::MAX, ..grant.expires };
-                grant.expires = earlier(wall, now.after(grant.left_ns.saturating_sub(passed)));
+                grant.expires = over_reboot(grant.expires, grant.left_ns, stored.at_ns, now);
                 clock.boot_id().clone_into(&mut grant.boot_id);
             }
             if let (Ok(change), false) = (one.put(now), is_of_this_boot && stored.shared) {
@@ -174,8 +204,14 @@ impl Grants {
     }
 
     /// The live grant for this purpose, if there is one: of several the newest.
-    pub fn find(&self, purpose: &Purpose, now: Moment) -> Option<Grant> {
-        self.lock().newest(purpose, now).map(|grant| grant.clone())
+    pub fn find(&self, purpose: &Purpose, serving: Serving<'_>, now: Moment) -> Option<Grant> {
+        self.lock().newest(purpose, serving, now).map(|grant| grant.clone())
+    }
+
+    /// The live grants for this purpose that somebody has approved.
+    pub fn approved(&self, purpose: &Purpose, now: Moment) -> Vec<Grant> {
+        let is_one = |grant: &Grant| grant.approved.is_some() && grant.purpose == *purpose && grant.is_live(now);
+        self.some(is_one)
     }
 
     /// Takes one use of the live grant for this purpose, or of a new one. Nobody else can take the same one; it counts
@@ -186,10 +222,11 @@ impl Grants {
         &self,
         now: Moment,
         purpose: &Purpose,
+        serving: Serving<'_>,
         issue: impl FnOnce() -> Option<Grant>,
     ) -> Option<Taken> {
         let mut held = self.lock();
-        if let Some(grant) = held.newest(purpose, now) {
+        if let Some(grant) = held.newest(purpose, serving, now) {
             grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
             return Some(Taken { grant: grant.clone(), is_new: false });
         }
@@ -201,6 +238,26 @@ impl Grants {
     /// `issue` must not ask for grants.
     pub fn take_new(&self, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
         issue_into(&mut self.lock(), issue)
+    }
+
+    /// Adds a grant that nothing runs on yet, and the change that makes it durable. Nobody may use it until [`Self::share`];
+    /// should that change fail, [`Self::withdraw`]. None: the user has 16,384.
+    pub fn add(&self, grant: Grant, now: Moment) -> Option<Change> {
+        let mut held = self.lock();
+        if held.count(grant.purpose.uid) >= MOST {
+            return None;
+        }
+        let one = Held { grant, shared: false };
+        let change = one.put(now).ok()?;
+        held.insert(one);
+        Some(change)
+    }
+
+    /// Takes back one that was added and did not become durable.
+    pub fn withdraw(&self, id: &str) {
+        if self.lock().remove(id).is_some() {
+            self.store.note(Change::remove(Table::Grants, id));
+        }
     }
 
     /// Makes a use durable, with other changes in the same commit. A new grant is not for others yet: [`Self::share`].

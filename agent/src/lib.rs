@@ -24,6 +24,7 @@ pub mod policy;
 pub mod process;
 pub mod records;
 pub mod refusal;
+pub mod requests;
 pub mod rollback;
 pub mod scope;
 pub mod server;

@@ -29,6 +29,7 @@ pub async fn check(
     let witness = audit.witness();
     let Some(why) = notice(contents.serial, witness) else { return Ok(None) };
     let grants = std::mem::take(&mut contents.grants);
+    let requests = std::mem::take(&mut contents.requests);
     let unexpired = Grants::unexpired_in(&grants, clock.now());
     // The log first: should this end between the two, the store is still the older one.
     for grant in &unexpired {
@@ -37,10 +38,11 @@ pub async fn check(
         audit.note(record);
     }
     let mut record = audit.record(Event::AuditGap);
-    record.result = Some(format!("{why}: all its grants are void"));
+    record.result = Some(format!("{why}: all its grants are void, and so are its requests"));
     record.count = Some(unexpired.len() as u64);
     audit.append(record).await.map_err(io::Error::other)?;
     let mut changes: Vec<Change> = grants.iter().map(|(id, _)| Change::remove(Table::Grants, id)).collect();
+    changes.extend(requests.iter().map(|(id, _)| Change::remove(Table::Requests, id)));
     changes.push(Change::put(Table::Values, AUDIT_HEAD, &audit.head())?); // this end of the log is the one from now on
     store.submit_beyond(witness.store, changes).await.map_err(io::Error::other)?;
     Ok(Some(why))

@@ -57,6 +57,11 @@ impl Keys {
         }
     }
 
+    /// Whether another one's, whoever that is, are those of the same terminal or login session.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.terminal == other.terminal || self.session == other.session
+    }
+
     /// The key of authentication records.
     pub fn terminal(&self) -> &str {
         &self.terminal

@@ -22,6 +22,7 @@ use crate::denials::Denials;
 use crate::earlier;
 use crate::grants::Grants;
 use crate::handler;
+use crate::handler::case::Case;
 use crate::hostname;
 use crate::listen::{Listener, Listeners, make_folder};
 use crate::live::Live;
@@ -30,6 +31,7 @@ use crate::paths::Paths;
 use crate::peer::{uid_of, whose_place};
 use crate::policy::PolicyHolder;
 use crate::records::Records;
+use crate::requests::Requests;
 use crate::rollback;
 use crate::settings::Settings;
 use crate::socket::Seqpacket;
@@ -91,6 +93,7 @@ impl Server {
             directory: Arc::new(CachedDirectory::default()),
             records: Records::default(),
             grants: Grants::load(store.clone(), &contents.grants, &*clock),
+            requests: Requests::load(store.clone(), &contents.requests, &*clock),
             live: Live::default(),
             denials: Denials::default(),
             session_places: Admission::new(Limits {
@@ -260,6 +263,9 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
                 audit.note(record);
             }
         });
+    }
+    for request in agent.requests.sweep(now) {
+        agent.audit.note(Case::of_request(agent, &request).record(agent, Event::ApprovalExpired));
     }
     for (uid, count) in agent.denials.take(now) {
         let mut record = agent.record(Event::RequestDenied);

@@ -53,6 +53,8 @@ pub struct Limits {
     pub sessions_per_user: usize,
     /// Commands of all users together.
     pub sessions: usize,
+    /// Requests of one user that wait for somebody else's approval.
+    pub pending_per_user: usize,
     /// Look-ups of one user at a time, those that hang included.
     pub lookups_per_user: usize,
     /// From the connection to the first message.
@@ -76,6 +78,7 @@ impl Default for Limits {
             login_connections_per_user: 8,
             sessions_per_user: 128,
             sessions: 1024,
+            pending_per_user: 3,
             lookups_per_user: 16,
             first_message: Duration::from_secs(2),
             request: Duration::from_secs(10),
@@ -205,6 +208,7 @@ impl Settings {
             limits.login_connections_per_user,
             limits.sessions,
             limits.sessions_per_user,
+            limits.pending_per_user,
             limits.lookups_per_user,
         ];
         if smallest.contains(&0) {
@@ -216,7 +220,7 @@ impl Settings {
 
 /// Keys of the interface that this version does not have get a message that says so.
 fn not_built(message: &str) -> String {
-    const LATER: [&str; 2] = ["pending_per_user", "host"];
+    const LATER: [&str; 1] = ["host"];
     let later = LATER.iter().any(|key| {
         message.contains(&format!("unknown field `{key}`"))
             || message.contains(&format!("unknown variant `{key}`"))
@@ -307,7 +311,7 @@ mod tests {
             ("limits.connections = -1", "limits"),
             ("limits.connections_per_user = 0", "at least 1"),
             ("limits.connections = 32", "reserved_for_root"),
-            ("limits.pending_per_user = 3", "not built yet"),
+            ("limits.pending_per_user = 0", "at least 1"),
             ("policy.require_signed = \"yes\"", "boolean"),
             ("policy.administrators = [\"@admins\"]", "no user's"),
             ("policy.administrators = [\"%\"]", "no user's"),

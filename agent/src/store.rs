@@ -1,4 +1,4 @@
-//! What survives a crash: grants, sessions, and a few values, in one redb file. A change is durable once its future
+//! What survives a crash: grants, sessions, requests, and a few values, in one redb file. A change is durable once its future
 //! is done. One thread of its own does the writing, so that no disk stops the event loop.
 
 mod database;
@@ -60,6 +60,8 @@ pub struct Contents {
     pub grants: Vec<(String, Vec<u8>)>,
     /// By id, as JSON.
     pub sessions: Vec<(String, Vec<u8>)>,
+    /// By id, as JSON.
+    pub requests: Vec<(String, Vec<u8>)>,
     /// By name, as JSON.
     pub values: Vec<(String, Vec<u8>)>,
     /// The number of the last commit; 0 in a new store.
@@ -81,6 +83,8 @@ pub enum Table {
     Grants,
     /// Sessions, by id.
     Sessions,
+    /// Requests for approval, by id.
+    Requests,
     /// Single values, by name.
     Values,
 }

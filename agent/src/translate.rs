@@ -9,7 +9,7 @@ use jit_policy::{
     Restrict, Rule, Sha256, Target, Zones,
 };
 use jit_protocol::link::{Deadline, Go};
-use jit_protocol::{Bytes, order};
+use jit_protocol::{Bytes, binding, order};
 use jit_sys::{account, path};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -210,9 +210,11 @@ pub fn program(found: &path::Found, sha256: Option<Sha256>) -> order::Program {
     order::Program { path: Bytes(found.path.clone()), device, inode, size, modified, changed, pin }
 }
 
-/// Where a rule's grants count. Of approved requests and tokens, whose default is the user, there are none yet.
+/// Where a rule's grants count: if it does not say, on the terminal; for the user where somebody else has to approve, who may
+/// take a while.
 pub fn scope(rule: &Rule) -> Scope {
     match rule.grant.scope {
+        None if rule.require.approval.is_some() => Scope::User,
         None | Some(jit_policy::Scope::Terminal) => Scope::Terminal,
         Some(jit_policy::Scope::Session) => Scope::Session,
         Some(jit_policy::Scope::User) => Scope::User,
@@ -233,7 +235,12 @@ pub fn restrictions(restrict: &Restrict, subject: &Subject, login: bool) -> orde
         jit_policy::Umask::Exactly(mask) => order::Umask::Exactly(mask),
         jit_policy::Umask::UnionWith(mask) => order::Umask::CallersAnd(mask),
     };
-    order::Restrictions { umask, cwd }
+    order::Restrictions { umask, cwd, folder: None }
+}
+
+/// The folder of an approved command, for the monitor to compare.
+pub fn folder_facts(folder: &binding::Folder) -> order::FolderFacts {
+    order::FolderFacts { device: folder.device, inode: folder.inode }
 }
 
 /// The end of a grant that is issued now: `--for`, else the rule's duration, and never after `until`.
@@ -273,7 +280,8 @@ pub fn go(rule: &Rule, grant: &str, expires: Deadline, asked: Option<Duration>, 
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+/// For [`Moment::after`].
+pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

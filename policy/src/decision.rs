@@ -1,6 +1,6 @@
 //! What an evaluation says, and how one of several permitting rules is chosen.
 
-use crate::rule::Rule;
+use crate::rule::{Authentication, Reason, Require, Rule};
 use crate::sha256::Sha256;
 
 /// The result of evaluating a request.
@@ -70,6 +70,16 @@ pub struct Missing {
 }
 
 impl Missing {
+    /// All duties of a rule: nothing has been done yet.
+    pub fn all(rule: &Rule) -> Self {
+        let Require { reason, authentication, approval, .. } = &rule.require;
+        Self {
+            approvals: approval.as_ref().map_or(0, |approval| approval.count),
+            authentication: *authentication == Authentication::Password,
+            reason: !matches!(reason, Reason::No),
+        }
+    }
+
     /// Nobody must be asked for anything: with `-n` only such a candidate serves.
     pub fn is_nothing(self) -> bool {
         self == Self::default()

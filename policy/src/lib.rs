@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod approval;
 mod decision;
 mod diagnostics;
 mod diff;
@@ -42,6 +43,7 @@ mod variables;
 mod when;
 
 pub use account::{Account, Directory, Group, Host, LookupFailed};
+pub use approval::{Approval, Binding};
 pub use decision::{Candidate, Decision, Denial, Missing, Why, choose};
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use diff::{Change, ChangedKey, Difference, RuleRef};

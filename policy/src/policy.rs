@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::approval::Approval;
 use crate::account::{Account, Directory, Host, LookupFailed};
 use crate::decision::Decision;
 use crate::diagnostics::Diagnostics;
@@ -142,7 +143,7 @@ impl Policy {
     }
 
     /// Whether a request is permitted now, or would be at another time of the week, if nothing but that were another: dates are
-    /// not.
+    /// not. What somebody else has to approve is not.
     ///
     /// # Errors
     /// As [`Self::evaluate`].
@@ -192,6 +193,20 @@ impl Policy {
         directory: &dyn Directory,
     ) -> Result<bool, LookupFailed> {
         self.core.has_any_rule(user, host, now, directory)
+    }
+
+    /// Whether an account is among those who may approve what asks for this approval, a part of a rule of this policy. That
+    /// nobody approves for themselves is for the caller to see to.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn is_approver(
+        &self,
+        approval: &Approval,
+        account: &Account,
+        directory: &dyn Directory,
+    ) -> Result<bool, LookupFailed> {
+        self.core.is_approver(approval, account, directory)
     }
 
     /// Whether a user may log in through a PAM service.

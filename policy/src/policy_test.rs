@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 use crate::account::{Account, Directory, Group, Host, LookupFailed};
-use crate::decision::{Candidate, Decision, Missing, Why, choose};
+use crate::decision::{Decision, Missing, Why, choose};
 use crate::explain::Explanation;
 use crate::policy::Policy;
 use crate::request::{Asked, Command, EDIT, Request, Resolved, Target};
-use crate::rule::{Authentication, Effect, Reason, Rule};
+use crate::rule::{Effect, Rule};
 use crate::sha256::Sha256;
 use crate::when::{NoZones, Zones};
 
@@ -157,7 +157,7 @@ impl Policy {
 fn compare<'d>(test: &PolicyTest, decision: &'d Decision<'_>) -> (Option<&'d Rule>, Option<String>) {
     let (effect, rule) = match decision {
         Decision::Permit(candidates) => {
-            (Effect::Allow, choose(candidates, all_missing).map(|(one, _)| one.rule))
+            (Effect::Allow, choose(candidates, |one| Missing::all(one.rule)).map(|(one, _)| one.rule))
         }
         Decision::Deny(denial) => match denial.why {
             Why::DeniedBy(rule) => (Effect::Deny, Some(rule)),
@@ -184,16 +184,6 @@ fn other_duties(test: &PolicyTest, rule: &Rule) -> Option<String> {
     let shown = if duties.is_empty() { "none".to_owned() } else { duties.join(", ") };
     duties.sort_unstable();
     (duties != expected).then(|| format!("the duties of the rule `{}` are: {shown}", rule.id))
-}
-
-/// Nothing has been done yet.
-fn all_missing(candidate: &Candidate<'_>) -> Missing {
-    let require = &candidate.rule.require;
-    Missing {
-        approvals: 0,
-        authentication: require.authentication == Authentication::Password,
-        reason: !matches!(require.reason, Reason::No),
-    }
 }
 
 /// The numbers of the names in a test: they come from the top, where a host has none.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
+use crate::approval::Approval;
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals};
 use crate::variables::is_dangerous_variable;
 use crate::when::When;
@@ -58,7 +59,8 @@ impl Rule {
         let reason = (!matches!(self.require.reason, Reason::No)).then_some("reason");
         let authentication =
             (self.require.authentication == Authentication::Password).then_some("authentication");
-        [reason, authentication].into_iter().flatten().collect()
+        let approval = self.require.approval.is_some().then_some("approval");
+        [reason, authentication, approval].into_iter().flatten().collect()
     }
 
     /// Whether the rule holds at this time: from `not_before` on, until and not at `not_after`.
@@ -87,6 +89,8 @@ pub struct Require {
     pub authenticate_as: AuthenticateAs,
     /// How long an authentication record stays good, absolute; zero means that none ever does.
     pub authentication_timeout: Duration,
+    /// Who else has to say yes.
+    pub approval: Option<Arc<Approval>>,
 }
 
 /// Whether a reason must be given.

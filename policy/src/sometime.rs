@@ -1,4 +1,4 @@
-//! Whether a request is permitted at any time of the week.
+//! Whether a request is permitted at any time of the week, with nobody else's approval.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ impl Core {
         }
         let holds = |rule: &Rule, at| rule.when.as_ref().map_or(Holds::Yes, |when| when.holds(at, &zones));
         let permits = |at: &Timestamp| {
-            allows.iter().any(|rule| rule.holds_at(*at) && holds(rule, *at) == Holds::Yes)
+            let alone = |rule: &&&Rule| rule.require.approval.is_none();
+            allows.iter().filter(alone).any(|rule| rule.holds_at(*at) && holds(rule, *at) == Holds::Yes)
                 && !against.iter().any(|rule| holds(rule, *at) != Holds::No)
         };
         match failed {

@@ -28,6 +28,18 @@ pub enum Event {
     /// A wrong one.
     #[serde(rename = "authentication.failed")]
     AuthenticationFailed,
+    /// Somebody asks for another person's yes.
+    #[serde(rename = "approval.requested")]
+    ApprovalRequested,
+    /// A yes.
+    #[serde(rename = "approval.given")]
+    ApprovalGiven,
+    /// A no; without an approver who asked took it back.
+    #[serde(rename = "approval.refused")]
+    ApprovalRefused,
+    /// Nobody answered in time.
+    #[serde(rename = "approval.expired")]
+    ApprovalExpired,
     /// A grant begins.
     #[serde(rename = "grant.issued")]
     GrantIssued,
@@ -71,7 +83,7 @@ pub enum Event {
 
 impl Event {
     /// Every event that this version writes.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::AgentStarted,
         Self::AgentStopped,
         Self::PolicyLoaded,
@@ -79,6 +91,10 @@ impl Event {
         Self::RequestDenied,
         Self::AuthenticationSucceeded,
         Self::AuthenticationFailed,
+        Self::ApprovalRequested,
+        Self::ApprovalGiven,
+        Self::ApprovalRefused,
+        Self::ApprovalExpired,
         Self::GrantIssued,
         Self::GrantUsed,
         Self::GrantExpired,
@@ -104,6 +120,10 @@ impl Event {
             Self::RequestDenied => "request.denied",
             Self::AuthenticationSucceeded => "authentication.succeeded",
             Self::AuthenticationFailed => "authentication.failed",
+            Self::ApprovalRequested => "approval.requested",
+            Self::ApprovalGiven => "approval.given",
+            Self::ApprovalRefused => "approval.refused",
+            Self::ApprovalExpired => "approval.expired",
             Self::GrantIssued => "grant.issued",
             Self::GrantUsed => "grant.used",
             Self::GrantExpired => "grant.expired",

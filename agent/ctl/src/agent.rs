@@ -3,11 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use jit_protocol::client::{Connection, LAST_PATIENCE, PATIENCE, agent_answers};
-use jit_protocol::frame::Kind;
-use jit_protocol::request::{Envelope, Request};
+use jit_protocol::client::Connection;
+use jit_protocol::paths;
+use jit_protocol::request::Request;
 use jit_protocol::response::Response;
-use jit_protocol::{Bytes, paths};
 
 use crate::failure::Failure;
 
@@ -30,7 +29,7 @@ pub(crate) fn ask(request: Request) -> Result<Response, Failure> {
 
 /// As [`ask`], over a connection that is open.
 pub(crate) fn ask_over(connection: &Connection, request: Request) -> Result<Response, Failure> {
-    let response = talk(connection, request).map_err(|error| match error.kind() {
+    let response = jit_protocol::ask::ask(connection, request).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => {
             Failure::new("the agent speaks another protocol than this program", STATUS)
         }
@@ -46,29 +45,6 @@ pub(crate) fn ask_over(connection: &Connection, request: Request) -> Result<Resp
 /// The agent answered, but not to what was asked.
 pub(crate) fn unexpected() -> Failure {
     Failure::new("the agent answered something else than was asked", STATUS)
-}
-
-fn talk(connection: &Connection, request: Request) -> io::Result<Response> {
-    let nonce = if connection.expects_challenge() { Some(challenge(connection)?) } else { None };
-    let text = serde_json::to_vec(&Envelope::new(request, nonce))?;
-    // An agent that says no before it has read all has said so when the sending fails.
-    let sent = connection.send_text(&text);
-    let answer = connection
-        .wait_while(PATIENCE, || agent_answers(LAST_PATIENCE))
-        .and_then(|()| connection.receive_text());
-    match (sent, answer) {
-        (_, Ok(answer)) => Ok(serde_json::from_slice(&answer)?),
-        (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
-    }
-}
-
-fn challenge(connection: &Connection) -> io::Result<Bytes> {
-    connection.wait_while(PATIENCE, || agent_answers(LAST_PATIENCE))?;
-    let (frame, _) = connection.receive_frame()?;
-    match frame.kind {
-        Kind::Challenge => Ok(Bytes::from(frame.first.as_slice())),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jit_protocol::escape_lines;
 
-use crate::commands::{audit, grants, policy, reload, revoke, sessions, status};
+use crate::commands::{approve, audit, deny, grants, policy, reload, requests, revoke, sessions, status};
 use crate::failure::{Failure, USAGE};
 use crate::output::Output;
 
@@ -36,6 +36,9 @@ enum Command {
     Status(status::Status),
     Grants(grants::Grants),
     Sessions(sessions::Sessions),
+    Requests(requests::Requests),
+    Approve(approve::Approve),
+    Deny(deny::Deny),
     Revoke(revoke::Revoke),
     Reload(reload::Reload),
     #[command(subcommand)]
@@ -54,6 +57,9 @@ fn main() -> ExitCode {
         Command::Status(status) => status.run(&mut output),
         Command::Grants(grants) => grants.run(&mut output),
         Command::Sessions(sessions) => sessions.run(&mut output),
+        Command::Requests(requests) => requests.run(&mut output),
+        Command::Approve(approve) => approve.run(&mut output),
+        Command::Deny(deny) => deny.run(&mut output),
         Command::Revoke(revoke) => revoke.run(&mut output),
         Command::Reload(reload) => reload.run(&mut output),
         Command::Policy(policy) => policy.run(&mut output),

@@ -59,6 +59,17 @@ impl Output {
         Ok(())
     }
 
+    /// Asks something, on the same line.
+    pub(crate) fn question(&mut self, text: &str) -> Result<(), Failure> {
+        write!(self.to, "{}", escape(text.as_bytes()))?;
+        self.flush()
+    }
+
+    /// Writes out what is there, for another program goes on.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.to.flush()?)
+    }
+
     /// Writes out what is left.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         Ok(self.to.flush()?)

@@ -41,6 +41,15 @@ impl Outcome {
     }
 }
 
+/// It ends here for now: somebody else has to approve it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// Id of the request.
+    pub(crate) request: String,
+    /// What is told.
+    pub(crate) what: String,
+}
+
 /// How the person is asked.
 #[derive(Debug, Default)]
 pub(crate) struct Asking {
@@ -91,7 +100,10 @@ pub(crate) struct Conversation<'a, 'm> {
 
 impl Conversation<'_, '_> {
     /// Talks until there is an end.
-    pub(crate) fn run(&mut self) -> Outcome {
+    ///
+    /// # Errors
+    /// Somebody else has to approve it.
+    pub(crate) fn run(&mut self) -> Result<Outcome, Pending> {
         let messages = &mut *self.messages;
         let somebody = || {
             agent_answers(PATIENCE) || {
@@ -100,42 +112,49 @@ impl Conversation<'_, '_> {
             }
         };
         if let Err(error) = self.connection.wait_while(PATIENCE, somebody) {
-            return self.lost(&error);
+            return Ok(self.lost(&error));
         }
         loop {
             let (frame, stream) = match self.connection.receive_frame() {
                 Ok(received) => received,
-                Err(error) => return self.lost(&error),
+                Err(error) => return Ok(self.lost(&error)),
             };
             match frame.kind {
                 Kind::Prompt => {
                     if let Some(outcome) = self.prompt(&frame) {
-                        return outcome;
+                        return Ok(outcome);
                     }
                 }
                 Kind::Message => self.messages.line(&frame.first_text()),
                 Kind::Notice => self.messages.notice(&frame.first_text(), "\n", frame.value == 1),
                 Kind::Refused => {
                     self.messages.refusal(&frame.first_text(), &frame.second_text());
-                    return Outcome::REFUSED;
+                    return Ok(Outcome::REFUSED);
                 }
                 Kind::Output => {
                     if let Some(outcome) = self.output(&frame) {
-                        return outcome;
+                        return Ok(outcome);
                     }
                 }
-                Kind::Ended => return Outcome::of(frame.value),
+                Kind::Ended => return Ok(Outcome::of(frame.value)),
+                Kind::Pending => {
+                    return Err(Pending {
+                        request: frame.first_text(),
+                        what: frame.second_text(),
+                    });
+                }
                 Kind::Started => {
                     let stream = stream.filter(|_| frame.value == 1);
                     let background = match &mut self.after {
                         After::Command { background } => *background,
                         After::Edit(edit) => {
-                            return edit.run(self.connection, self.messages, self.terminal.map(|it| it.0));
+                            let terminal = self.terminal.map(|it| it.0);
+                            return Ok(edit.run(self.connection, self.messages, terminal));
                         }
                     };
                     // Its parent exits with 0 inside. One that cannot leave stays: the command runs already.
                     let background = background && nix::unistd::daemon(true, true).is_ok();
-                    return match (stream, self.terminal) {
+                    return Ok(match (stream, self.terminal) {
                         (Some(stream), Some((terminal, pipeline))) => {
                             Relay::with_terminal(self.connection, self.messages, terminal, stream, pipeline)
                                 .in_background(background)
@@ -145,9 +164,9 @@ impl Conversation<'_, '_> {
                             Relay::new(self.connection, self.messages).in_background(background).run()
                         }
                         _ => self.lost(&io::ErrorKind::InvalidData.into()),
-                    };
+                    });
                 }
-                _ => return self.lost(&io::ErrorKind::InvalidData.into()),
+                _ => return Ok(self.lost(&io::ErrorKind::InvalidData.into())),
             }
         }
     }

@@ -15,6 +15,7 @@ mod relay;
 mod request;
 mod signals;
 mod terminal;
+mod waiting;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -25,7 +26,7 @@ use jit_protocol::client::Connection;
 use jit_protocol::paths;
 use jit_protocol::request::{Mode, Request};
 
-use crate::conversation::{After, Asking, Conversation, Outcome};
+use crate::conversation::{After, Asking, Conversation, Outcome, Pending};
 use crate::edit::Edit;
 use crate::messages::Messages;
 use crate::options::{Action, Asked};
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     let name = options::program_name(words.next().as_deref());
     let words: Vec<OsString> = words.collect();
     let person = io::stderr().is_terminal();
-    let mut messages = Messages { name, out: &mut io::stdout(), err: &mut io::stderr(), person };
+    let mut messages = Messages { name, out: &mut io::stdout(), err: &mut io::stderr(), person, json: false };
     let outcome = match protected {
         Ok(()) => run(&words, &mut messages),
         Err(error) => {
@@ -57,22 +58,44 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
         Ok(Action::Help) => print(messages, &options::help(messages.name)),
         Ok(Action::Version) => print(messages, concat!("jit-sudo ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Action::Forget { all }) => {
-            talk(messages, None, Asking::default(), After::Command { background: false }, |_| {
-                Ok(Request::Forget { all })
-            })
+            let after = After::Command { background: false };
+            let forget = |_: &Asking| Ok(Request::Forget { all });
+            talk(messages, None, Asking::default(), after, forget).unwrap_or(Outcome::REFUSED)
         }
         Ok(Action::Elevate(asked)) => elevate(*asked, messages),
     }
 }
 
+/// As often as it takes: once more after somebody has approved it.
 fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
+    messages.json = asked.json;
+    let Pending { request, what } = match attempt(asked.clone(), messages) {
+        Ok(outcome) => return outcome,
+        Err(pending) => pending,
+    };
+    let Some(limit) = asked.wait else {
+        messages.pending(&request, &what);
+        return Outcome::REFUSED;
+    };
+    messages.notice(&format!("{what}: request {request}"), "\n", true);
+    if let Err((what, hint)) = waiting::wait(&request, limit) {
+        return refuse(messages, &what, &hint);
+    }
+    match attempt(asked, messages) {
+        Ok(outcome) => outcome,
+        Err(_) => refuse(messages, "what was approved is not what is asked for now", "try again"),
+    }
+}
+
+/// Asks once.
+fn attempt(asked: Asked, messages: &mut Messages<'_>) -> Result<Outcome, Pending> {
     let after = if asked.edit && asked.mode == Mode::Run {
         if asked.edit_is_command {
             messages.notice("-e and the name sudoedit do the same as the command sudoedit", "\n", true);
         }
         match Edit::prepare(&asked, |name| std::env::var_os(name)) {
             Ok(edit) => After::Edit(Box::new(edit)),
-            Err((what, hint)) => return refuse(messages, &what, hint),
+            Err((what, hint)) => return Ok(refuse(messages, &what, hint)),
         }
     } else {
         After::Command { background: asked.background }
@@ -99,16 +122,16 @@ fn talk(
     asking: Asking,
     mut after: After,
     request: impl FnOnce(&Asking) -> io::Result<Request>,
-) -> Outcome {
+) -> Result<Outcome, Pending> {
     let request = match request(&asking) {
         Ok(request) => request,
-        Err(error) => return refuse(messages, &format!("the working folder has no path: {error}"), ""),
+        Err(error) => return Ok(refuse(messages, &format!("the working folder has no path: {error}"), "")),
     };
     let connection = match Connection::open(Path::new(paths::AGENT_SOCKET)) {
         Ok(connection) => connection,
         Err(error) => {
             let (what, hint) = no_agent(&error);
-            return refuse(messages, &what, hint);
+            return Ok(refuse(messages, &what, hint));
         }
     };
     // None of these can be closed: the runtime opened /dev/null in the place of those that were.
@@ -119,7 +142,7 @@ fn talk(
     };
     // Any other error: the agent said no before it had read all. What it said waits to be read.
     if sent.is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
-        return refuse(messages, "the arguments and the environment are too long", "");
+        return Ok(refuse(messages, "the arguments and the environment are too long", ""));
     }
     Conversation { connection: &connection, terminal, asking, after, messages }.run()
 }

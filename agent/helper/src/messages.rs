@@ -14,13 +14,37 @@ pub(crate) struct Messages<'a> {
     pub(crate) err: &'a mut dyn Write,
     /// A person reads it. A program that calls this one (Ansible, a prompt's status) takes it for the command's.
     pub(crate) person: bool,
+    /// Refusals are told as JSON (`--json`).
+    pub(crate) json: bool,
 }
 
 impl Messages<'_> {
     /// `jit-sudo: WHAT`, and what to do about it where there is something.
     pub(crate) fn refusal(&mut self, what: &str, hint: &str) {
+        if self.json {
+            return self.object(&[("error", what), ("hint", hint)]);
+        }
         let hint = if hint.is_empty() { String::new() } else { format!("hint: {}\n", escape_lines(hint)) };
         self.tell(&format!("{}: {}\n{hint}", self.name, escape_lines(what)));
+    }
+
+    /// Somebody else has to approve it.
+    pub(crate) fn pending(&mut self, request: &str, what: &str) {
+        if self.json {
+            return self.object(&[("error", what), ("request", request)]);
+        }
+        self.refusal(
+            &format!("{what}: request {request}"),
+            "run it again once it is approved, or with --wait; jitctl requests shows how it stands",
+        );
+    }
+
+    /// One line; what is empty is left out.
+    fn object(&mut self, entries: &[(&str, &str)]) {
+        let entries = entries.iter().filter(|(_, text)| !text.is_empty());
+        let object: serde_json::Map<String, serde_json::Value> =
+            entries.map(|(key, text)| ((*key).to_owned(), escape_lines(text).into())).collect();
+        self.tell(&format!("{}\n", serde_json::Value::Object(object)));
     }
 
     /// A line of the PAM conversation, as it is: sudo's clients know some of them (`Sorry, try again.`).
@@ -31,7 +55,7 @@ impl Messages<'_> {
     /// Something to know while the command runs; an aside is for a person alone. `end`: a line end as the terminal needs
     /// it.
     pub(crate) fn notice(&mut self, text: &str, end: &str, aside: bool) {
-        if aside && !self.person {
+        if aside && !self.person || self.json {
             return;
         }
         let text = format!("{}: {}", self.name, escape_lines(text)).replace('\n', end);

@@ -40,7 +40,7 @@ pub(crate) enum Action {
 }
 
 /// What is asked of the agent, as far as the command line says it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// Run, validate, list or explain.
     pub(crate) mode: Mode,
@@ -94,6 +94,10 @@ pub(crate) struct Asked {
     pub(crate) bell: bool,
     /// `-p`.
     pub(crate) prompt: Option<Vec<u8>>,
+    /// `--wait`, and for how many seconds at most.
+    pub(crate) wait: Option<Option<u64>>,
+    /// `--json`.
+    pub(crate) json: bool,
 }
 
 /// An option that is on or off. The number is its place in [`Given::flags`].
@@ -115,6 +119,8 @@ pub(crate) enum Flag {
     Shell,
     Edit,
     Explain,
+    Approve,
+    Json,
 }
 
 /// An option with a value. The number is its place in [`Given::values`].

@@ -7,7 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use jit_protocol::Bytes;
-use jit_protocol::client::{Connection, LAST_PATIENCE, PATIENCE, agent_answers};
+use jit_protocol::ask::nonce;
+use jit_protocol::client::Connection;
 use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::request::{Elevate, Envelope, Mode, Request};
 use rustix::fs::{CWD, Mode as Permissions, OFlags, Stat, openat, stat};
@@ -89,8 +90,7 @@ pub(crate) fn send(
     [input, output, error]: [BorrowedFd<'_>; 3],
 ) -> io::Result<()> {
     let elevates = matches!(request, Request::Elevate(_));
-    let nonce = if connection.expects_challenge() { Some(challenge(connection)?) } else { None };
-    let text = serde_json::to_vec(&Envelope::new(request, nonce))?;
+    let text = serde_json::to_vec(&Envelope::new(request, nonce(connection)?))?;
     connection.send_text(&text)?;
     if elevates {
         let cwd = working_folder()?;
@@ -98,15 +98,6 @@ pub(crate) fn send(
         connection.send_frame(&Frame::new(Kind::Descriptors, 0), &files)?;
     }
     Ok(())
-}
-
-fn challenge(connection: &Connection) -> io::Result<Bytes> {
-    connection.wait_while(PATIENCE, || agent_answers(LAST_PATIENCE))?;
-    let (frame, _) = connection.receive_frame()?;
-    match frame.kind {
-        Kind::Challenge => Ok(Bytes::from(frame.first.as_slice())),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "no challenge")),
-    }
 }
 
 /// By descriptor, which the monitor enters with our identity. The kernel's link serves where the name `.` may not be

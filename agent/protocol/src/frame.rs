@@ -43,6 +43,8 @@ pub enum Kind {
     Notice = 8,
     /// To the helper, first: `first`: a nonce that the request must carry (kernels without `SO_PEERPIDFD`).
     Challenge = 9,
+    /// To the helper, last: somebody else has to approve. `first`: the request's id, `second`: what is told.
+    Pending = 10,
     /// To the monitor: descriptors of stdin, stdout, stderr and the working folder come along.
     Descriptors = 16,
     /// To the monitor: `first`: the answer to the prompt. `value` 1: the person gave up (end of file, Ctrl-C).
@@ -56,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Prompt,
         Self::Message,
         Self::Refused,
@@ -66,6 +68,7 @@ impl Kind {
         Self::Output,
         Self::Notice,
         Self::Challenge,
+        Self::Pending,
         Self::Descriptors,
         Self::Answer,
         Self::Window,

@@ -25,6 +25,8 @@
 //! On a kernel without `SO_PEERPIDFD` (before 6.5; both ends see the same kernel) the agent speaks first:
 //! frame `Challenge{nonce}`, and the request must carry that nonce.
 
+pub mod ask;
+pub mod binding;
 pub mod bytes;
 pub mod chunk;
 pub mod client;

@@ -99,6 +99,13 @@ pub enum ToMonitor {
         /// What to do.
         hint: String,
     },
+    /// Do not run it: somebody else has to approve it first.
+    Pending {
+        /// Id of the request.
+        request: String,
+        /// What to tell.
+        what: String,
+    },
     /// End what runs now, as at expiry.
     Terminate {
         /// For the person: `the grant was revoked`.

@@ -131,6 +131,19 @@ pub struct Restrictions {
     pub umask: Umask,
     /// Where it starts.
     pub cwd: Cwd,
+    /// Which folder that has to be: somebody has approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<FolderFacts>,
+}
+
+/// A folder, whatever its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderFacts {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
 }
 
 /// The file mode creation mask.

@@ -49,6 +49,20 @@ pub enum Request {
     },
     /// End grants and their sessions.
     Revoke(Revoke),
+    /// Requests for approval: the peer's own and those it may answer; for uid 0 all.
+    Requests,
+    /// Answered once a request of the peer's own is decided, or after a while: then it still waits.
+    Await {
+        /// Its id.
+        request: String,
+    },
+    /// No to a request that the peer may answer; of its own it is withdrawn. (A yes is [`Mode::Approve`].)
+    Decline {
+        /// Its id.
+        request: String,
+        /// Why, for the log and for who asked.
+        reason: Option<String>,
+    },
     /// Where the audit log's chain ends, to verify the log against. For uid 0.
     AuditHead,
     /// Go on in a new file of the audit log. For uid 0.
@@ -87,6 +101,9 @@ pub enum Mode {
     List,
     /// `--explain`: why, run nothing. Answered by the agent itself.
     Explain,
+    /// `--approve`: authenticate, say yes to another person's request, run nothing. The command is the request's id and the
+    /// digest of what was shown.
+    Approve,
 }
 
 /// A shell in the place of a command.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
+use crate::binding::Binding;
 
 /// The whole text of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub enum Response {
     Grants(Vec<GrantView>),
     /// To `Sessions`.
     Sessions(Vec<SessionView>),
+    /// To `Requests`; to `Await` this one alone.
+    Requests(Vec<RequestView>),
     /// To `AuditHead`.
     AuditHead {
         /// Number of the last record; 0 if there is none.
@@ -143,8 +146,65 @@ pub struct GrantView {
     /// Why it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who approved it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<String>,
     /// Sessions that run on it.
     pub sessions: Vec<String>,
+}
+
+/// A request for approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestView {
+    /// The request's id.
+    pub id: String,
+    /// How it stands.
+    pub state: RequestState,
+    /// What is asked for.
+    pub binding: Binding,
+    /// SHA-256 of the binding's canonical text, hex.
+    pub digest: String,
+    /// A yes counts for whatever the rule permits to this user as this target, not for this command alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_rule: bool,
+    /// Why it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// RFC 3339.
+    pub asked: String,
+    /// RFC 3339: until when it waits.
+    pub until: String,
+    /// Who may answer, as the rule says.
+    pub approvers: Vec<String>,
+    /// How many of them have to say yes.
+    pub needed: u32,
+    /// Who has.
+    pub approved_by: Vec<String>,
+    /// Whether it is addressed to who is told this.
+    pub answerable: bool,
+    /// The grant that it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// Who said no, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+/// How a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// It waits.
+    Pending,
+    /// It became a grant.
+    Approved,
+    /// Somebody said no.
+    Refused,
+    /// Who asked took it back.
+    Withdrawn,
+    /// Nobody answered in time.
+    Expired,
 }
 
 /// A live session.

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 
 use caps::CapSet;
-use jit_protocol::order::{Account, Cwd, Program, Umask};
+use jit_protocol::order::{Account, Cwd, FolderFacts, Program, Umask};
 use jit_sys::exec::Exec;
 use jit_sys::limits::Limits;
 use jit_sys::{process, signals};
@@ -44,6 +44,8 @@ pub struct Way<'a> {
     folders: Vec<CString>,
     /// The folder entered must be the one with this path.
     folder_is_resolved: bool,
+    /// Which folder it must be.
+    folder: Option<FolderFacts>,
     limits: Limits,
     own_limits: Limits,
     uid: Uid,
@@ -115,6 +117,7 @@ impl<'a> Way<'a> {
             callers_folder,
             folders: folders.into_iter().map(CString::new).collect::<Result<_, _>>().map_err(zero_byte)?,
             folder_is_resolved: matches!(order.restrictions.cwd, Cwd::Asked(_)),
+            folder: order.restrictions.folder,
             limits: command.limits,
             own_limits: command.own_limits,
             uid: Uid::from_raw(target.uid),
@@ -152,6 +155,9 @@ impl<'a> Way<'a> {
         self.switch_identity().map_err(failed(Step::Identity))?;
         if !entered {
             self.enter_folder().map_err(failed(Step::Folder))?;
+        }
+        if !self.is_where_it_was_approved() {
+            return Err(NotRun { step: Step::OtherFolder, errno: 0 });
         }
         self.isolate().map_err(failed(Step::Isolation))?;
         // It may have been held on the way.
@@ -245,6 +251,13 @@ impl<'a> Way<'a> {
             }
         }
         result
+    }
+
+    fn is_where_it_was_approved(&self) -> bool {
+        let Some(FolderFacts { device, inode }) = self.folder else { return true };
+        // Of the working folder itself, which the target user may not be able to search.
+        let here = rustix::fs::statat(rustix::fs::CWD, c"", rustix::fs::AtFlags::EMPTY_PATH);
+        here.is_ok_and(|here| (here.st_dev, here.st_ino) == (device, inode))
     }
 
     fn isolate(&self) -> Result<(), Errno> {

@@ -63,6 +63,8 @@ pub enum Step {
     Late,
     /// The working folder that policy names.
     Folder,
+    /// The working folder is not the one that was approved.
+    OtherFolder,
     /// Groups, user, capabilities.
     Identity,
     /// Descriptors, signals.
@@ -90,6 +92,7 @@ impl fmt::Display for NotRun {
             Step::Changed => "the file was changed after it was checked",
             Step::Late => "its time is up before it could start",
             Step::Folder => "its working folder cannot be entered",
+            Step::OtherFolder => "its working folder is not the one that was approved",
             Step::Identity => "the switch to the target user failed",
             Step::Isolation => "its descriptors and signals cannot be set",
             Step::Exec => "it cannot be executed",

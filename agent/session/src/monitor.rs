@@ -279,6 +279,11 @@ fn finish(helper: &Helper, link: &mut Link) -> Result<(), Refusal> {
                 link.send(&FromMonitor::Gone);
                 return Ok(());
             }
+            Some(ToMonitor::Pending { request, what }) => {
+                helper.send(&Frame::with(Kind::Pending, 0, request, what))?;
+                link.send(&FromMonitor::Gone);
+                return Ok(());
+            }
             Some(ToMonitor::Refuse { what, hint }) => return Err(Refusal::new(what, &hint)),
             _ => return Err(no_agent()),
         }

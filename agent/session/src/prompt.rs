@@ -120,7 +120,7 @@ pub(crate) mod tests {
             shell: None,
             edit: false,
             environment: Vec::new(),
-            restrictions: Restrictions { umask: Umask::CallersAnd(0o22), cwd: Cwd::Caller },
+            restrictions: Restrictions { umask: Umask::CallersAnd(0o22), cwd: Cwd::Caller, folder: None },
             terminal: None,
             background: false,
             ignored_signals: Vec::new(),

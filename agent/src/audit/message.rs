@@ -37,6 +37,7 @@ impl Entry {
         let (message_id, severity) = identity(record.event);
         let texts = [
             ("JIT_GRANT", &record.grant),
+            ("JIT_REQUEST", &record.request),
             ("JIT_SESSION", &record.session),
             ("JIT_RULE", &record.rule),
             ("JIT_REASON", &record.reason),
@@ -76,6 +77,10 @@ fn identity(event: Event) -> (&'static str, Severity) {
         Event::RequestDenied => ("a9b4237e31be4d08931d3435ed28504e", Severity::Warning),
         Event::AuthenticationSucceeded => ("b968811b97954824acacfcb8254677a1", Severity::Info),
         Event::AuthenticationFailed => ("48763871ef9446cf9a7cca796d64e109", Severity::Warning),
+        Event::ApprovalRequested => ("da24102eb73346948950605479d305ef", Severity::Notice),
+        Event::ApprovalGiven => ("e40612f0feb64c9cbc8f0ba9dbf16dcc", Severity::Notice),
+        Event::ApprovalRefused => ("9097fcfb83aa46dcb3e04d47d3f76cf8", Severity::Notice),
+        Event::ApprovalExpired => ("608624c4b744431c811ea5dab08c1814", Severity::Notice),
         Event::GrantIssued => ("942362c5fd2b40559291a689c520f445", Severity::Notice),
         Event::GrantUsed => ("a6c3eb3f60b4464d91844998cacc2979", Severity::Info),
         Event::GrantExpired => ("d3de4528306e49f0853e8c14b7dc5f64", Severity::Notice),

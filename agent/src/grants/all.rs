@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Grant, Held, Purpose};
+use super::{Grant, Held, Purpose, Serving};
 use crate::clock::Moment;
 
 /// All of them. A grant's id and user never change.
@@ -32,9 +32,17 @@ impl All {
     }
 
     /// The newest that others than the request that issued it may use for this purpose.
-    pub(super) fn newest(&mut self, purpose: &Purpose, now: Moment) -> Option<&mut Grant> {
+    pub(super) fn newest(
+        &mut self,
+        purpose: &Purpose,
+        serving: Serving<'_>,
+        now: Moment,
+    ) -> Option<&mut Grant> {
         let own = self.of_user.get(&purpose.uid)?.iter().filter_map(|id| self.by_id.get(id));
-        let usable = |one: &&Held| one.shared && one.grant.purpose == *purpose && one.grant.is_live(now);
+        let usable = |one: &&Held| {
+            let grant = &one.grant;
+            one.shared && grant.purpose == *purpose && serving.takes(grant) && grant.is_live(now)
+        };
         let newest = own.filter(usable).map(|one| (one.grant.issued_ns, &one.grant.id)).max();
         let id = newest?.1.clone();
         self.by_id.get_mut(&id).map(|one| &mut one.grant)

@@ -2,6 +2,7 @@
 
 use jit_audit::record::{Event, Record, Target, Text, User};
 use jit_protocol::Bytes;
+use jit_protocol::binding::Binding;
 use jit_protocol::frame::Frame;
 use jit_protocol::order::{Cwd, Order};
 use jit_protocol::request::{Elevate, Shell};
@@ -9,10 +10,12 @@ use jit_protocol::request::{Elevate, Shell};
 use super::plan::Plan;
 use crate::agent::Agent;
 use crate::conversation::Conversation;
+use crate::grants::Grant;
 use crate::live::Session;
 use crate::peer::Peer;
 use crate::process::Process;
 use crate::refusal::Refusal;
+use crate::requests::Request;
 
 /// Most bytes of each: command and folder, but where they are whole; result of what was not permitted.
 const MOST: usize = 2048;
@@ -41,6 +44,25 @@ impl Case {
         record.session = Some(session.id.clone());
         record.grant = Some(session.grant.clone());
         record.rule = Some(session.rule.clone());
+        Self(record)
+    }
+
+    /// What the log knows of a request.
+    pub fn of_request(agent: &Agent, request: &Request) -> Self {
+        let mut record = agent.record(Event::ApprovalRequested);
+        let Binding { user, target, command, mode, folder, .. } = &request.binding;
+        record.user = Some(User { name: user.name.clone(), uid: user.uid });
+        let group = request.subject.group.as_ref().map(|group| group.name.clone());
+        record.target = Some(Target { user: target.name.clone(), uid: target.uid, group });
+        let arguments = command.iter().skip(1);
+        let words = std::iter::once(&request.binding.program).chain(arguments);
+        record.command = words.map(|word| Text::from(word.as_slice())).collect();
+        record.mode.clone_from(mode);
+        record.cwd = Some(Text::from(folder.path.as_slice()));
+        record.rule = Some(request.purpose.rule.clone());
+        record.request = Some(request.id.clone());
+        record.reason.clone_from(&request.reason);
+        record.loginuid = request.loginuid;
         Self(record)
     }
 
@@ -117,9 +139,20 @@ impl Case {
         self.0.reason = Some(reason.to_owned());
     }
 
-    /// The grant it runs on.
-    pub fn know_grant(&mut self, grant: &str) {
-        self.0.grant = Some(grant.to_owned());
+    /// The grant it runs on, and whose yes that came from.
+    pub fn know_grant(&mut self, grant: &Grant) {
+        self.0.grant = Some(grant.id.clone());
+        if let Some(approved) = &grant.approved {
+            self.0.request = Some(approved.request.clone());
+            self.0.approver = Some(approved.by.join(", "));
+        }
+    }
+
+    /// The request that was filed for it.
+    pub fn know_asked(&mut self, request: &Request) {
+        self.0.request = Some(request.id.clone());
+        self.0.reason.clone_from(&request.reason);
+        self.0.session = None;
     }
 }
 

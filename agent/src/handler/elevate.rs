@@ -11,6 +11,7 @@ use jit_protocol::request::{Elevate, Mode};
 use jit_sys::account;
 use tokio::time::timeout;
 
+use super::{approve, ask};
 use super::case::{Case, deny, record_denial};
 use super::follow::Link;
 use super::fulfil::{Stopped, fulfil};
@@ -38,6 +39,8 @@ pub struct Elevation {
     pub order: Order,
     /// Where grants and records count.
     pub keys: Keys,
+    /// Login uid of the invoking user.
+    pub loginuid: Option<u32>,
     /// The session around it.
     pub nested: Option<Session>,
     /// `-k` with a command, or `-N`: no record is made.
@@ -51,6 +54,9 @@ pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elev
         Ok(question) => question,
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };
+    if question.asked.mode == Mode::Approve {
+        return approve::approve(agent, conversation, question, case).await;
+    }
     if question.asked.mode != Mode::Run {
         return list::list(agent, conversation, question, case).await;
     }
@@ -58,6 +64,9 @@ pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elev
         Ok(elevation) => elevation,
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };
+    if elevation.plan.approvals > 0 {
+        return ask::ask(agent, conversation, elevation, case).await;
+    }
     let Some(_place) = agent.session_places.admit(conversation.peer.uid()) else {
         let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");
         return deny(agent, &conversation, &case, &refusal).await;
@@ -99,6 +108,7 @@ pub fn identify(
     Ok(Question {
         uid: peer.uid(),
         keys: keys.unwrap_or_else(|| Keys::of(&facts, agent.clock.boot_id())),
+        loginuid: facts.loginuid,
         tty: facts.tty.map(|tty| tty.name),
         nested,
         root: Arc::clone(&spawner.root),
@@ -134,9 +144,9 @@ async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Resu
     let work = move || {
         let decided = plan(&task, &question).and_then(|plan| {
             let order = order(&task, &plan, &question)?;
-            let Question { asked, keys, nested, .. } = question;
+            let Question { asked, keys, loginuid, nested, .. } = question;
             let makes_no_record = asked.ignore_record || asked.no_update;
-            Ok(Elevation { plan, order, keys, nested, makes_no_record })
+            Ok(Elevation { plan, order, keys, loginuid, nested, makes_no_record })
         });
         Ok(naming_who_is_denied(decided, uid))
     };

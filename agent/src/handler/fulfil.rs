@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use jit_audit::record::Event;
+use jit_policy::Approval;
 use jit_protocol::link::{FromMonitor, Go, ToMonitor};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use super::plan::Plan;
 use super::reason;
 use crate::agent::Agent;
 use crate::clock::{Moment, earlier, rfc3339};
-use crate::grants::{Grant, Taken, Unsettled};
+use crate::grants::{Grant, Serving, Taken, Unsettled};
 use crate::identifier;
 use crate::live::Session;
 use crate::refusal::Refusal;
@@ -42,7 +43,8 @@ impl From<Refusal> for Stopped {
 pub struct Fulfilled {
     /// A password was asked for, and right.
     pub authenticated: bool,
-    reason: Option<String>,
+    /// The reason, if it was asked for.
+    pub reason: Option<String>,
 }
 
 /// Waits for the duties on the monitor's side, makes the grant and the intent durable, then says Go: the monitor heeds it
@@ -56,7 +58,7 @@ pub async fn fulfil(
     elevation: &mut Elevation,
     case: &mut Case,
 ) -> Result<Following, Stopped> {
-    let Elevation { plan, order, keys, nested, makes_no_record } = elevation;
+    let Elevation { plan, order, keys, nested, makes_no_record, .. } = elevation;
     let Fulfilled { authenticated, reason } =
         await_duties(agent, link, case, order.authenticate.is_some()).await?;
     let since = agent.clock.now();
@@ -86,11 +88,15 @@ pub async fn fulfil(
         )
         .into());
     }
-    let taken = match plan.subject.duration {
-        Some(_) => agent.grants.take_new(issue),
-        None => agent.grants.take(now, &plan.purpose, issue),
+    let taken = match (&plan.binding, plan.subject.duration) {
+        (Some(binding), _) => agent.grants.take(now, &plan.purpose, Serving::Approved(binding), || None),
+        (None, Some(_)) => agent.grants.take_new(issue),
+        (None, None) => agent.grants.take(now, &plan.purpose, Serving::Any, issue),
     };
     let taken = taken.ok_or_else(|| {
+        if plan.binding.is_some() {
+            return Refusal::new("the grant that was approved has ended", "try again: that asks anew");
+        }
         if lacks_reason(plan) {
             return Refusal::new("the grant that had a reason has ended", "give a reason, and try again");
         }
@@ -243,6 +249,7 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
         old.require.authentication == new.require.authentication
             && old.require.authenticate_as == new.require.authenticate_as
             && old.require.authentication_timeout == new.require.authentication_timeout
+            && same_approval(old.require.approval.as_deref(), new.require.approval.as_deref())
             && old.restrict == new.restrict
     };
     let old_and_new = plan.rule().zip(loaded.policy.rule(&plan.rule));
@@ -257,6 +264,13 @@ async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refu
     plan.loaded = loaded;
     plan.until = until;
     Ok(())
+}
+
+fn same_approval(old: Option<&Approval>, new: Option<&Approval>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old.says_the_same(new),
+        (old, new) => old.is_none() && new.is_none(),
+    }
 }
 
 fn changed() -> Refusal {
@@ -283,6 +297,7 @@ fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
         uses_left: rule.grant.uses,
         reason: plan.reason.clone(),
         subject: plan.subject.clone(),
+        approved: None,
     })
 }
 
@@ -298,7 +313,7 @@ async fn make_durable(
         Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again"),
         Unsettled::NotStored(why) => Refusal::unstored(why),
     })?;
-    case.know_grant(&taken.grant.id);
+    case.know_grant(&taken.grant);
     record_intent(agent, case, &taken.grant, taken.is_new).await.map_err(|why| {
         agent.grants.give_back(taken);
         Refusal::unrecorded(why)

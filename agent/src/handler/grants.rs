@@ -31,6 +31,7 @@ pub fn grants(agent: &Agent, peer: &Peer, all: bool) -> Result<Response, Refusal
         uses_left: grant.uses_left,
         scope: grant.purpose.scope.name().to_owned(),
         reason: grant.reason,
+        approved_by: grant.approved.map_or_else(Vec::new, |approved| approved.by),
     };
     Ok(Response::Grants(own.map(view).collect()))
 }

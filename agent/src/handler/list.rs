@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jit_policy::{Authentication, Rule};
 use jit_protocol::escape;
 use jit_protocol::link::ToMonitor;
-use jit_protocol::order::{Authenticate, Cwd, Order, Restrictions, Umask};
+use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::Mode;
 use jit_sys::account::{self, Account, NameOrId, parse_name_or_id};
 use tokio::time::timeout;
@@ -14,13 +14,12 @@ use super::case::{Case, deny, record_denial};
 use super::elevate::{hand_over, naming_who_is_denied};
 use super::follow::Link;
 use super::fulfil::{Stopped, await_acceptance, await_duties};
-use super::order::{TRIES, foreign_mounts};
+use super::order::{TRIES, nothing_to_run};
 use super::people::{People, people};
 use super::plan::{Question, plan};
 use super::table::{entry, table};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
-use crate::identifier;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::Keys;
@@ -119,27 +118,9 @@ fn answer(agent: &Agent, question: &Question) -> Result<(Order, Report), Refusal
     let authenticate =
         wanted.then(|| Authenticate { user: name.clone(), tries: TRIES, prompt: asked.prompt.clone() });
     let invoking = translate::order_account(&people.invoking, None);
-    let order = Order {
-        session: identifier::new().map_err(|error| Refusal::failure(error.to_string()))?,
-        mode: asked.mode,
-        target: translate::order_account(&people.target, None),
-        invoking,
-        authenticate,
-        ask_reason: false,
-        program: None,
-        argv: Vec::new(),
-        shell: None,
-        edit: false,
-        environment: Vec::new(),
-        restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
-        terminal: None,
-        background: false,
-        ignored_signals: Vec::new(),
-        nested_in: None,
-        foreign_mounts: foreign_mounts(agent, question),
-        tty: question.tty.clone(),
-        host: question.host.clone(),
-    };
+    let target = translate::order_account(&people.target, None);
+    let order = nothing_to_run(agent, question, invoking, target)?;
+    let order = Order { mode: asked.mode, authenticate, ..order };
     let makes_no_record = asked.ignore_record || asked.no_update;
     let report = Report { stdout, stderr, status, keys: question.keys.clone(), makes_no_record };
     Ok((order, report))
@@ -208,6 +189,7 @@ fn permissive(question: &Question, about: &Account) -> Question {
         asked,
         uid: about.uid,
         keys: question.keys.clone(),
+        loginuid: question.loginuid,
         tty: question.tty.clone(),
         nested: question.nested.clone().filter(|_| !is_other),
         root: Arc::clone(&question.root),

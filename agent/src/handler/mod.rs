@@ -1,5 +1,8 @@
 //! One file for each kind of request. `elevate.rs` is the heart: read it first.
 
+pub mod approve;
+pub mod ask;
+pub mod bind;
 pub mod case;
 mod edit;
 pub mod elevate;
@@ -16,6 +19,7 @@ pub mod place;
 pub mod plan;
 pub mod reason;
 pub mod reload;
+pub mod requests;
 pub mod revoke;
 pub mod rotate;
 pub mod sessions;
@@ -73,6 +77,12 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
         Request::Grants { all } => grants::grants(agent, peer, all),
         Request::Sessions { all } => sessions::sessions(agent, peer, all),
         Request::Revoke(what) => revoke::revoke(agent, peer, what).await,
+        Request::Requests => requests::requests(agent, peer).await,
+        Request::Await { request } => {
+            drop(place); // a minute is long: what it waits for has a limit of its own
+            requests::wait(agent, peer, &request).await
+        }
+        Request::Decline { request, reason } => requests::decline(agent, peer, &request, reason).await,
         Request::AuditHead if is_root(peer) => {
             let head = agent.audit.head();
             Ok(Response::AuditHead { seq: head.seq, hash: head.hash })

@@ -1,7 +1,7 @@
 //! The order for a planned command.
 
 use jit_protocol::Bytes;
-use jit_protocol::order::{Authenticate, Order};
+use jit_protocol::order::{Account, Authenticate, Cwd, Order, Restrictions, Umask};
 use jit_protocol::request::{Mode, Shell};
 
 use super::edit;
@@ -45,6 +45,9 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
     if plan.wanted.edits {
         edit::tell_check(&mut environment, &rule.restrict);
     }
+    let login = asked.shell == Some(Shell::Login);
+    let mut restrictions = translate::restrictions(&rule.restrict, &plan.subject, login);
+    restrictions.folder = plan.binding.as_ref().map(|binding| translate::folder_facts(&binding.folder));
     Ok(Order {
         session: identifier::new().map_err(|error| Refusal::failure(error.to_string()))?,
         mode: Mode::Run,
@@ -55,11 +58,7 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
         }),
         ask_reason: plan.ask_reason,
         program: Some(translate::program(&plan.found, plan.subject.sha256)),
-        restrictions: translate::restrictions(
-            &rule.restrict,
-            &plan.subject,
-            asked.shell == Some(Shell::Login),
-        ),
+        restrictions,
         terminal: asked.terminal.clone(),
         background: asked.background,
         ignored_signals: asked
@@ -78,6 +77,39 @@ pub fn order(agent: &Agent, plan: &Plan, question: &Question) -> Result<Order, R
         nested_in,
         foreign_mounts: foreign_mounts(agent, question),
         tty,
+    })
+}
+
+/// For a monitor that asks the person something, and starts nothing: its mode and what it asks is for the caller to say.
+///
+/// # Errors
+/// If the kernel gives no random bits.
+pub fn nothing_to_run(
+    agent: &Agent,
+    question: &Question,
+    invoking: Account,
+    target: Account,
+) -> Result<Order, Refusal> {
+    Ok(Order {
+        session: identifier::new().map_err(|error| Refusal::failure(error.to_string()))?,
+        mode: Mode::Validate,
+        target,
+        invoking,
+        authenticate: None,
+        ask_reason: false,
+        program: None,
+        argv: Vec::new(),
+        shell: None,
+        edit: false,
+        environment: Vec::new(),
+        restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller, folder: None },
+        terminal: None,
+        background: false,
+        ignored_signals: Vec::new(),
+        nested_in: None,
+        foreign_mounts: foreign_mounts(agent, question),
+        tty: question.tty.clone(),
+        host: question.host.clone(),
     })
 }
 

@@ -5,18 +5,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jit_policy::{AuthenticateAs, Authentication, Decision, Missing, Rule, Sha256, choose};
+use jit_policy::{AuthenticateAs, Authentication, Candidate, Decision, Missing, Rule, Sha256, choose};
+use jit_protocol::binding::Binding;
 use jit_protocol::request::Elevate;
 use jit_sys::account::{self, Account};
 use jit_sys::path::Found;
 
+use super::bind::bind;
 use super::edit;
 use super::people::{People, people};
 use super::place::{absent, base, denial_refusal, no_file, not_found, places, resolve_under, subject};
 use super::wanted::Wanted;
 use crate::agent::Agent;
 use crate::clock::Moment;
-use crate::grants::Purpose;
+use crate::grants::{Purpose, Serving};
 use crate::live::Session;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
@@ -32,6 +34,8 @@ pub struct Question {
     pub uid: u32,
     /// Keys of scopes: the peer's own, or those of the session it is nested in.
     pub keys: Keys,
+    /// Its login uid, if it has one.
+    pub loginuid: Option<u32>,
     /// Terminal of the invoking user.
     pub tty: Option<String>,
     /// The session it comes from inside of.
@@ -72,6 +76,10 @@ pub struct Plan {
     pub reason: Option<String>,
     /// A reason is still to be asked for.
     pub ask_reason: bool,
+    /// What a yes of somebody else's is bound to, where the rule wants one.
+    pub binding: Option<Box<Binding>>,
+    /// How many have still to say yes.
+    pub approvals: u32,
 }
 
 impl Plan {
@@ -91,6 +99,7 @@ struct Way {
     sha256: Option<Sha256>,
     until: Option<Timestamp>,
     missing: Missing,
+    binding: Option<Box<Binding>>,
 }
 
 /// Plans a command: the rule with the fewest duties missing.
@@ -111,18 +120,26 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     }
     let whose = whose_password(rule, &people)?;
     let purpose = purpose(rule, question, &people);
-    let mut subject = Subject { sha256: way.sha256, ..way.subject };
+    if let Some(binding) = way.binding.as_ref().filter(|_| way.missing.approvals > 0) {
+        changed_since_approval(agent, question, &purpose, binding)?;
+    }
+    // What was approved is what is in the file, as with a digest that policy names.
+    let approved = way.binding.as_ref().filter(|_| asks_for_this_alone(rule));
+    let sha256 = way.sha256.or_else(|| Sha256::parse(&approved?.sha256));
+    let mut subject = Subject { sha256, ..way.subject };
     if let Some(arguments) = way.arguments {
         subject.arguments = arguments; // `under` has resolved them: what is checked is what runs
     }
-    if question.asked.non_interactive && !way.missing.is_nothing() {
-        return Err(if way.missing.authentication {
-            Refusal::password_required()
-        } else {
-            reason_required()
-        });
+    let asks_approval = way.missing.approvals > 0;
+    // Somebody else has to be asked first: nobody's password is asked for before that.
+    let authenticates = way.missing.authentication && !asks_approval;
+    if question.asked.non_interactive && authenticates {
+        return Err(Refusal::password_required());
     }
-    if way.missing.authentication && !question.asked.can_ask {
+    if way.missing.reason && (question.asked.non_interactive || asks_approval && !question.asked.can_ask) {
+        return Err(reason_required());
+    }
+    if authenticates && !question.asked.can_ask {
         let hint = "use -S to read it from standard input, or set SUDO_ASKPASS";
         return Err(Refusal::new("a terminal is required to read the password", hint));
     }
@@ -139,9 +156,11 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
         until: way.until,
         purpose,
         whose: whose.uid,
-        authenticate: way.missing.authentication.then_some(whose),
+        authenticate: authenticates.then_some(whose),
         reason,
         ask_reason: way.missing.reason,
+        binding: way.binding,
+        approvals: way.missing.approvals,
         people,
         loaded,
     })
@@ -175,10 +194,22 @@ fn permitted_way(
                 candidates.retain(|candidate| {
                     secure_path.as_deref().is_none_or(|path| candidate.rule.restrict.secure_path == path)
                 });
-                let missing =
-                    |candidate: &jit_policy::Candidate<'_>| missing(agent, question, people, candidate.rule);
+                let (mut bindings, unbound) =
+                    bindings(question, people, wanted, &found, &subject, &candidates);
+                candidates.retain(|candidate| {
+                    let is_bound = || bindings.iter().any(|(id, _)| *id == candidate.rule.id);
+                    candidate.rule.require.approval.is_none() || is_bound()
+                });
+                denied = denied.or(unbound);
+                let bound = |rule: &str| bindings.iter().find(|(id, _)| id == rule).map(|(_, it)| it);
+                let missing = |candidate: &Candidate<'_>| {
+                    missing(agent, question, people, candidate.rule, bound(&candidate.rule.id))
+                };
                 if let Some((candidate, missing)) = choose(&candidates, missing) {
+                    let rule = &candidate.rule.id;
+                    let at = bindings.iter().position(|(id, _)| id == rule);
                     ways.push(Way {
+                        binding: at.map(|at| Box::new(bindings.swap_remove(at).1)),
                         rule: candidate.rule.id.clone(),
                         arguments: candidate.arguments.clone(),
                         command_is_all: candidate.command_is_all,
@@ -250,7 +281,13 @@ fn reason_required() -> Refusal {
 }
 
 /// The duties that neither a record nor a live grant has fulfilled.
-fn missing(agent: &Agent, question: &Question, people: &People, rule: &Rule) -> Missing {
+fn missing(
+    agent: &Agent,
+    question: &Question,
+    people: &People,
+    rule: &Rule,
+    binding: Option<&Binding>,
+) -> Missing {
     let authentication = rule.require.authentication == Authentication::Password
         && (question.asked.ignore_record
             || whose_password(rule, people).map_or(true, |whose| {
@@ -263,12 +300,63 @@ fn missing(agent: &Agent, question: &Question, people: &People, rule: &Rule) -> 
                     question.now,
                 )
             }));
-    // `--for` asks for a new grant: the reason of another one is not its own.
-    let has_one = || agent.grants.find(&purpose(rule, question, people), question.now);
-    let given = question.asked.reason.is_some()
-        || question.asked.duration.is_none() && has_one().is_some_and(|grant| grant.reason.is_some());
+    let approval = rule.require.approval.as_deref();
+    let serving = binding.map_or(Serving::Any, Serving::Approved);
+    // `--for` asks for a new grant: the reason of another one is not its own. What was approved is for that duration.
+    let asks_for_new = question.asked.duration.is_some() && approval.is_none();
+    let live = || agent.grants.find(&purpose(rule, question, people), serving, question.now);
+    let grant = if asks_for_new { None } else { live() };
+    let approvals = approval.filter(|_| grant.is_none()).map_or(0, |approval| approval.count);
+    let given = question.asked.reason.is_some() || grant.is_some_and(|grant| grant.reason.is_some());
     let reason = !matches!(rule.require.reason, jit_policy::Reason::No) && !given;
-    Missing { approvals: 0, authentication, reason }
+    Missing { approvals, authentication, reason }
+}
+
+/// What a yes of somebody else's is bound to, for each of the rules that want one; and why not, if it can't be for one of them.
+fn bindings(
+    question: &Question,
+    people: &People,
+    wanted: &Wanted,
+    found: &Found,
+    subject: &Subject,
+    candidates: &[Candidate<'_>],
+) -> (Vec<(String, Binding)>, Option<Refusal>) {
+    let (mut bindings, mut failed) = (Vec::new(), None);
+    for Candidate { rule, arguments, command_is_all, .. } in candidates {
+        if rule.require.approval.is_none() {
+            continue;
+        }
+        let arguments = arguments.as_ref().unwrap_or(&subject.arguments).clone();
+        let subject = Subject { arguments, ..subject.clone() };
+        match bind(question, people, wanted, rule, found, &subject, *command_is_all) {
+            Ok(binding) => bindings.push((rule.id.clone(), binding)),
+            Err(refusal) => failed = failed.or(Some(refusal)),
+        }
+    }
+    (bindings, failed)
+}
+
+/// Somebody approved this command, and something about it is another by now: that is told, not asked for again.
+fn changed_since_approval(
+    agent: &Agent,
+    question: &Question,
+    purpose: &Purpose,
+    binding: &Binding,
+) -> Result<(), Refusal> {
+    for grant in agent.grants.approved(purpose, question.now) {
+        let bound = grant.approved.as_ref().and_then(|approved| approved.binding.as_ref());
+        let same = bound.filter(|bound| bound.is_same_command(binding));
+        if let Some(difference) = same.and_then(|bound| bound.difference(binding)) {
+            let what = format!("this is not what was approved: it differs in {difference}");
+            return Err(Refusal::new(what, format!("jitctl revoke {} gives that up; then ask again", grant.id)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a yes counts for one command, as it is.
+fn asks_for_this_alone(rule: &Rule) -> bool {
+    rule.require.approval.as_ref().is_some_and(|approval| approval.binding == jit_policy::Binding::Digest)
 }
 
 fn whose_password(rule: &Rule, people: &People) -> Result<Account, Refusal> {

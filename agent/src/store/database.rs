@@ -12,6 +12,7 @@ use super::{Contents, Table};
 
 const GRANTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("grants");
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
+const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("requests");
 const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 /// Name of the value that counts the commits.
 const SERIAL: &str = "serial";
@@ -90,6 +91,7 @@ fn definition(table: Table) -> TableDefinition<'static, &'static str, &'static [
     match table {
         Table::Grants => GRANTS,
         Table::Sessions => SESSIONS,
+        Table::Requests => REQUESTS,
         Table::Values => VALUES,
     }
 }
@@ -114,7 +116,7 @@ fn open_file(path: &Path, owner: u32) -> io::Result<File> {
 
 fn read(database: &Database) -> Result<Contents, redb::Error> {
     let setup = database.begin_write()?;
-    for table in [GRANTS, SESSIONS, VALUES] {
+    for table in [GRANTS, SESSIONS, REQUESTS, VALUES] {
         setup.open_table(table)?;
     }
     setup.commit()?;
@@ -128,8 +130,13 @@ fn read(database: &Database) -> Result<Contents, redb::Error> {
         }
         Ok(entries)
     };
-    let mut contents =
-        Contents { grants: all(GRANTS)?, sessions: all(SESSIONS)?, values: all(VALUES)?, serial: 0 };
+    let mut contents = Contents {
+        grants: all(GRANTS)?,
+        sessions: all(SESSIONS)?,
+        requests: all(REQUESTS)?,
+        values: all(VALUES)?,
+        serial: 0,
+    };
     contents.serial = contents.value(SERIAL).unwrap_or(0);
     Ok(contents)
 }
@@ -138,6 +145,7 @@ fn fill(database: &Database, contents: &Contents) -> Result<(), redb::Error> {
     let tables = [
         (Table::Grants, &contents.grants),
         (Table::Sessions, &contents.sessions),
+        (Table::Requests, &contents.requests),
         (Table::Values, &contents.values),
     ];
     let mut entries = tables.into_iter().flat_map(|(table, entries)| {

@@ -15,7 +15,6 @@ use crate::meaning::{
 use crate::pattern::Word;
 use crate::policy::Core;
 use crate::request::{Asked as Options, Command, Request, Resolved, Target};
-use crate::rule::{Authentication, Reason};
 use crate::sha256::Sha256;
 use crate::when::Zones;
 
@@ -146,12 +145,7 @@ impl<'p> Prober<'p> {
             asked: Options::default(),
         };
         let Ok(Decision::Permit(candidates)) = core.evaluate(&[], &request, self) else { return None };
-        let missing = |candidate: &crate::Candidate<'_>| Missing {
-            approvals: 0,
-            authentication: candidate.rule.require.authentication != Authentication::None,
-            reason: !matches!(candidate.rule.require.reason, Reason::No),
-        };
-        choose(&candidates, missing).map(|(chosen, _)| Terms::of(chosen.rule))
+        choose(&candidates, |candidate| Missing::all(candidate.rule)).map(|(chosen, _)| Terms::of(chosen.rule))
     }
 
     fn probes(&self, region: &Region) -> Vec<Probe> {

@@ -14,6 +14,7 @@ use super::known;
 use super::names::Among;
 use super::reader::{Reader, Value};
 use super::sets::Use;
+use crate::approval::Approval;
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals, Word, alternatives, is_normal, one_word};
 use crate::rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Leftover, OnExpiry, Reason, Scope,
@@ -41,6 +42,8 @@ pub(super) struct Keys {
     pub(super) authentication: Option<Authentication>,
     pub(super) authenticate_as: Option<AuthenticateAs>,
     pub(super) authentication_timeout: Option<Duration>,
+    /// The inner one: `false`.
+    pub(super) approval: Option<Option<Arc<Approval>>>,
     pub(super) duration: Option<Duration>,
     pub(super) max_duration: Option<Duration>,
     pub(super) uses: Option<u32>,
@@ -127,11 +130,7 @@ impl Loader<'_> {
                     keys.authenticate_as = reader.one_of(value, name, &words);
                 }
                 "authentication_timeout" => keys.authentication_timeout = reader.duration(value, name, true),
-                "approval" if value.get_ref().as_bool() != Some(false) => reader.mistake(
-                    key.span(),
-                    "`approval` is not built yet",
-                    "remove it, or write `approval = false`: nothing is read and then ignored",
-                ),
+                "approval" => keys.approval = self.approval(reader, value),
                 _ => {}
             }
         }
@@ -160,7 +159,7 @@ fn grant(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<
         match name {
             "duration" => keys.duration = reader.duration(value, name, false),
             "max_duration" => keys.max_duration = reader.duration(value, name, false),
-            "uses" => keys.uses = uses(reader, value),
+            "uses" => keys.uses = positive(reader, value, name, "leave it out for no limit"),
             "scope" => {
                 let words =
                     [("terminal", Scope::Terminal), ("session", Scope::Session), ("user", Scope::User)];
@@ -186,17 +185,16 @@ fn grant(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<
 }
 
 /// 1 to 4294967295.
-fn uses(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u32> {
+pub(super) fn positive(reader: &mut Reader<'_>, value: &Value<'_>, key: &str, hint: &str) -> Option<u32> {
     let integer = value.get_ref().as_integer();
-    let uses = integer
+    let number = integer
         .and_then(|integer| i128::from_str_radix(integer.as_str(), integer.radix()).ok())
         .and_then(|number| u32::try_from(number).ok())
-        .filter(|uses| *uses > 0);
-    if uses.is_none() {
-        let hint = "leave it out for no limit";
-        reader.mistake(value.span(), "`uses` is a number from 1 to 4294967295", hint);
+        .filter(|number| *number > 0);
+    if number.is_none() {
+        reader.mistake(value.span(), format!("`{key}` is a number from 1 to 4294967295"), hint);
     }
-    uses
+    number
 }
 
 fn restrict(reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {

@@ -1,5 +1,6 @@
 //! From texts to a checked policy. Nothing is parsed and ignored, and one mistake does not hide the next.
 
+mod approval;
 mod blocks;
 mod commands;
 mod edits;

@@ -128,6 +128,7 @@ impl Loader<'_> {
                     .authentication_timeout
                     .or(defaults.authentication_timeout)
                     .unwrap_or(AUTHENTICATION_TIMEOUT),
+                approval: filled(keys.approval, defaults.approval.as_ref()).flatten(),
             },
             grant: Grant {
                 duration,

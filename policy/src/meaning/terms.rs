@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use crate::approval::Approval;
 use crate::duration::format_duration;
 use crate::pattern::Folders;
 use crate::policy::Policy;
@@ -16,7 +17,7 @@ pub(crate) struct Terms(pub(crate) BTreeMap<&'static str, String>);
 impl Terms {
     /// Each part is named here, so that a new one can't be forgotten.
     pub(crate) fn of(rule: &Rule) -> Self {
-        let Require { reason, authentication, authenticate_as, authentication_timeout } = &rule.require;
+        let Require { reason, authentication, authenticate_as, authentication_timeout, approval } = &rule.require;
         let Grant { duration, max_duration, uses, scope, on_expiry, grace, leftover } = &rule.grant;
         let Restrict { env_keep, env_set, secure_path, umask, cwd, allow_cwd, timeout, edit_check } =
             &*rule.restrict;
@@ -51,6 +52,7 @@ impl Terms {
             ("require.authentication", word(authentication)),
             ("require.authenticate_as", word(authenticate_as)),
             ("require.authentication_timeout", format_duration(*authentication_timeout)),
+            ("require.approval", approval.as_deref().map_or_else(|| "false".to_owned(), approval_text)),
             ("grant.duration", format_duration(*duration)),
             ("grant.max_duration", format_duration(*max_duration)),
             ("grant.uses", uses.map_or_else(|| "no limit".to_owned(), |uses| uses.to_string())),
@@ -101,6 +103,13 @@ impl Terms {
         let policy = Policy::load(&[source], &AsWritten).ok()?;
         policy.rules().next().map(Self::of)
     }
+}
+
+/// As a policy writes it, with all its keys.
+fn approval_text(approval: &Approval) -> String {
+    let Approval { named, count, timeout, binding, approvers: _ } = approval;
+    let timeout = format_duration(*timeout);
+    format!("{{ approvers = {named:?}, count = {count}, timeout = {timeout:?}, for = {:?} }}", word(binding))
 }
 
 /// A word of the policy: the name of a variant, in lower case.

@@ -67,6 +67,7 @@ mod tests {
             expires: "2026-01-01T00:15:00Z".to_owned(),
             uses_left: None,
             scope: "terminal".to_owned(),
+            approved_by: Vec::new(),
             reason: Some("deploy\n42".to_owned()),
             sessions: vec!["s1".to_owned()],
         }

@@ -36,6 +36,7 @@ impl Given {
             Purpose::Validate => Mode::Validate,
             Purpose::List => Mode::List,
             Purpose::Explain => Mode::Explain,
+            Purpose::Approve => Mode::Approve,
         };
         // From the environment only where the option could stand too: automation sets it once for all calls.
         let shell = match (self.has(Flag::Login), self.has(Flag::Shell)) {
@@ -80,6 +81,13 @@ impl Given {
         if plain(Value::CloseFrom).is_some_and(|value| !is_descriptor(&value)) {
             return Err(Mistake::Descriptor);
         }
+        let wait = match self.wait.take() {
+            None => None,
+            Some(None) => Some(None),
+            Some(Some(value)) => {
+                Some(Some(duration::parse(value.as_bytes()).ok_or(Mistake::Duration("--wait"))?))
+            }
+        };
         let user = text(plain(Value::User).map(|value| (value, "-u")))?;
         let other_user = text(plain(Value::OtherUser).map(|value| (value, "-U")))?;
         let group = text(plain(Value::Group).map(|value| (value, "-g")))?;
@@ -97,6 +105,8 @@ impl Given {
             duration,
             rule,
             prompt,
+            wait,
+            json: self.has(Flag::Json),
             folder,
             timeout,
             preserve_groups: self.has(Flag::PreserveGroups),

@@ -18,6 +18,8 @@ pub(super) struct Given {
     pub(super) edit_is_command: bool,
     pub(super) preserve_environment: bool,
     pub(super) preserve_names: Vec<Bytes>,
+    /// `--wait`, and the value it had.
+    pub(super) wait: Option<Option<OsString>>,
     /// `--help` and `--version` end the reading.
     pub(super) at_once: Option<Action>,
 }
@@ -80,6 +82,8 @@ impl Given {
             Meaning::Help => self.at_once = Some(Action::Help),
             Meaning::Version => self.at_once = Some(Action::Version),
             Meaning::Flag(flag) => self.flags.push(flag),
+            Meaning::Wait if self.wait.is_some() => return Err(Mistake::Twice(shown.to_owned())),
+            Meaning::Wait => self.wait = Some(value),
             Meaning::Value(which) => {
                 let value = value.unwrap_or_default();
                 if self.values.iter().any(|(other, _)| *other == which) {

@@ -12,6 +12,7 @@ pub(super) enum Purpose {
     Validate,
     List,
     Explain,
+    Approve,
     Forget,
     ForgetAll,
 }
@@ -23,6 +24,7 @@ impl Purpose {
             Self::Validate => "-v",
             Self::List => "-l",
             Self::Explain => "--explain",
+            Self::Approve => "--approve",
             Self::Forget => "-k",
             Self::ForgetAll => "-K",
         }
@@ -55,6 +57,7 @@ impl Given {
             (Flag::Validate, Purpose::Validate),
             (Flag::List, Purpose::List),
             (Flag::Explain, Purpose::Explain),
+            (Flag::Approve, Purpose::Approve),
         ] {
             if self.has(flag)
                 && let Some(other) = purpose.replace(says)
@@ -86,9 +89,15 @@ impl Given {
         }
         match command.first() {
             None if runs && !self.wants_shell() => return Err(Mistake::NoCommand),
-            Some(_) if !runs && purpose != Purpose::List => return Err(Mistake::TakesNoCommand(option)),
+            Some(_) if !runs && !matches!(purpose, Purpose::List | Purpose::Approve) => return Err(Mistake::TakesNoCommand(option)),
             Some(name) if name.is_empty() && !self.wants_shell() => return Err(Mistake::NoCommand),
             _ => {}
+        }
+        if purpose == Purpose::Approve && command.len() != 2 {
+            return Err(Mistake::NoCommand);
+        }
+        if self.wait.is_some() && purpose != Purpose::Run {
+            return Err(Mistake::Conflict(option, "--wait"));
         }
         if purpose != Purpose::List && self.values.iter().any(|(value, _)| *value == Value::OtherUser) {
             return Err(Mistake::OnlyWithList);

@@ -41,6 +41,8 @@ pub(super) enum Meaning {
     Value(Value),
     /// `-E` alone, or with a list of names.
     PreserveEnvironment,
+    /// Waits, with a value at most so long.
+    Wait,
     /// Prints the options. As `-h HOST`, sudo's remote host.
     Help,
     /// Prints the version.
@@ -152,6 +154,28 @@ pub(super) const TABLE: &[Entry] = &[
     takes(None, "rule", "ID", Value::Rule, "use this rule (also from JIT_RULE)"),
     Entry {
         short: None,
+        long: "wait",
+        argument: Joined("DURATION"),
+        meaning: Meaning::Wait,
+        help: "wait until somebody has approved it, if policy wants that, and run it then",
+    },
+    Entry {
+        short: None,
+        long: "json",
+        argument: Alone,
+        meaning: Meaning::Flag(Flag::Json),
+        help: "tell a refusal, or a request that waits for approval, as one JSON object",
+    },
+    // For jitctl approve, which asks for the password by this program alone.
+    Entry {
+        short: None,
+        long: "approve",
+        argument: Alone,
+        meaning: Meaning::Flag(Flag::Approve),
+        help: "",
+    },
+    Entry {
+        short: None,
         long: "explain",
         argument: Alone,
         meaning: Meaning::Flag(Flag::Explain),
@@ -182,9 +206,7 @@ pub(super) const TABLE: &[Entry] = &[
     // sudo's and ours that are not built yet.
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
-    other(None, "json", Alone, NotBuilt),
     other(None, "token", Required("FILE"), NotBuilt),
-    other(None, "wait", Joined("DURATION"), NotBuilt),
 ];
 
 /// What `--help` prints: built from the table, so that it is complete.

@@ -1,0 +1,70 @@
+//! `--wait`: until somebody has answered. The request itself waits in the agent, and goes on without us.
+
+use std::io;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use jit_protocol::ask::ask;
+use jit_protocol::client::Connection;
+use jit_protocol::paths;
+use jit_protocol::request::Request;
+use jit_protocol::response::{RequestState, RequestView, Response};
+
+/// How long an agent may be away, as while it is upgraded.
+const AWAY: Duration = Duration::from_mins(2);
+
+/// Returns once the request is approved; `limit` in seconds.
+///
+/// # Errors
+/// What is told otherwise: what happened, and what to do.
+pub(crate) fn wait(request: &str, limit: Option<u64>) -> Result<(), (String, String)> {
+    let deadline = limit.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
+    let mut heard = Instant::now();
+    loop {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let hint = format!("it still waits: run this again later; jitctl deny {request} takes it back");
+            return Err(("nobody has answered yet".to_owned(), hint));
+        }
+        match look(request) {
+            Ok(Response::Refused { what, hint }) => return Err((what, hint)),
+            Ok(Response::Requests(views)) => {
+                let [view] = views.as_slice() else { return Err(misunderstood()) };
+                heard = Instant::now();
+                if let Some(answer) = answer(view) {
+                    return answer;
+                }
+            }
+            Ok(_) => return Err(misunderstood()),
+            Err(_) if heard.elapsed() < AWAY => sleep(Duration::from_secs(1)),
+            Err(error) => {
+                let hint = "the request still waits: run this again once the agent runs";
+                return Err((format!("the agent cannot be reached: {error}"), hint.to_owned()));
+            }
+        }
+    }
+}
+
+/// It answers once the request is decided, or after a minute.
+fn look(request: &str) -> io::Result<Response> {
+    let connection = Connection::open(Path::new(paths::AGENT_SOCKET))?;
+    ask(&connection, Request::Await { request: request.to_owned() })
+}
+
+fn answer(view: &RequestView) -> Option<Result<(), (String, String)>> {
+    let said = |what: &str| (what.to_owned(), String::new());
+    match view.state {
+        RequestState::Pending => None,
+        RequestState::Approved => Some(Ok(())),
+        RequestState::Refused => {
+            let what = view.answer.clone().unwrap_or_else(|| "an approver said no".to_owned());
+            Some(Err(said(&what)))
+        }
+        RequestState::Withdrawn => Some(Err(said("the request was taken back"))),
+        RequestState::Expired => Some(Err(said("nobody answered in time"))),
+    }
+}
+
+fn misunderstood() -> (String, String) {
+    ("the agent speaks another protocol than this program".to_owned(), String::new())
+}

@@ -1,0 +1,266 @@
+//! `--approve`: one person's yes to another's request, with a fresh password. It counts for exactly what was shown.
+
+use std::sync::Arc;
+
+use jit_audit::record::Event;
+use jit_policy::{Binding, Decision};
+use jit_protocol::link::ToMonitor;
+use jit_protocol::order::{Authenticate, Order};
+use jit_protocol::request::Mode;
+use jit_sys::account::{self, Account};
+use tokio::time::timeout;
+
+use super::case::{Case, deny, record_denial};
+use super::elevate::hand_over;
+use super::follow::Link;
+use super::fulfil::{Stopped, await_acceptance, await_duties};
+use super::order::{TRIES, nothing_to_run};
+use super::place::resolver_of_now;
+use super::plan::Question;
+use super::requests::{is_addressed, no_such};
+use crate::agent::Agent;
+use crate::clock::{Moment, rfc3339};
+use crate::conversation::Conversation;
+use crate::grants::{Approved, Grant};
+use crate::identifier;
+use crate::policy::Loaded;
+use crate::refusal::Refusal;
+use crate::requests::{Approval, Request, Unchanged};
+use crate::store::Change;
+use crate::translate;
+use crate::zones::HostZones;
+
+/// Who says yes to what.
+struct Yes {
+    request: Request,
+    approver: Approval,
+    /// How many it takes.
+    needed: u32,
+    /// What the last one makes.
+    grant: Grant,
+}
+
+/// Serves one yes.
+pub async fn approve(agent: &Arc<Agent>, conversation: Conversation, question: Question, mut case: Case) {
+    let question = Arc::new(question);
+    let order = check(agent, &question).await.and_then(|(yes, approver)| {
+        case = Case::of_request(agent, &yes.request);
+        order(agent, &question, &approver)
+    });
+    let order = match order {
+        Ok(order) => order,
+        Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
+    };
+    let Some(_place) = agent.session_places.admit(question.uid) else {
+        let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");
+        return deny(agent, &conversation, &case, &refusal).await;
+    };
+    let Some(mut link) = hand_over(agent, conversation, &order).await else { return };
+    match say_yes(agent, &mut link, &question, &case).await {
+        Ok(stdout) => {
+            link.send(&ToMonitor::Finish { stdout, stderr: String::new(), status: 0 }).await;
+            let _ = timeout(agent.settings.limits.request, link.receive()).await; // Gone
+        }
+        Err(Stopped::Told) => {}
+        Err(Stopped::Refused(refusal)) => {
+            let Refusal { what, hint, .. } = refusal.clone();
+            link.send(&ToMonitor::Refuse { what, hint }).await;
+            record_denial(agent, &case, &refusal).await;
+        }
+    }
+}
+
+/// After the password: all is looked at once more, for it may have changed while that was typed.
+async fn say_yes(
+    agent: &Arc<Agent>,
+    link: &mut Link,
+    question: &Arc<Question>,
+    case: &Case,
+) -> Result<String, Stopped> {
+    await_duties(agent, link, case, true).await?;
+    await_acceptance(agent, link, case).await?;
+    let (yes, _) = check(agent, question).await?;
+    Ok(count(agent, yes).await?)
+}
+
+/// The yes is in the log before it counts, and the grant that it makes before anyone may use that.
+async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
+    let Yes { request, approver, needed, mut grant } = yes;
+    let case = Case::of_request(agent, &request);
+    let record = |event| {
+        let mut record = case.record(agent, event);
+        record.approver = Some(approver.name.clone());
+        record
+    };
+    let mut given = record(Event::ApprovalGiven);
+    given.result = Some(format!("digest {}", request.digest));
+    agent.audit.append(given).await.map_err(Refusal::unrecorded)?;
+    let now = agent.clock.now();
+    let id = grant.id.clone();
+    let changed = agent.requests.change::<Refusal>(&request.id, now, |request| {
+        add(request, approver.clone())?;
+        if request.approvals.len() < needed as usize {
+            return Ok(Vec::new());
+        }
+        request.state = jit_protocol::response::RequestState::Approved;
+        request.grant = Some(id.clone());
+        if let Some(approved) = &mut grant.approved {
+            approved.by = request.approvals.iter().map(|approval| approval.name.clone()).collect();
+        }
+        let added: Option<Change> = agent.grants.add(grant.clone(), now);
+        Ok(vec![added.ok_or_else(|| Refusal::failure("no grant can be issued"))?])
+    });
+    let request = match changed.await {
+        Ok(request) => request,
+        Err(refusal) => {
+            agent.grants.withdraw(&id);
+            let mut undone = record(Event::ApprovalRefused);
+            undone.result = Some(format!("the approval does not count: {}", refusal.why));
+            agent.audit.note(undone);
+            return Err(refusal);
+        }
+    };
+    let Some(issued) = request.grant.as_ref() else {
+        let (have, user) = (request.approvals.len(), &request.binding.user.name);
+        return Ok(format!("approved: {have} of {needed} that {user} needs\n"));
+    };
+    let mut record = record(Event::GrantIssued);
+    record.grant = Some(issued.clone());
+    record.approver = Some(request.approvals.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "));
+    let until = rfc3339(grant.expires.realtime_ns);
+    record.result = Some(format!("until {until}"));
+    if let Err(why) = agent.audit.append(record).await {
+        agent.grants.withdraw(issued);
+        return Err(Refusal::unrecorded(why));
+    }
+    agent.grants.share(issued, agent.clock.now());
+    Ok(format!("approved: {} has a grant until {until}\n", request.binding.user.name))
+}
+
+/// Each person counts once.
+fn add(request: &mut Request, approver: Approval) -> Result<(), Refusal> {
+    let is_same = |known: &Approval| {
+        known.uid == approver.uid || known.loginuid.is_some() && known.loginuid == approver.loginuid
+    };
+    if request.approvals.iter().any(is_same) {
+        return Err(Refusal::new("you have approved this already", "somebody else has to, as well"));
+    }
+    request.approvals.push(approver);
+    Ok(())
+}
+
+impl From<Unchanged> for Refusal {
+    fn from(why: Unchanged) -> Self {
+        match why {
+            Unchanged::NotStored(why) => Self::unstored(why),
+            Unchanged::Decided | Unchanged::TooMany => no_such(),
+        }
+    }
+}
+
+/// Whether this yes counts; off the event loop, for accounts and paths may hang.
+async fn check(agent: &Arc<Agent>, question: &Arc<Question>) -> Result<(Yes, Account), Refusal> {
+    let (task, asked) = (Arc::clone(agent), Arc::clone(question));
+    let work = move || Ok(check_now(&task, &asked));
+    agent.lookup.run(question.uid, work).await.map_err(|error| Refusal::failure(error.to_string()))?
+}
+
+fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refusal> {
+    let words: Vec<_> = question.asked.command.iter().map(|word| word.to_string_lossy()).collect();
+    let [id, digest] = words.as_slice() else { return Err(Refusal::protocol("not a request and its digest")) };
+    let now = agent.clock.now();
+    let request = agent.requests.get(id).filter(|request| request.is_pending(now)).ok_or_else(no_such)?;
+    let failed = |why: String| Refusal::failure(why);
+    let account = account::by_uid(question.uid).map_err(|error| failed(error.to_string()))?;
+    let account = account.ok_or_else(no_such)?;
+    if !is_addressed(agent, question.uid, &request).map_err(failed)? {
+        return Err(no_such().because("an approval by somebody whom the rule does not name"));
+    }
+    not_for_oneself(question, &request)?;
+    if request.digest != *digest {
+        return Err(Refusal::new("this is not what was shown", "jitctl approve shows it anew"));
+    }
+    let loaded = agent.policy.current();
+    let until = still_permitted(agent, &loaded, &request, now)?;
+    let rule = loaded.policy.rule(&request.purpose.rule).ok_or_else(no_longer)?;
+    let approval = rule.require.approval.as_ref().ok_or_else(no_longer)?;
+    let approver =
+        Approval { name: account.name.clone(), uid: account.uid, loginuid: question.loginuid };
+    add(&mut request.clone(), approver.clone())?;
+    let expires = translate::expiry(rule, request.subject.duration, until, now);
+    let is_for_rule = request.for_rule && approval.binding == Binding::Rule;
+    let grant = Grant {
+        id: identifier::new().map_err(|error| failed(error.to_string()))?,
+        purpose: request.purpose.clone(),
+        user: request.binding.user.name.clone(),
+        target: request.binding.target.name.clone(),
+        issued_ns: now.realtime_ns,
+        left_ns: now.until(expires),
+        expires,
+        boot_id: agent.clock.boot_id().to_owned(),
+        uses_left: rule.grant.uses,
+        reason: request.reason.clone(),
+        subject: request.subject.clone(),
+        approved: Some(Approved {
+            request: request.id.clone(),
+            by: Vec::new(),
+            binding: (!is_for_rule).then(|| request.binding.clone()),
+        }),
+    };
+    Ok((Yes { needed: approval.count, request, approver, grant }, account))
+}
+
+/// Not by uid, not by login uid (an unset one equals nothing), not from inside a session of who asked, nor on the terminal
+/// or in the login session that it was asked from.
+fn not_for_oneself(question: &Question, request: &Request) -> Result<(), Refusal> {
+    let asker = request.purpose.uid;
+    let same_login = |login: Option<u32>| login.is_some_and(|login| login == asker || request.loginuid == Some(login));
+    let own = question.uid == asker
+        || same_login(question.loginuid)
+        || request.loginuid == Some(question.uid)
+        || question.nested.as_ref().is_some_and(|session| session.uid == asker)
+        || question.keys.is_same_place(&request.keys);
+    if !own {
+        return Ok(());
+    }
+    let what = "nobody approves their own request";
+    Err(Refusal::new(what, "an approver does, from a login session of their own"))
+}
+
+fn no_longer() -> Refusal {
+    Refusal::new("policy does not permit this any more", "the asker may try again")
+}
+
+/// By the policy in force; until when, by the times that rules name.
+fn still_permitted(
+    agent: &Agent,
+    loaded: &Loaded,
+    request: &Request,
+    now: Moment,
+) -> Result<Option<jiff::Timestamp>, Refusal> {
+    let subject = &request.subject;
+    let under = resolver_of_now(agent, subject.user.uid);
+    let tags = &agent.settings.host.tags;
+    let decision = subject
+        .decide(&loaded.policy, tags, &*agent.directory, now.timestamp(), &HostZones, &under)
+        .map_err(|error| Refusal::failure(error.to_string()))?;
+    let Decision::Permit(candidates) = decision else { return Err(no_longer()) };
+    let same = candidates.iter().find(|candidate| candidate.rule.id == request.purpose.rule);
+    same.map(|candidate| candidate.until).ok_or_else(no_longer)
+}
+
+/// The approver's own password, whatever records there are.
+fn order(agent: &Agent, question: &Question, approver: &Account) -> Result<Order, Refusal> {
+    if question.asked.non_interactive {
+        return Err(Refusal::password_required());
+    }
+    if !question.asked.can_ask {
+        let hint = "use -S to read it from standard input, or set SUDO_ASKPASS";
+        return Err(Refusal::new("a terminal is required to read the password", hint));
+    }
+    let account = translate::order_account(approver, None);
+    let order = nothing_to_run(agent, question, account.clone(), account)?;
+    let prompt = question.asked.prompt.clone();
+    let authenticate = Some(Authenticate { user: approver.name.clone(), tries: TRIES, prompt });
+    Ok(Order { mode: Mode::Approve, authenticate, ..order })
+}

@@ -1,0 +1,136 @@
+//! Where policy wants somebody else's yes: the request is filed, and whoever asked is told its id. Nothing waits here: the
+//! request outlives the connection.
+
+use std::sync::Arc;
+
+use jit_audit::record::Event;
+use jit_policy::Binding;
+use jit_protocol::frame::{Frame, Kind};
+use jit_protocol::link::ToMonitor;
+use jit_protocol::order::Order;
+use jit_protocol::request::Mode;
+use jit_protocol::response::RequestState;
+
+use super::bind::digest;
+use super::case::{Case, deny, record_denial};
+use super::elevate::{Elevation, hand_over};
+use super::follow::Link;
+use super::fulfil::{Stopped, await_acceptance, await_duties};
+use super::reason;
+use crate::agent::Agent;
+use crate::conversation::Conversation;
+use crate::identifier;
+use crate::refusal::Refusal;
+use crate::requests::{Request, Unchanged};
+use crate::translate::nanoseconds;
+
+/// Files the request for an elevation that misses approvals.
+pub async fn ask(agent: &Arc<Agent>, conversation: Conversation, elevation: Elevation, mut case: Case) {
+    if elevation.plan.ask_reason {
+        return ask_with_reason(agent, conversation, elevation, case).await;
+    }
+    match file(agent, &elevation, elevation.plan.reason.clone(), &mut case).await {
+        Ok((id, what)) => {
+            // One that left finds it with `jitctl requests`.
+            let _ = conversation.send_frame(&Frame::with(Kind::Pending, 0, id, what)).await;
+        }
+        Err(refusal) => deny(agent, &conversation, &case, &refusal).await,
+    }
+}
+
+/// A monitor asks the person for the reason first.
+async fn ask_with_reason(agent: &Arc<Agent>, conversation: Conversation, elevation: Elevation, mut case: Case) {
+    let Some(_place) = agent.session_places.admit(conversation.peer.uid()) else {
+        let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");
+        return deny(agent, &conversation, &case, &refusal).await;
+    };
+    let order = Order { mode: Mode::Validate, program: None, ..elevation.order.clone() };
+    let Some(mut link) = hand_over(agent, conversation, &order).await else { return };
+    match file_with_reason(agent, &mut link, &elevation, &mut case).await {
+        Ok((request, what)) => {
+            link.send(&ToMonitor::Pending { request, what }).await;
+            let _ = tokio::time::timeout(agent.settings.limits.request, link.receive()).await; // Gone
+        }
+        Err(Stopped::Told) => {}
+        Err(Stopped::Refused(refusal)) => {
+            let Refusal { what, hint, .. } = refusal.clone();
+            link.send(&ToMonitor::Refuse { what, hint }).await;
+            record_denial(agent, &case, &refusal).await;
+        }
+    }
+}
+
+async fn file_with_reason(
+    agent: &Agent,
+    link: &mut Link,
+    elevation: &Elevation,
+    case: &mut Case,
+) -> Result<(String, String), Stopped> {
+    let fulfilled = await_duties(agent, link, case, false).await?;
+    let reason = reason::clean(&fulfilled.reason.unwrap_or_default())?;
+    let rule = elevation.plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
+    if !rule.require.reason.accepts(Some(&reason)) {
+        return Err(reason::not_accepted().into());
+    }
+    case.know_reason(&reason);
+    await_acceptance(agent, link, case).await?;
+    Ok(file(agent, elevation, Some(reason), case).await?)
+}
+
+/// The request's id, and what is told.
+async fn file(
+    agent: &Agent,
+    elevation: &Elevation,
+    reason: Option<String>,
+    case: &mut Case,
+) -> Result<(String, String), Refusal> {
+    let Elevation { plan, keys, loginuid, .. } = elevation;
+    let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
+    let (Some(approval), Some(binding)) = (&rule.require.approval, &plan.binding) else {
+        return Err(Refusal::failure("an approval that no rule asks for"));
+    };
+    let now = agent.clock.now();
+    let until = now.after(nanoseconds(approval.timeout));
+    let request = Request {
+        id: identifier::new().map_err(|error| Refusal::failure(error.to_string()))?,
+        digest: digest(binding),
+        binding: (**binding).clone(),
+        for_rule: approval.binding == Binding::Rule,
+        purpose: plan.purpose.clone(),
+        subject: plan.subject.clone(),
+        reason,
+        loginuid: *loginuid,
+        keys: keys.clone(),
+        asked_ns: now.realtime_ns,
+        until,
+        left_ns: now.until(until),
+        at_ns: now.realtime_ns,
+        boot_id: agent.clock.boot_id().to_owned(),
+        state: RequestState::Pending,
+        approvals: Vec::new(),
+        answer: None,
+        grant: None,
+    };
+    let most = agent.settings.limits.pending_per_user;
+    let filed = agent.requests.file(request, most, now).await;
+    let (request, is_new) = filed.map_err(|why| match why {
+        Unchanged::TooMany => {
+            let what = format!("{most} requests of yours wait for approval already");
+            Refusal::new(what, "jitctl requests lists them, jitctl deny ID takes one back")
+        }
+        Unchanged::NotStored(why) => Refusal::unstored(why),
+        Unchanged::Decided => Refusal::failure("a request that was decided before it was filed"),
+    })?;
+    case.know_asked(&request);
+    if is_new {
+        let recorded = agent.audit.append(case.record(agent, Event::ApprovalRequested)).await;
+        if let Err(why) = recorded {
+            agent.requests.take_back(&request.id, now).await;
+            return Err(Refusal::unrecorded(why));
+        }
+    }
+    let who = approval.named.join(", ");
+    let how_many = if approval.count == 1 { String::new() } else { format!("{} of ", approval.count) };
+    let since = if is_new { "" } else { " already" };
+    Ok((request.id, format!("this waits for approval by {how_many}{who}{since}")))
+}

@@ -1,0 +1,67 @@
+//! `require.approval`: `{ approvers = ["%leads"], count = 1, timeout = "30m", for = "digest" }`, or `false`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::Loader;
+use super::keys::positive;
+use super::names::Among;
+use super::reader::{Reader, Value};
+use crate::approval::{Approval, Binding};
+use crate::pattern::Principals;
+
+const TIMEOUT: Duration = Duration::from_mins(30);
+const KEYS: [&str; 4] = ["approvers", "count", "timeout", "for"];
+const FORM: &str = "write { approvers = [\"%leads\"] }, or false for none";
+
+impl Loader<'_> {
+    /// `approval`; the inner `None` is `false`, which switches a default off.
+    pub(super) fn approval(
+        &mut self,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
+    ) -> Option<Option<Arc<Approval>>> {
+        let table = match value.get_ref() {
+            DeValue::Boolean(false) => return Some(None),
+            DeValue::Table(table) => table,
+            _ => {
+                reader.mistake(value.span(), "`approval` is none of what it may be", FORM);
+                return None;
+            }
+        };
+        reader.only(table, "`approval`", &KEYS, &[]);
+        let Some(approvers) = table.get("approvers") else {
+            reader.mistake(value.span(), "`approval` does not say who may approve", FORM);
+            return None;
+        };
+        let (named, approvers) = self.approvers(reader, approvers)?;
+        let count = table.get("count").map_or(Some(1), |count| positive(reader, count, "count", ""))?;
+        let timeout =
+            table.get("timeout").map_or(Some(TIMEOUT), |value| reader.duration(value, "timeout", false))?;
+        let bindings = [("digest", Binding::Digest), ("rule", Binding::Rule)];
+        let binding = table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings))?;
+        Some(Some(Arc::new(Approval { named, count, timeout, binding, approvers })))
+    }
+
+    fn approvers(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Vec<Arc<str>>, Principals)> {
+        let texts = reader.strings(value, "approvers")?;
+        if texts.is_empty() {
+            reader.mistake(value.span(), "nobody may approve, so that it would never run", FORM);
+            return None;
+        }
+        for (text, span) in &texts {
+            if text.starts_with("signer:") {
+                let hint = "name users and groups of this host: nothing is read and then ignored";
+                reader.mistake(span.clone(), "approval by a signature is not built yet", hint);
+            } else if *text == "ALL" {
+                reader.mistake(span.clone(), "\"ALL\" can't approve", "name users, groups or a set of them");
+            }
+        }
+        let mut named: Vec<Arc<str>> = texts.iter().map(|(text, _)| Arc::from(*text)).collect();
+        named.sort_unstable();
+        named.dedup();
+        Some((named, self.principals(reader, value, "approvers", Among::Users)?))
+    }
+}
