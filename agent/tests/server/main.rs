@@ -15,6 +15,7 @@ mod wire;
 
 mod account;
 mod administration;
+mod approvals;
 mod attacks;
 mod circumstances;
 mod duties;
