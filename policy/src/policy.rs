@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::approval::Approval;
 use crate::account::{Account, Directory, Host, LookupFailed};
+use crate::approval::Approval;
 use crate::decision::Decision;
 use crate::diagnostics::Diagnostics;
 use crate::diff::{Difference, differences};

@@ -138,10 +138,7 @@ impl Conversation<'_, '_> {
                 }
                 Kind::Ended => return Ok(Outcome::of(frame.value)),
                 Kind::Pending => {
-                    return Err(Pending {
-                        request: frame.first_text(),
-                        what: frame.second_text(),
-                    });
+                    return Err(Pending { request: frame.first_text(), what: frame.second_text() });
                 }
                 Kind::Started => {
                     let stream = stream.filter(|_| frame.value == 1);

@@ -47,7 +47,10 @@ fn what_needs_approval_is_filed_and_nothing_is_started() {
     let [request] = requests(&stage).try_into().unwrap();
     let binding = &request.binding;
     assert_eq!((&request.id, request.state, request.answerable), (&id, RequestState::Pending, false));
-    assert_eq!((binding.program.to_string_lossy(), binding.folder.path.to_string_lossy()), ("/usr/bin/id".into(), "/usr".into()));
+    assert_eq!(
+        (binding.program.to_string_lossy(), binding.folder.path.to_string_lossy()),
+        ("/usr/bin/id".into(), "/usr".into())
+    );
     assert_eq!(binding.command, ["id".into(), "-u".into()]);
     let sum = std::process::Command::new("sha256sum").arg("/usr/bin/id").output().unwrap().stdout;
     assert!(sum.starts_with(binding.sha256.as_bytes()), "the file's own digest");
@@ -63,10 +66,7 @@ fn the_same_request_is_folded_and_another_one_is_not() {
     let (first, _) = file(&stage, id());
     let (second, told) = file(&stage, id());
     assert_eq!((second, told.ends_with(" already")), (first.clone(), true));
-    let others = [
-        command(&["id", "-g"]),
-        Elevate { duration: Some(60), ..id() },
-    ];
+    let others = [command(&["id", "-g"]), Elevate { duration: Some(60), ..id() }];
     for other in others {
         assert_ne!(file(&stage, other).0, first);
     }
@@ -123,7 +123,10 @@ fn a_request_outlives_the_agent_and_a_reboot_but_not_its_time() {
     let (id, _) = file(&stage, id());
     stage.crash();
     stage.start();
-    assert_eq!((requests(&stage)[0].id.clone(), requests(&stage)[0].state), (id.clone(), RequestState::Pending));
+    assert_eq!(
+        (requests(&stage)[0].id.clone(), requests(&stage)[0].state),
+        (id.clone(), RequestState::Pending)
+    );
     stage.reboot(Duration::from_mins(10), 0);
     assert_eq!(requests(&stage)[0].state, RequestState::Pending);
     stage.clock.pass(20 * 60 * SECOND);
@@ -143,7 +146,10 @@ fn who_waits_is_told_as_soon_as_it_is_decided() {
     assert!(waiting.receive_within(NOTHING).is_none(), "it waits");
     stage.connect().ask(Request::Decline { request: id, reason: Some("not now".to_owned()) });
     let Response::Requests(views) = waiting.response() else { panic!("no request") };
-    assert_eq!((views[0].state, views[0].answer.as_deref()), (RequestState::Withdrawn, Some("taken back: not now")));
+    assert_eq!(
+        (views[0].state, views[0].answer.as_deref()),
+        (RequestState::Withdrawn, Some("taken back: not now"))
+    );
 }
 
 #[test]
@@ -175,7 +181,11 @@ fn nobody_approves_their_own_request() {
     let stage = Stage::with(&rule("id", &own));
     let (request, _) = file(&stage, id());
     let digest = requests(&stage)[0].digest.clone();
-    let approve = Elevate { mode: Mode::Approve, command: vec![request.as_str().into(), digest.as_str().into()], ..id() };
+    let approve = Elevate {
+        mode: Mode::Approve,
+        command: vec![request.as_str().into(), digest.as_str().into()],
+        ..id()
+    };
     assert_eq!(refusal(&stage, approve), "nobody approves their own request");
     assert_eq!(requests(&stage)[0].state, RequestState::Pending);
     assert!(stage.monitor_within(NOTHING).is_none(), "nor is a password asked for");
@@ -184,7 +194,10 @@ fn nobody_approves_their_own_request() {
 #[test]
 fn a_rule_that_needs_no_approval_is_taken_before_one_that_does() {
     let both = rule("a", APPROVAL)
-        + &format!("[[rule]]\nid = \"b\"\nusers = [\"#{}\"]\ncommands = [\"/usr/bin/id -u\"]\n", crate::stage::us());
+        + &format!(
+            "[[rule]]\nid = \"b\"\nusers = [\"#{}\"]\ncommands = [\"/usr/bin/id -u\"]\n",
+            crate::stage::us()
+        );
     let stage = Stage::with(&both);
     let monitor = order(&stage, id());
     assert!(monitor.order.authenticate.is_some());

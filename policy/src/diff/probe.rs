@@ -145,7 +145,8 @@ impl<'p> Prober<'p> {
             asked: Options::default(),
         };
         let Ok(Decision::Permit(candidates)) = core.evaluate(&[], &request, self) else { return None };
-        choose(&candidates, |candidate| Missing::all(candidate.rule)).map(|(chosen, _)| Terms::of(chosen.rule))
+        choose(&candidates, |candidate| Missing::all(candidate.rule))
+            .map(|(chosen, _)| Terms::of(chosen.rule))
     }
 
     fn probes(&self, region: &Region) -> Vec<Probe> {

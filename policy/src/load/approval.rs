@@ -41,11 +41,16 @@ impl Loader<'_> {
         let timeout =
             table.get("timeout").map_or(Some(TIMEOUT), |value| reader.duration(value, "timeout", false))?;
         let bindings = [("digest", Binding::Digest), ("rule", Binding::Rule)];
-        let binding = table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings))?;
+        let binding =
+            table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings))?;
         Some(Some(Arc::new(Approval { named, count, timeout, binding, approvers })))
     }
 
-    fn approvers(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Vec<Arc<str>>, Principals)> {
+    fn approvers(
+        &mut self,
+        reader: &mut Reader<'_>,
+        value: &Value<'_>,
+    ) -> Option<(Vec<Arc<str>>, Principals)> {
         let texts = reader.strings(value, "approvers")?;
         if texts.is_empty() {
             reader.mistake(value.span(), "nobody may approve, so that it would never run", FORM);

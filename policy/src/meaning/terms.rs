@@ -17,7 +17,8 @@ pub(crate) struct Terms(pub(crate) BTreeMap<&'static str, String>);
 impl Terms {
     /// Each part is named here, so that a new one can't be forgotten.
     pub(crate) fn of(rule: &Rule) -> Self {
-        let Require { reason, authentication, authenticate_as, authentication_timeout, approval } = &rule.require;
+        let Require { reason, authentication, authenticate_as, authentication_timeout, approval } =
+            &rule.require;
         let Grant { duration, max_duration, uses, scope, on_expiry, grace, leftover } = &rule.grant;
         let Restrict { env_keep, env_set, secure_path, umask, cwd, allow_cwd, timeout, edit_check } =
             &*rule.restrict;

@@ -8,6 +8,7 @@
     reason = "test code fails by panicking"
 )]
 
+mod approvals;
 mod audit;
 mod authentication;
 mod callers;

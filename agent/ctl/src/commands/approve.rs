@@ -60,8 +60,14 @@ fn shown(request: &RequestView) -> String {
         ("request", request.id.clone()),
         ("host", escape(host.as_bytes())),
         ("who", format!("{} (uid {})", escape(user.name.as_bytes()), user.uid)),
-        ("as", format!("{} (uid {}), groups {}", escape(target.name.as_bytes()), target.uid, groups.join(" "))),
-        ("reason", request.reason.as_deref().map_or_else(|| "none".to_owned(), |text| escape(text.as_bytes()))),
+        (
+            "as",
+            format!("{} (uid {}), groups {}", escape(target.name.as_bytes()), target.uid, groups.join(" ")),
+        ),
+        (
+            "reason",
+            request.reason.as_deref().map_or_else(|| "none".to_owned(), |text| escape(text.as_bytes())),
+        ),
         ("rule", rule.clone()),
     ];
     if let Some(mode) = mode {
@@ -73,11 +79,16 @@ fn shown(request: &RequestView) -> String {
         let name = if at == 0 { "called as" } else { "argument" };
         (name, word(argument))
     }));
-    lines.extend(environment.iter().map(|(name, value)| {
-        ("variable", format!("{}={}", escape(name.as_slice()), word(value)))
-    }));
+    lines.extend(
+        environment
+            .iter()
+            .map(|(name, value)| ("variable", format!("{}={}", escape(name.as_slice()), word(value)))),
+    );
     lines.push(("in", word(&folder.path)));
-    lines.push(("for", duration.map_or_else(|| "as long as the rule says".to_owned(), |it| format!("{it} s"))));
+    lines.push((
+        "for",
+        duration.map_or_else(|| "as long as the rule says".to_owned(), |it| format!("{it} s")),
+    ));
     lines.push(("uses", uses.map_or_else(|| "as many as it lives".to_owned(), |uses| uses.to_string())));
     lines.push(("digest", request.digest.clone()));
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

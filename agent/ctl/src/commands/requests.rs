@@ -41,7 +41,8 @@ pub(crate) fn all() -> Result<Vec<RequestView>, Failure> {
 
 /// The one with this id, or the only one whose id begins so.
 pub(crate) fn one(id: &str) -> Result<RequestView, Failure> {
-    let mut found: Vec<RequestView> = all()?.into_iter().filter(|request| request.id.starts_with(id)).collect();
+    let mut found: Vec<RequestView> =
+        all()?.into_iter().filter(|request| request.id.starts_with(id)).collect();
     match (found.pop(), found.is_empty(), id.is_empty()) {
         (Some(request), true, false) => Ok(request),
         (Some(_), false, false) => Err(Failure::new("more than one request begins so", "jitctl requests")),
@@ -74,5 +75,9 @@ fn state(request: &RequestView) -> String {
         RequestState::Expired => "expired",
     };
     let has_some = request.state == RequestState::Pending && !request.approved_by.is_empty();
-    if has_some { format!("{said} ({} of {})", request.approved_by.len(), request.needed) } else { said.to_owned() }
+    if has_some {
+        format!("{said} ({} of {})", request.approved_by.len(), request.needed)
+    } else {
+        said.to_owned()
+    }
 }

@@ -89,7 +89,9 @@ impl Given {
         }
         match command.first() {
             None if runs && !self.wants_shell() => return Err(Mistake::NoCommand),
-            Some(_) if !runs && !matches!(purpose, Purpose::List | Purpose::Approve) => return Err(Mistake::TakesNoCommand(option)),
+            Some(_) if !runs && !matches!(purpose, Purpose::List | Purpose::Approve) => {
+                return Err(Mistake::TakesNoCommand(option));
+            }
             Some(name) if name.is_empty() && !self.wants_shell() => return Err(Mistake::NoCommand),
             _ => {}
         }

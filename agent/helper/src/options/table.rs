@@ -167,13 +167,7 @@ pub(super) const TABLE: &[Entry] = &[
         help: "tell a refusal, or a request that waits for approval, as one JSON object",
     },
     // For jitctl approve, which asks for the password by this program alone.
-    Entry {
-        short: None,
-        long: "approve",
-        argument: Alone,
-        meaning: Meaning::Flag(Flag::Approve),
-        help: "",
-    },
+    Entry { short: None, long: "approve", argument: Alone, meaning: Meaning::Flag(Flag::Approve), help: "" },
     Entry {
         short: None,
         long: "explain",

@@ -1,0 +1,150 @@
+//! Three people: who asks, who approves, who administers; on real terminals, from the request to the audit log.
+
+use crate::{PASSWORD, eligible};
+use jit_tests::guest::Guest;
+
+/// Who asks under a rule that wants `approver`'s yes, and both of them.
+fn two_people(
+    asker: &str,
+    approver: &str,
+    more: &str,
+) -> (&'static Guest, jit_tests::guest::Policy<'static>) {
+    let keys = format!(
+        "require = {{ authentication = \"none\", reason = true, approval = {{ approvers = [\"{approver}\"] }} }}\n{more}"
+    );
+    let (guest, policy) = eligible(asker, &keys);
+    guest.add_user(approver, Some(PASSWORD), &[]);
+    (guest, policy)
+}
+
+/// The id of the only request of this user's that waits.
+fn pending(guest: &Guest, user: &str) -> String {
+    let list = guest.as_user(user).run("jitctl requests --json").success().stdout;
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let mut waits = list.as_array().unwrap().iter().filter(|it| it["state"] == "pending");
+    let id = waits.next().expect("a request that waits")["id"].as_str().unwrap().to_owned();
+    assert!(waits.next().is_none(), "more than one: {list}");
+    id
+}
+
+fn approve(guest: &Guest, approver: &str, id: &str) {
+    let mut terminal = guest.as_user(approver).terminal(&format!("jitctl approve {id}"));
+    terminal.expect("Approve? [y/N]").type_line("y").expect("assword").type_line(PASSWORD);
+    terminal.finish().success().shows("approved: ");
+}
+
+#[test]
+fn a_command_runs_once_another_person_has_approved_it() {
+    let (guest, _policy) = two_people("quentin", "rosa", "");
+    let mut asking = guest.as_user("quentin").terminal("jit-sudo --wait id -un; echo status $?");
+    asking.expect("Reason: ").type_line("INC-1").expect("waits for approval by rosa");
+    let id = pending(guest, "quentin");
+    guest.as_user("rosa").run("jitctl requests").success().shows("for you").shows("INC-1");
+    let mut approving = guest.as_user("rosa").terminal(&format!("jitctl approve {}", &id[..8]));
+    approving.expect("/usr/bin/id").expect("'-un'").expect("INC-1").expect("Approve? [y/N]").type_line("y");
+    approving.expect("assword").type_line(PASSWORD);
+    approving.finish().success().shows("approved: quentin has a grant until");
+    asking.expect("root").expect("status 0");
+    asking.finish();
+    for event in ["approval.requested", "approval.given", "grant.issued", "session.started"] {
+        let records = guest.audit(&[&format!("\"{event}\""), &id]);
+        assert_eq!(records.len(), 1, "{event}: {records:?}");
+        if event != "approval.requested" {
+            assert!(records[0].contains("\"approver\":\"rosa\""), "{records:?}");
+        }
+    }
+    guest.sh("jitctl audit verify").success();
+}
+
+#[test]
+fn what_was_approved_runs_and_nothing_else() {
+    let (guest, _policy) = two_people("quirin", "ruth", "restrict.env_keep = [\"STAGE\"]");
+    guest.sh("printf '#!/bin/sh\\necho ran \"$@\" in $STAGE\\n' >/usr/local/bin/quirins && chmod 755 /usr/local/bin/quirins").success();
+    let ask = "cd /tmp; STAGE=one jit-sudo -n --reason INC-2 quirins a";
+    guest.as_user("quirin").run(ask).exits(1).complains("waits for approval by ruth");
+    approve(guest, "ruth", &pending(guest, "quirin"));
+    guest.as_user("quirin").run(ask).success().prints("ran a in one\n");
+    for (change, says) in [
+        ("cd /tmp; STAGE=two jit-sudo -n --reason INC-2 quirins a", "the environment that was asked for"),
+        ("cd /; STAGE=one jit-sudo -n --reason INC-2 quirins a", "the working folder"),
+        ("cd /tmp; STAGE=one jit-sudo -n --for 5m --reason INC-2 quirins a", "--for"),
+    ] {
+        guest.as_user("quirin").run(change).exits(1).complains("not what was approved").complains(says);
+    }
+    guest.sh("echo '# changed' >>/usr/local/bin/quirins").success();
+    guest.as_user("quirin").run(ask).exits(1).complains("the file /usr/local/bin/quirins");
+    // Other arguments are another request.
+    guest
+        .as_user("quirin")
+        .run("cd /tmp; STAGE=one jit-sudo -n --reason INC-2 quirins b")
+        .exits(1)
+        .complains("request ");
+}
+
+#[test]
+fn a_no_is_told_with_its_reason() {
+    let (guest, _policy) = two_people("quincy", "rita", "");
+    let mut asking =
+        guest.as_user("quincy").terminal("jit-sudo --reason INC-3 --wait id -un; echo status $?");
+    asking.expect("waits for approval");
+    let id = pending(guest, "quincy");
+    guest.as_user("rita").run(&format!("jitctl deny {id} --reason 'not on a Friday'")).success();
+    asking.expect("rita said no: not on a Friday").expect("status 1");
+    asking.finish();
+    guest
+        .as_user("rita")
+        .run(&format!("jitctl approve --yes {id}"))
+        .exits(1)
+        .complains("does not wait any more");
+}
+
+// "Nobody approves for themselves: not by uid, …, not from inside the asker's session."
+#[test]
+fn nobody_approves_for_themselves() {
+    let (guest, _policy) = two_people("quade", "quade", "");
+    let other = guest.policy(
+        "quade-shell",
+        &crate::rule(
+            "quade-shell",
+            "quade",
+            "require.authentication = \"none\"\nexcept_commands = [\"/usr/bin/id **\"]",
+        ),
+    );
+    guest.as_user("quade").run("jit-sudo -n --reason INC-4 id -un").exits(1).complains("waits for approval");
+    let id = pending(guest, "quade");
+    guest
+        .as_user("quade")
+        .run(&format!("jitctl approve --yes {id}"))
+        .exits(1)
+        .complains("nobody approves their own request");
+    let nested = format!("jit-sudo -n sh -c 'su quade -c \"jitctl approve --yes {id}\"'");
+    guest.as_user("quade").run(&nested).exits(1).complains("nobody approves their own request");
+    drop(other);
+}
+
+#[test]
+fn scripts_get_the_request_as_json_and_hold_no_secret() {
+    let (guest, _policy) = two_people("quest", "rahel", "");
+    let script =
+        "jit-sudo -n --json --reason INC-5 id -un 2>/tmp/quest.json; test $? = 1; cat /tmp/quest.json";
+    let told = guest.as_user("quest").run(script).success().stdout;
+    let told: serde_json::Value = serde_json::from_str(&told).expect("one JSON object");
+    let id = told["request"].as_str().unwrap().to_owned();
+    assert_eq!(id, pending(guest, "quest"));
+    approve(guest, "rahel", &id);
+    guest.as_user("quest").run("jit-sudo -n --reason INC-5 id -un").success().prints("root\n");
+}
+
+#[test]
+fn a_wrong_password_approves_nothing() {
+    let (guest, _policy) = two_people("quido", "ronja", "");
+    guest.as_user("quido").run("jit-sudo -n --reason INC-6 id -un").exits(1);
+    let id = pending(guest, "quido");
+    let mut terminal = guest.as_user("ronja").terminal(&format!("jitctl approve --yes {id}"));
+    for _ in 0..3 {
+        terminal.expect("assword").type_line("wrong");
+    }
+    terminal.finish().exits(1);
+    assert_eq!(pending(guest, "quido"), id);
+    guest.as_user("quido").run("jit-sudo -n --reason INC-6 id -un").exits(1).complains("already");
+}
