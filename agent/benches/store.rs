@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jit_agent::clock::{Clock, SystemClock};
-use jit_agent::grants::{Grant, Grants, Purpose};
+use jit_agent::grants::{Grant, Grants, Purpose, Serving};
 use jit_agent::scope::Scope;
 use jit_agent::store::{Change, Contents, Store, Table};
 use jit_agent::translate::Subject;
@@ -117,6 +117,7 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             rule: None,
             non_interactive: false,
         },
+        approved: None,
     }
 }
 
@@ -125,7 +126,9 @@ fn grants(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("grants-10000");
     group.bench_function("find", |bencher| {
         let purpose = purpose(LIVE / 2);
-        bencher.iter(|| world.grants.find(black_box(&purpose), world.clock.now()).expect("it is live"));
+        bencher.iter(|| {
+            world.grants.find(black_box(&purpose), Serving::Any, world.clock.now()).expect("it is live")
+        });
     });
     group.bench_function("sweep", |bencher| bencher.iter(|| world.grants.sweep(world.clock.now())));
     group.sample_size(20);

@@ -210,7 +210,8 @@ impl Grants {
 
     /// The live grants for this purpose that somebody has approved.
     pub fn approved(&self, purpose: &Purpose, now: Moment) -> Vec<Grant> {
-        let is_one = |grant: &Grant| grant.approved.is_some() && grant.purpose == *purpose && grant.is_live(now);
+        let is_one =
+            |grant: &Grant| grant.approved.is_some() && grant.purpose == *purpose && grant.is_live(now);
         self.some(is_one)
     }
 

@@ -137,11 +137,17 @@ impl Requests {
     ///
     /// # Errors
     /// [`Unchanged::TooMany`] if `most` of the user's wait already.
-    pub async fn file(&self, request: Request, most: usize, now: Moment) -> Result<(Request, bool), Unchanged> {
+    pub async fn file(
+        &self,
+        request: Request,
+        most: usize,
+        now: Moment,
+    ) -> Result<(Request, bool), Unchanged> {
         let _one_at_a_time = self.changing.lock().await;
         {
             let held = self.lock();
-            let own = || held.values().filter(|it| it.purpose.uid == request.purpose.uid && it.is_pending(now));
+            let own =
+                || held.values().filter(|it| it.purpose.uid == request.purpose.uid && it.is_pending(now));
             let is_same = |it: &&Request| it.digest == request.digest && it.purpose == request.purpose;
             if let Some(same) = own().find(is_same) {
                 return Ok((same.clone(), false));

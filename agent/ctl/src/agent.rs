@@ -49,7 +49,7 @@ pub(crate) fn unexpected() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use jit_protocol::request::Revoke;
+    use jit_protocol::request::{Envelope, Revoke};
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     use super::*;

@@ -78,3 +78,42 @@ impl Messages<'_> {
         let _ = self.err.write_all(text.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(json: bool, tell: impl FnOnce(&mut Messages<'_>)) -> String {
+        let mut err = Vec::new();
+        tell(&mut Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err, person: true, json });
+        String::from_utf8(err).unwrap()
+    }
+
+    #[test]
+    fn who_has_to_wait_is_told_the_request_and_what_to_do() {
+        let pending =
+            |messages: &mut Messages<'_>| messages.pending("0123", "this waits for approval by %leads");
+        let text = told(false, pending);
+        assert!(
+            text.starts_with("jit-sudo: this waits for approval by %leads: request 0123\nhint: "),
+            "{text}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&told(true, pending)).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({ "error": "this waits for approval by %leads", "request": "0123" })
+        );
+    }
+
+    #[test]
+    fn json_is_one_object_on_one_line_and_notices_are_not_in_between() {
+        let text = told(true, |messages| {
+            messages.notice("something is left", "\n", false);
+            messages.refusal("no: \x1b[2J \"x\"\n", "try\nagain");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(!json["error"].as_str().unwrap().contains('\x1b'), "{text}");
+        assert!(json["hint"].as_str().unwrap().starts_with("try"), "{text}");
+    }
+}

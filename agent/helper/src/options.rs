@@ -94,10 +94,19 @@ pub(crate) struct Asked {
     pub(crate) bell: bool,
     /// `-p`.
     pub(crate) prompt: Option<Vec<u8>>,
-    /// `--wait`, and for how many seconds at most.
-    pub(crate) wait: Option<Option<u64>>,
+    /// `--wait`.
+    pub(crate) wait: Option<Wait>,
     /// `--json`.
     pub(crate) json: bool,
+}
+
+/// How long is waited for somebody else's yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Until there is an answer.
+    Answered,
+    /// So many seconds at most.
+    Seconds(u64),
 }
 
 /// An option that is on or off. The number is its place in [`Given::flags`].

@@ -11,15 +11,20 @@ use jit_protocol::paths;
 use jit_protocol::request::Request;
 use jit_protocol::response::{RequestState, RequestView, Response};
 
+use crate::options::Wait;
+
 /// How long an agent may be away, as while it is upgraded.
 const AWAY: Duration = Duration::from_mins(2);
 
-/// Returns once the request is approved; `limit` in seconds.
+/// Returns once the request is approved.
 ///
 /// # Errors
 /// What is told otherwise: what happened, and what to do.
-pub(crate) fn wait(request: &str, limit: Option<u64>) -> Result<(), (String, String)> {
-    let deadline = limit.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
+pub(crate) fn wait(request: &str, limit: Wait) -> Result<(), (String, String)> {
+    let deadline = match limit {
+        Wait::Answered => None,
+        Wait::Seconds(seconds) => Instant::now().checked_add(Duration::from_secs(seconds)),
+    };
     let mut heard = Instant::now();
     loop {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn each_difference_is_named_and_makes_another_text() {
-        let changes: [(fn(&mut Binding), &str); 16] = [
+        type Change = (fn(&mut Binding), &'static str);
+        let changes: [Change; 16] = [
             (|it| it.version = 2, "version"),
             (|it| it.host.push('x'), "host"),
             (|it| it.rule.push('x'), "rule"),

@@ -104,12 +104,13 @@ fn grant(id: &str, purpose: &Purpose, uses: Option<u32>, now: Moment) -> Grant {
         uses_left: uses,
         reason: Some("because".into()),
         subject: subject(),
+        approved: None,
     }
 }
 
 /// One elevation with a grant: none if it would have to be issued and is not.
 async fn used(grants: &Grants, now: Moment, new: Option<Grant>) -> Option<Grant> {
-    let taken = grants.take(now, &purpose(), || new)?;
+    let taken = grants.take(now, &purpose(), Serving::Any, || new)?;
     grants.settle(&taken, now, Vec::new()).await.unwrap();
     grants.share(&taken.grant.id, now);
     Some(taken.grant)
@@ -119,7 +120,7 @@ async fn used(grants: &Grants, now: Moment, new: Option<Grant>) -> Option<Grant>
 async fn a_grant_is_issued_at_its_first_use_and_found_until_it_ends() {
     let (mut host, clock) = (Host::new(), clock());
     let grants = host.start(&clock).await;
-    assert!(grants.find(&purpose(), clock.now()).is_none());
+    assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
     assert!(used(&grants, clock.now(), None).await.is_none(), "none is issued by itself");
     let first = used(&grants, clock.now(), Some(grant("a", &purpose(), None, clock.now()))).await.unwrap();
     clock.pass(15 * MINUTE - 1);
@@ -155,12 +156,12 @@ async fn a_commit_that_comes_late_gives_no_use_back() {
     let grants = host.start(&clock).await;
     let now = clock.now();
     used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap();
-    let early = grants.take(now, &purpose(), || None).unwrap();
-    let late = grants.take(now, &purpose(), || None).unwrap();
-    assert!(grants.take(now, &purpose(), || None).is_none(), "each use is taken by one only");
+    let early = grants.take(now, &purpose(), Serving::Any, || None).unwrap();
+    let late = grants.take(now, &purpose(), Serving::Any, || None).unwrap();
+    assert!(grants.take(now, &purpose(), Serving::Any, || None).is_none(), "each use is taken by one only");
     grants.settle(&late, now, Vec::new()).await.unwrap();
     grants.settle(&early, now, Vec::new()).await.unwrap();
-    assert!(host.start(&clock).await.find(&purpose(), now).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), Serving::Any, now).is_none());
 }
 
 #[tokio::test]
@@ -168,37 +169,42 @@ async fn what_is_not_durable_was_not_taken_nor_issued() {
     let clock = clock();
     let now = clock.now();
     let grants = Grants::load(Store::ended(), &[], &clock);
-    let taken = grants.take(now, &purpose(), || Some(grant("a", &purpose(), None, now))).unwrap();
-    assert!(grants.find(&purpose(), now).is_none(), "nobody else may use it before it is durable");
+    let taken =
+        grants.take(now, &purpose(), Serving::Any, || Some(grant("a", &purpose(), None, now))).unwrap();
+    assert!(
+        grants.find(&purpose(), Serving::Any, now).is_none(),
+        "nobody else may use it before it is durable"
+    );
     assert!(grants.settle(&taken, now, Vec::new()).await.is_err());
     assert!(grants.unexpired(now).is_empty());
 
     let mut host = Host::new();
     let grants = host.start(&clock).await;
     used(&grants, now, Some(grant("a", &purpose(), Some(3), now))).await.unwrap();
-    let taken = grants.take(now, &purpose(), || None).unwrap();
+    let taken = grants.take(now, &purpose(), Serving::Any, || None).unwrap();
     grants.give_back(&taken);
-    assert_eq!(grants.find(&purpose(), now).unwrap().uses_left, Some(2));
+    assert_eq!(grants.find(&purpose(), Serving::Any, now).unwrap().uses_left, Some(2));
     let json: Vec<(String, Vec<u8>)> = {
         let stored =
             Stored { grant: grant("b", &purpose(), Some(1), now), at_ns: now.realtime_ns, shared: true };
         vec![("b".into(), serde_json::to_vec(&stored).unwrap())]
     };
     let grants = Grants::load(Store::ended(), &json, &clock);
-    let taken = grants.take(now, &purpose(), || None).unwrap();
+    let taken = grants.take(now, &purpose(), Serving::Any, || None).unwrap();
     assert!(grants.settle(&taken, now, Vec::new()).await.is_err());
-    assert_eq!(grants.find(&purpose(), now).unwrap().uses_left, Some(1));
+    assert_eq!(grants.find(&purpose(), Serving::Any, now).unwrap().uses_left, Some(1));
 }
 
 #[tokio::test]
 async fn a_grant_that_is_given_back_was_never_issued() {
     let (mut host, clock) = (Host::new(), clock());
     let grants = host.start(&clock).await;
-    let taken = grants.take(START, &purpose(), || Some(grant("a", &purpose(), None, START))).unwrap();
+    let taken =
+        grants.take(START, &purpose(), Serving::Any, || Some(grant("a", &purpose(), None, START))).unwrap();
     grants.settle(&taken, START, Vec::new()).await.unwrap();
     grants.give_back(&taken);
-    assert!(grants.find(&purpose(), START).is_none());
-    assert!(host.start(&clock).await.find(&purpose(), START).is_none());
+    assert!(grants.find(&purpose(), Serving::Any, START).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), Serving::Any, START).is_none());
 }
 
 #[tokio::test]
@@ -210,9 +216,13 @@ async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
     let taken = grants.take_new(|| Some(grant("b", &purpose(), Some(2), clock.now()))).unwrap();
     assert!(taken.is_new && taken.grant.uses_left == Some(1));
     grants.settle(&taken, clock.now(), Vec::new()).await.unwrap();
-    assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "a", "b is not in the log yet");
+    assert_eq!(
+        grants.find(&purpose(), Serving::Any, clock.now()).unwrap().id,
+        "a",
+        "b is not in the log yet"
+    );
     grants.share("b", clock.now());
-    assert_eq!(grants.find(&purpose(), clock.now()).unwrap().id, "b");
+    assert_eq!(grants.find(&purpose(), Serving::Any, clock.now()).unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "a", "b has no uses left");
 }
@@ -251,10 +261,10 @@ async fn a_grant_counts_for_exactly_its_purpose() {
         Purpose { key: "tty 2".into(), ..purpose() },
     ];
     for other in others {
-        assert!(grants.find(&other, now).is_none(), "{other:?}");
-        assert!(grants.take(now, &other, || None).is_none(), "{other:?}");
+        assert!(grants.find(&other, Serving::Any, now).is_none(), "{other:?}");
+        assert!(grants.take(now, &other, Serving::Any, || None).is_none(), "{other:?}");
     }
-    assert!(grants.find(&purpose(), now).is_some());
+    assert!(grants.find(&purpose(), Serving::Any, now).is_some());
 }
 
 // Rule 12: "Expiry counts suspended time *and* wall time; whichever ends first wins."
@@ -264,18 +274,18 @@ async fn a_clock_that_is_set_ends_a_grant_and_never_prolongs_it() {
     let grants = host.start(&clock).await;
     used(&grants, clock.now(), Some(grant("a", &purpose(), None, clock.now()))).await.unwrap();
     clock.set_wall(0);
-    assert!(grants.find(&purpose(), clock.now()).is_some(), "it runs on by the other clock");
+    assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_some(), "it runs on by the other clock");
     assert!(
-        host.start(&clock).await.find(&purpose(), clock.now()).is_some(),
+        host.start(&clock).await.find(&purpose(), Serving::Any, clock.now()).is_some(),
         "the agent too may start again"
     );
     clock.pass(15 * MINUTE);
-    assert!(grants.find(&purpose(), clock.now()).is_none());
-    assert!(host.start(&clock).await.find(&purpose(), clock.now()).is_none());
+    assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), Serving::Any, clock.now()).is_none());
 
     used(&grants, clock.now(), Some(grant("b", &purpose(), None, clock.now()))).await.unwrap();
     clock.set_wall(i64::try_from(16 * MINUTE).unwrap() + clock.now().realtime_ns);
-    assert!(grants.find(&purpose(), clock.now()).is_none());
+    assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
 }
 
 fn after_reboot(wall: i64) -> ManualClock {
@@ -290,15 +300,15 @@ async fn a_reboot_never_prolongs_a_grant() {
         used(&host.start(&clock).await, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
         let clock = after_reboot(START.realtime_ns + minutes(passed));
         let grants = host.start(&clock).await;
-        let found = grants.find(&purpose(), clock.now());
+        let found = grants.find(&purpose(), Serving::Any, clock.now());
         let until = found.map(|grant| clock.now().until(grant.expires) / MINUTE);
         assert_eq!(until, left, "{passed} minutes later");
         // A clock that was right at the start and is set back after it changes nothing, over another restart too.
         if let Some(left) = left {
             clock.set_wall(START.realtime_ns);
             clock.pass(left * MINUTE);
-            assert!(grants.find(&purpose(), clock.now()).is_none());
-            assert!(host.start(&clock).await.find(&purpose(), clock.now()).is_none());
+            assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
+            assert!(host.start(&clock).await.find(&purpose(), Serving::Any, clock.now()).is_none());
         } else {
             assert_eq!(grants.sweep(clock.now()).len(), 1, "its end is told");
         }
@@ -315,10 +325,10 @@ async fn a_store_that_was_copied_prolongs_nothing() {
     copy.copies = 1;
     std::fs::copy(host.path(), copy.path()).unwrap();
     let elsewhere = ManualClock::new(Moment { boottime_ns: 0, realtime_ns: START.realtime_ns }, "other host");
-    let found = copy.start(&elsewhere).await.find(&purpose(), elsewhere.now()).unwrap();
+    let found = copy.start(&elsewhere).await.find(&purpose(), Serving::Any, elsewhere.now()).unwrap();
     assert!(elsewhere.now().until(found.expires) <= 15 * MINUTE);
     clock.pass(15 * MINUTE);
-    assert!(copy.start(&clock).await.find(&purpose(), clock.now()).is_none());
+    assert!(copy.start(&clock).await.find(&purpose(), Serving::Any, clock.now()).is_none());
 }
 
 #[test]
@@ -338,7 +348,7 @@ async fn a_revoked_grant_does_not_come_back() {
     let (mut host, clock) = (Host::new(), clock());
     let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
-    let taken = grants.take(now, &purpose(), || None).unwrap();
+    let taken = grants.take(now, &purpose(), Serving::Any, || None).unwrap();
     let (revoked, stored) = grants.revoke(|grant| grant.user == "alice");
     assert_eq!((revoked.len(), stored.await), (1, Ok(())));
     assert_eq!(
@@ -346,15 +356,16 @@ async fn a_revoked_grant_does_not_come_back() {
         Err(Unsettled::Ended),
         "a use that was taken before"
     );
-    assert!(grants.find(&purpose(), now).is_none());
-    assert!(host.start(&clock).await.find(&purpose(), now).is_none());
+    assert!(grants.find(&purpose(), Serving::Any, now).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), Serving::Any, now).is_none());
 }
 
 #[tokio::test]
 async fn a_grant_that_is_revoked_while_its_use_is_stored_serves_no_more() {
     let (store, go_on) = Store::waiting();
     let grants = Grants::load(store, &[], &clock());
-    let taken = grants.take(START, &purpose(), || Some(grant("a", &purpose(), None, START))).unwrap();
+    let taken =
+        grants.take(START, &purpose(), Serving::Any, || Some(grant("a", &purpose(), None, START))).unwrap();
     let revoke = async {
         let removed = grants.remove(|_| true).len();
         go_on();
@@ -370,10 +381,10 @@ async fn a_grant_is_shortened_and_never_lengthened() {
     let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
     grants.shorten("a", now.after(60 * MINUTE));
-    assert_eq!(grants.find(&purpose(), now).unwrap().expires, now.after(15 * MINUTE));
+    assert_eq!(grants.find(&purpose(), Serving::Any, now).unwrap().expires, now.after(15 * MINUTE));
     grants.shorten("a", now.after(MINUTE));
     clock.pass(MINUTE);
-    assert!(grants.find(&purpose(), clock.now()).is_none());
+    assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
 }
 
 #[test]
@@ -383,7 +394,9 @@ fn one_user_cannot_fill_the_memory() {
     let take = |uid, number: usize| {
         let purpose = of(uid, number);
         grants
-            .take(START, &purpose, || Some(grant(&format!("{uid} {number}"), &purpose, None, START)))
+            .take(START, &purpose, Serving::Any, || {
+                Some(grant(&format!("{uid} {number}"), &purpose, None, START))
+            })
             .is_some()
     };
     {
@@ -417,7 +430,7 @@ async fn many_at_once_never_use_more_than_there_is() {
         count += usize::from(task.await.unwrap());
     }
     assert_eq!(count, 10);
-    assert!(host.start(&clock).await.find(&purpose(), START).is_none());
+    assert!(host.start(&clock).await.find(&purpose(), Serving::Any, START).is_none());
 }
 
 proptest! {
@@ -458,9 +471,9 @@ proptest! {
                 }
             }
             if real >= 15 && (boots == 0 || !set_back) {
-                prop_assert!(grants.find(&purpose(), clock.now()).is_none());
+                prop_assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
             }
-            if let Some(found) = grants.find(&purpose(), clock.now()) {
+            if let Some(found) = grants.find(&purpose(), Serving::Any, clock.now()) {
                 prop_assert!(clock.now().until(found.expires) <= 15 * MINUTE);
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jit_audit::record::Event;
 use jit_policy::{Binding, Decision};
+use jit_protocol::Bytes;
 use jit_protocol::link::ToMonitor;
 use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::Mode;
@@ -27,7 +28,7 @@ use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::requests::{Approval, Request, Unchanged};
 use crate::store::Change;
-use crate::translate;
+use crate::translate::{self, Files};
 use crate::zones::HostZones;
 
 /// Who says yes to what.
@@ -126,7 +127,8 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
     };
     let mut record = record(Event::GrantIssued);
     record.grant = Some(issued.clone());
-    record.approver = Some(request.approvals.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "));
+    record.approver =
+        Some(request.approvals.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "));
     let until = rfc3339(grant.expires.realtime_ns);
     record.result = Some(format!("until {until}"));
     if let Err(why) = agent.audit.append(record).await {
@@ -166,11 +168,13 @@ async fn check(agent: &Arc<Agent>, question: &Arc<Question>) -> Result<(Yes, Acc
 }
 
 fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refusal> {
-    let words: Vec<_> = question.asked.command.iter().map(|word| word.to_string_lossy()).collect();
-    let [id, digest] = words.as_slice() else { return Err(Refusal::protocol("not a request and its digest")) };
+    let words: Vec<_> = question.asked.command.iter().map(Bytes::to_string_lossy).collect();
+    let [id, digest] = words.as_slice() else {
+        return Err(Refusal::protocol("not a request and its digest"));
+    };
     let now = agent.clock.now();
     let request = agent.requests.get(id).filter(|request| request.is_pending(now)).ok_or_else(no_such)?;
-    let failed = |why: String| Refusal::failure(why);
+    let failed = Refusal::failure;
     let account = account::by_uid(question.uid).map_err(|error| failed(error.to_string()))?;
     let account = account.ok_or_else(no_such)?;
     if !is_addressed(agent, question.uid, &request).map_err(failed)? {
@@ -184,8 +188,7 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
     let until = still_permitted(agent, &loaded, &request, now)?;
     let rule = loaded.policy.rule(&request.purpose.rule).ok_or_else(no_longer)?;
     let approval = rule.require.approval.as_ref().ok_or_else(no_longer)?;
-    let approver =
-        Approval { name: account.name.clone(), uid: account.uid, loginuid: question.loginuid };
+    let approver = Approval { name: account.name.clone(), uid: account.uid, loginuid: question.loginuid };
     add(&mut request.clone(), approver.clone())?;
     let expires = translate::expiry(rule, request.subject.duration, until, now);
     let is_for_rule = request.for_rule && approval.binding == Binding::Rule;
@@ -214,7 +217,8 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
 /// or in the login session that it was asked from.
 fn not_for_oneself(question: &Question, request: &Request) -> Result<(), Refusal> {
     let asker = request.purpose.uid;
-    let same_login = |login: Option<u32>| login.is_some_and(|login| login == asker || request.loginuid == Some(login));
+    let same_login =
+        |login: Option<u32>| login.is_some_and(|login| login == asker || request.loginuid == Some(login));
     let own = question.uid == asker
         || same_login(question.loginuid)
         || request.loginuid == Some(question.uid)
@@ -241,8 +245,9 @@ fn still_permitted(
     let subject = &request.subject;
     let under = resolver_of_now(agent, subject.user.uid);
     let tags = &agent.settings.host.tags;
+    let files = Files { under: &under, sha256: &|| subject.known_digest() };
     let decision = subject
-        .decide(&loaded.policy, tags, &*agent.directory, now.timestamp(), &HostZones, &under)
+        .decide(&loaded.policy, tags, &*agent.directory, now.timestamp(), &HostZones, files)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     let Decision::Permit(candidates) = decision else { return Err(no_longer()) };
     let same = candidates.iter().find(|candidate| candidate.rule.id == request.purpose.rule);

@@ -39,7 +39,12 @@ pub async fn ask(agent: &Arc<Agent>, conversation: Conversation, elevation: Elev
 }
 
 /// A monitor asks the person for the reason first.
-async fn ask_with_reason(agent: &Arc<Agent>, conversation: Conversation, elevation: Elevation, mut case: Case) {
+async fn ask_with_reason(
+    agent: &Arc<Agent>,
+    conversation: Conversation,
+    elevation: Elevation,
+    mut case: Case,
+) {
     let Some(_place) = agent.session_places.admit(conversation.peer.uid()) else {
         let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");
         return deny(agent, &conversation, &case, &refusal).await;

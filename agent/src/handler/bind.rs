@@ -7,9 +7,8 @@ use jit_protocol::Bytes;
 use jit_protocol::binding::{Binding, Folder, Person};
 use jit_protocol::order::Cwd;
 use jit_protocol::request::Shell;
-use jit_sys::digest::hex;
+use jit_sys::digest::of_bytes;
 use jit_sys::path::{self, Found};
-use sha2::{Digest, Sha256};
 
 use super::people::People;
 use super::plan::Question;
@@ -71,7 +70,7 @@ pub fn bind(
 
 /// The digest that an approver says yes to.
 pub fn digest(binding: &Binding) -> String {
-    hex(&Sha256::digest(binding.canonical()).into())
+    of_bytes(&binding.canonical())
 }
 
 fn which_folder(question: &Question, folder: Bytes) -> Result<Folder, Refusal> {

@@ -11,7 +11,6 @@ use jit_protocol::request::{Elevate, Mode};
 use jit_sys::account;
 use tokio::time::timeout;
 
-use super::{approve, ask};
 use super::case::{Case, deny, record_denial};
 use super::follow::Link;
 use super::fulfil::{Stopped, fulfil};
@@ -19,6 +18,7 @@ use super::list;
 use super::order::order;
 use super::plan::{Plan, Question, plan};
 use super::reason;
+use super::{approve, ask};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::hostname;
@@ -55,7 +55,7 @@ pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elev
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };
     if question.asked.mode == Mode::Approve {
-        return approve::approve(agent, conversation, question, case).await;
+        return Box::pin(approve::approve(agent, conversation, question, case)).await;
     }
     if question.asked.mode != Mode::Run {
         return list::list(agent, conversation, question, case).await;
@@ -65,7 +65,7 @@ pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elev
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };
     if elevation.plan.approvals > 0 {
-        return ask::ask(agent, conversation, elevation, case).await;
+        return Box::pin(ask::ask(agent, conversation, elevation, case)).await;
     }
     let Some(_place) = agent.session_places.admit(conversation.peer.uid()) else {
         let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");

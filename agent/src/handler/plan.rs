@@ -348,7 +348,10 @@ fn changed_since_approval(
         let same = bound.filter(|bound| bound.is_same_command(binding));
         if let Some(difference) = same.and_then(|bound| bound.difference(binding)) {
             let what = format!("this is not what was approved: it differs in {difference}");
-            return Err(Refusal::new(what, format!("jitctl revoke {} gives that up; then ask again", grant.id)));
+            return Err(Refusal::new(
+                what,
+                format!("jitctl revoke {} gives that up; then ask again", grant.id),
+            ));
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::requests::{Request, Unchanged};
 use crate::translate;
 
 /// How long one connection waits: who waits longer asks again.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// The peer's own requests, those addressed to it, and for root all.
 ///
@@ -49,7 +49,8 @@ pub async fn requests(agent: &Arc<Agent>, peer: &Peer) -> Result<Response, Refus
 /// A look-up that failed.
 pub fn is_addressed(agent: &Agent, uid: u32, request: &Request) -> Result<bool, String> {
     let loaded = agent.policy.current();
-    let approval = loaded.policy.rule(&request.purpose.rule).and_then(|rule| rule.require.approval.as_deref());
+    let approval =
+        loaded.policy.rule(&request.purpose.rule).and_then(|rule| rule.require.approval.as_deref());
     let Some(approval) = approval else { return Ok(false) };
     let failed = |error: account::LookupFailed| error.to_string();
     let Some(account) = account::by_uid(uid).map_err(failed)? else { return Ok(false) };
@@ -61,7 +62,8 @@ pub fn is_addressed(agent: &Agent, uid: u32, request: &Request) -> Result<bool, 
 /// For the command line.
 fn view(agent: &Agent, request: &Request, answerable: bool) -> RequestView {
     let loaded = agent.policy.current();
-    let approval = loaded.policy.rule(&request.purpose.rule).and_then(|rule| rule.require.approval.as_deref());
+    let approval =
+        loaded.policy.rule(&request.purpose.rule).and_then(|rule| rule.require.approval.as_deref());
     let now = agent.clock.now();
     RequestView {
         id: request.id.clone(),

@@ -80,6 +80,11 @@ pub fn of(root: BorrowedFd<'_>, found: &Found) -> Result<[u8; 32], DigestError> 
     program.digest(io::sink())
 }
 
+/// Of some bytes, in hex.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes).into())
+}
+
 /// In 64 hex digits, as sha256sum(1) prints it.
 pub fn hex(digest: &[u8; 32]) -> String {
     digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

@@ -16,15 +16,28 @@ const TIMEOUT: Duration = Duration::from_mins(30);
 const KEYS: [&str; 4] = ["approvers", "count", "timeout", "for"];
 const FORM: &str = "write { approvers = [\"%leads\"] }, or false for none";
 
+/// What a rule says of approval.
+#[derive(Clone)]
+pub(super) enum Wanted {
+    /// `false`, which switches a default off.
+    No,
+    Of(Arc<Approval>),
+}
+
+impl Wanted {
+    pub(super) fn approval(self) -> Option<Arc<Approval>> {
+        match self {
+            Self::No => None,
+            Self::Of(approval) => Some(approval),
+        }
+    }
+}
+
 impl Loader<'_> {
-    /// `approval`; the inner `None` is `false`, which switches a default off.
-    pub(super) fn approval(
-        &mut self,
-        reader: &mut Reader<'_>,
-        value: &Value<'_>,
-    ) -> Option<Option<Arc<Approval>>> {
+    /// `approval`.
+    pub(super) fn approval(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Wanted> {
         let table = match value.get_ref() {
-            DeValue::Boolean(false) => return Some(None),
+            DeValue::Boolean(false) => return Some(Wanted::No),
             DeValue::Table(table) => table,
             _ => {
                 reader.mistake(value.span(), "`approval` is none of what it may be", FORM);
@@ -43,7 +56,7 @@ impl Loader<'_> {
         let bindings = [("digest", Binding::Digest), ("rule", Binding::Rule)];
         let binding =
             table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings))?;
-        Some(Some(Arc::new(Approval { named, count, timeout, binding, approvers })))
+        Some(Wanted::Of(Arc::new(Approval { named, count, timeout, binding, approvers })))
     }
 
     fn approvers(

@@ -8,13 +8,13 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::Loader;
+use super::approval;
 use super::commands::Bare;
 use super::edits;
 use super::known;
 use super::names::Among;
 use super::reader::{Reader, Value};
 use super::sets::Use;
-use crate::approval::Approval;
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals, Word, alternatives, is_normal, one_word};
 use crate::rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Leftover, OnExpiry, Reason, Scope,
@@ -42,8 +42,7 @@ pub(super) struct Keys {
     pub(super) authentication: Option<Authentication>,
     pub(super) authenticate_as: Option<AuthenticateAs>,
     pub(super) authentication_timeout: Option<Duration>,
-    /// The inner one: `false`.
-    pub(super) approval: Option<Option<Arc<Approval>>>,
+    pub(super) approval: Option<approval::Wanted>,
     pub(super) duration: Option<Duration>,
     pub(super) max_duration: Option<Duration>,
     pub(super) uses: Option<u32>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::Loader;
+use super::approval::Wanted;
 use super::keys::{Keys, filled, shared};
 use super::known;
 use super::reader::{Reader, Value};
@@ -128,7 +129,7 @@ impl Loader<'_> {
                     .authentication_timeout
                     .or(defaults.authentication_timeout)
                     .unwrap_or(AUTHENTICATION_TIMEOUT),
-                approval: filled(keys.approval, defaults.approval.as_ref()).flatten(),
+                approval: filled(keys.approval, defaults.approval.as_ref()).and_then(Wanted::approval),
             },
             grant: Grant {
                 duration,

@@ -22,7 +22,7 @@ fn pending(guest: &Guest, user: &str) -> String {
     let list = guest.as_user(user).run("jitctl requests --json").success().stdout;
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let mut waits = list.as_array().unwrap().iter().filter(|it| it["state"] == "pending");
-    let id = waits.next().expect("a request that waits")["id"].as_str().unwrap().to_owned();
+    let id = waits.next().unwrap()["id"].as_str().unwrap().to_owned();
     assert!(waits.next().is_none(), "more than one: {list}");
     id
 }

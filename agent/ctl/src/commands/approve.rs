@@ -10,7 +10,6 @@ use clap::Args;
 use jit_protocol::binding::Binding;
 use jit_protocol::response::{RequestState, RequestView};
 use jit_protocol::{Bytes, escape};
-use sha2::{Digest, Sha256};
 
 use super::requests;
 use crate::failure::Failure;
@@ -44,8 +43,7 @@ impl Approve {
             }
         }
         output.flush()?;
-        let digest = Sha256::digest(request.binding.canonical());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = jit_sys::digest::of_bytes(&request.binding.canonical());
         let error = Command::new(HELPER).arg("--approve").arg("--").arg(&request.id).arg(digest).exec();
         Err(Failure::new(format!("{HELPER} cannot be run: {error}"), ""))
     }

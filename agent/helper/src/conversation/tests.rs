@@ -35,7 +35,7 @@ fn talk_asking(name: &'static str, asking: Asking, with_terminal: bool) -> Talk 
         let connection = Connection::over(ours);
         let terminal = Terminal::over(pty.slave);
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut messages = Messages { name, out: &mut out, err: &mut err, person: false };
+        let mut messages = Messages { name, out: &mut out, err: &mut err, person: false, json: false };
         let terminal = with_terminal.then(|| (&terminal, Pipeline::default()));
         let outcome = Conversation {
             connection: &connection,
@@ -44,7 +44,8 @@ fn talk_asking(name: &'static str, asking: Asking, with_terminal: bool) -> Talk 
             after: After::Command { background: false },
             messages: &mut messages,
         }
-        .run();
+        .run()
+        .unwrap();
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     });
     let thread = thread.recv().unwrap();
@@ -213,4 +214,21 @@ fn without_a_terminal_nothing_is_asked() {
     let (outcome, _, err) = talk.ended();
     assert_eq!(outcome, Outcome::REFUSED);
     assert_eq!(err, "jit-sudo: there is no terminal to ask for a password\n");
+}
+
+#[test]
+fn what_waits_for_somebody_else_ends_the_conversation_with_its_request() {
+    let (ours, other) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let (connection, other) = (Connection::over(ours), Connection::over(other));
+    other.send_frame(&Frame::with(Kind::Pending, 0, "0123", "this waits"), &[]).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut messages =
+        Messages { name: "jit-sudo", out: &mut out, err: &mut err, person: false, json: false };
+    let (asking, after) = (Asking::default(), After::Command { background: false });
+    let ended =
+        Conversation { connection: &connection, terminal: None, asking, after, messages: &mut messages }
+            .run();
+    assert_eq!(ended, Err(Pending { request: "0123".to_owned(), what: "this waits".to_owned() }));
+    assert!(err.is_empty(), "what is told depends on whether it waits");
 }

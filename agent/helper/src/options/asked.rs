@@ -81,13 +81,6 @@ impl Given {
         if plain(Value::CloseFrom).is_some_and(|value| !is_descriptor(&value)) {
             return Err(Mistake::Descriptor);
         }
-        let wait = match self.wait.take() {
-            None => None,
-            Some(None) => Some(None),
-            Some(Some(value)) => {
-                Some(Some(duration::parse(value.as_bytes()).ok_or(Mistake::Duration("--wait"))?))
-            }
-        };
         let user = text(plain(Value::User).map(|value| (value, "-u")))?;
         let other_user = text(plain(Value::OtherUser).map(|value| (value, "-U")))?;
         let group = text(plain(Value::Group).map(|value| (value, "-g")))?;
@@ -105,7 +98,7 @@ impl Given {
             duration,
             rule,
             prompt,
-            wait,
+            wait: self.wait,
             json: self.has(Flag::Json),
             folder,
             timeout,

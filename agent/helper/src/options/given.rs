@@ -6,7 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use jit_protocol::Bytes;
 
 use super::table::{Argument, Entry, Meaning, TABLE};
-use super::{Action, Flag, Mistake, Value};
+use super::{Action, Flag, Mistake, Value, Wait};
+use crate::duration;
 
 /// What was given so far.
 #[derive(Default)]
@@ -18,8 +19,7 @@ pub(super) struct Given {
     pub(super) edit_is_command: bool,
     pub(super) preserve_environment: bool,
     pub(super) preserve_names: Vec<Bytes>,
-    /// `--wait`, and the value it had.
-    pub(super) wait: Option<Option<OsString>>,
+    pub(super) wait: Option<Wait>,
     /// `--help` and `--version` end the reading.
     pub(super) at_once: Option<Action>,
 }
@@ -83,7 +83,11 @@ impl Given {
             Meaning::Version => self.at_once = Some(Action::Version),
             Meaning::Flag(flag) => self.flags.push(flag),
             Meaning::Wait if self.wait.is_some() => return Err(Mistake::Twice(shown.to_owned())),
-            Meaning::Wait => self.wait = Some(value),
+            Meaning::Wait => {
+                let seconds = |value: OsString| duration::parse(value.as_bytes()).map(Wait::Seconds);
+                let wait = value.map_or(Some(Wait::Answered), seconds);
+                self.wait = Some(wait.ok_or(Mistake::Duration("--wait"))?);
+            }
             Meaning::Value(which) => {
                 let value = value.unwrap_or_default();
                 if self.values.iter().any(|(other, _)| *other == which) {

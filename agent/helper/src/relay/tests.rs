@@ -47,8 +47,13 @@ impl Session {
         let relay = std::thread::spawn(move || {
             say.send(pthread_self()).unwrap();
             let mut err = Vec::new();
-            let mut messages =
-                Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err, person: false };
+            let mut messages = Messages {
+                name: "jit-sudo",
+                out: &mut io::sink(),
+                err: &mut err,
+                person: false,
+                json: false,
+            };
             let relay = Relay::with_terminal(&ours, &mut messages, &terminal, theirs.into(), pipeline);
             let outcome = relay.run();
             let busy = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
@@ -274,7 +279,8 @@ fn an_aside_is_told_to_a_person_and_to_no_program() {
         let mut err = Vec::new();
         monitor.send_frame(&aside, &[]).unwrap();
         monitor.send_frame(&Frame::new(Kind::Ended, 0), &[]).unwrap();
-        let mut messages = Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err, person };
+        let mut messages =
+            Messages { name: "jit-sudo", out: &mut io::sink(), err: &mut err, person, json: false };
         assert_eq!(Relay::new(&ours, &mut messages).run(), Outcome::Status(0));
         assert_eq!(String::from_utf8(err).unwrap(), told);
     }
@@ -349,7 +355,7 @@ fn a_command_without_a_terminal_has_signals_and_an_end() {
         let held = Signals::for_relay().unwrap(); // from the start, so that the signal cannot come too early
         say.send(pthread_self()).unwrap();
         let mut messages =
-            Messages { name: "sudo", out: &mut io::sink(), err: &mut io::sink(), person: false };
+            Messages { name: "sudo", out: &mut io::sink(), err: &mut io::sink(), person: false, json: false };
         let outcome = Relay::new(&ours, &mut messages).run();
         drop(held);
         outcome

@@ -38,7 +38,7 @@ pub(crate) fn order<S: AsRef<str>>(argv: &[S]) -> Order {
         shell: None,
         edit: false,
         environment: vec![(Bytes::from("PATH"), Bytes::from("/usr/bin:/bin"))],
-        restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller },
+        restrictions: Restrictions { umask: Umask::CallersAnd(0o022), cwd: Cwd::Caller, folder: None },
         terminal: None,
         background: false,
         ignored_signals: Vec::new(),

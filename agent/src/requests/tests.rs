@@ -1,0 +1,239 @@
+use jit_policy::Account;
+use jit_protocol::binding::{Folder, Person};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::scope::Scope;
+
+const MINUTE: u64 = 60_000_000_000;
+const START: Moment = Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 30_000_000 * 60_000_000_000 };
+
+/// A store on a disk, and what it takes to start again from it.
+struct Host {
+    folder: tempfile::TempDir,
+    starts: u32,
+    store: Option<Store>,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), starts: 0, store: None }
+    }
+
+    /// The agent starts: from a copy of what it had, as after a crash that comes once all is written.
+    async fn start(&mut self, clock: &ManualClock) -> Requests {
+        let file = |number: u32| self.folder.path().join(number.to_string());
+        if let Some(store) = &self.store {
+            store.commit(Vec::new()).await.unwrap();
+            std::fs::copy(file(self.starts), file(self.starts + 1)).unwrap();
+        }
+        self.starts += 1;
+        let (store, contents) = Store::open(&file(self.starts), rustix::process::geteuid().as_raw()).unwrap();
+        self.store = Some(store.clone());
+        Requests::load(store, &contents.requests, clock)
+    }
+}
+
+fn clock() -> ManualClock {
+    ManualClock::new(START, "boot")
+}
+
+fn binding(argument: &str) -> Binding {
+    Binding {
+        version: Binding::VERSION,
+        host: "web-1".to_owned(),
+        rule: "deploy".to_owned(),
+        user: Person { name: "alice".to_owned(), uid: 1000 },
+        target: Person { name: "root".to_owned(), uid: 0 },
+        groups: vec![0],
+        mode: None,
+        program: "/usr/bin/id".into(),
+        sha256: "ab".repeat(32),
+        command: vec!["id".into(), argument.into()],
+        environment: Vec::new(),
+        folder: Folder { path: "/srv".into(), device: 1, inode: 2 },
+        duration: None,
+        uses: None,
+    }
+}
+
+fn subject() -> Subject {
+    let account = |uid| Account { uid, gid: uid, names: vec!["a".into()], groups: vec![uid] };
+    Subject {
+        user: account(1000),
+        target: account(0),
+        group: None,
+        host: "h".into(),
+        path: b"/usr/bin/id".to_vec(),
+        leads_to: None,
+        trusted: true,
+        sha256: None,
+        arguments: Vec::new(),
+        edits: false,
+        nested: false,
+        cwd: None,
+        cwd_is_callers: false,
+        preserve_groups: false,
+        timeout: None,
+        duration: None,
+        assignments: Vec::new(),
+        rule: None,
+        non_interactive: false,
+    }
+}
+
+/// Of alice, for `id` with one argument; it waits for half an hour.
+fn request(id: &str, argument: &str, now: Moment) -> Request {
+    let purpose = Purpose {
+        rule: "deploy".into(),
+        uid: 1000,
+        target_uid: 0,
+        group: None,
+        scope: Scope::User,
+        key: String::new(),
+    };
+    Request {
+        id: id.into(),
+        digest: format!("digest of {argument}"),
+        binding: binding(argument),
+        for_rule: false,
+        purpose,
+        subject: subject(),
+        reason: Some("because".into()),
+        loginuid: Some(1000),
+        keys: serde_json::from_str(r#"{"terminal":"tty 1","session":"audit 1"}"#).unwrap(),
+        asked_ns: now.realtime_ns,
+        until: now.after(30 * MINUTE),
+        left_ns: 0,
+        at_ns: now.realtime_ns,
+        boot_id: "boot".into(),
+        state: RequestState::Pending,
+        approvals: Vec::new(),
+        answer: None,
+        grant: None,
+    }
+}
+
+fn is_known_as(requests: &Requests, id: &str, now: Moment) -> Option<RequestState> {
+    requests.get(id).map(|request| request.state(now))
+}
+
+async fn refuse(requests: &Requests, id: &str, now: Moment) -> Result<Request, Unchanged> {
+    let no = |request: &mut Request| {
+        request.state = RequestState::Refused;
+        request.answer = Some("bob said no".to_owned());
+        Ok(Vec::new())
+    };
+    requests.change(id, now, no).await
+}
+
+#[tokio::test]
+async fn the_same_asked_twice_is_one_request_and_too_many_are_refused() {
+    let (mut host, clock) = (Host::new(), clock());
+    let requests = host.start(&clock).await;
+    let now = clock.now();
+    let (first, is_new) = requests.file(request("a", "1", now), 2, now).await.unwrap();
+    assert!(is_new);
+    let (again, is_new) = requests.file(request("b", "1", now), 2, now).await.unwrap();
+    assert_eq!((again.id, is_new), (first.id, false));
+    assert!(requests.file(request("c", "2", now), 2, now).await.unwrap().1);
+    assert_eq!(requests.file(request("d", "3", now), 2, now).await.unwrap_err(), Unchanged::TooMany);
+    assert!(
+        !requests.file(request("e", "2", now), 2, now).await.unwrap().1,
+        "what waits is found at the limit too"
+    );
+    let mut somebodys = request("f", "1", now);
+    somebodys.purpose.uid = 1001;
+    assert!(requests.file(somebodys, 2, now).await.unwrap().1, "each user has a limit of their own");
+    refuse(&requests, "a", now).await.unwrap();
+    assert!(
+        requests.file(request("g", "1", now), 2, now).await.unwrap().1,
+        "what is decided can be asked for again"
+    );
+}
+
+#[tokio::test]
+async fn a_request_outlives_a_crash_and_what_became_of_it_does_too() {
+    let (mut host, clock) = (Host::new(), clock());
+    let mut requests = host.start(&clock).await;
+    let now = clock.now();
+    for (id, argument) in [("a", "1"), ("b", "2")] {
+        requests.file(request(id, argument, now), 9, now).await.unwrap();
+    }
+    refuse(&requests, "b", now).await.unwrap();
+    requests = host.start(&clock).await;
+    assert_eq!(is_known_as(&requests, "a", now), Some(RequestState::Pending));
+    assert_eq!(is_known_as(&requests, "b", now), Some(RequestState::Refused));
+    assert_eq!(requests.get("b").unwrap().answer.as_deref(), Some("bob said no"));
+    assert_eq!(requests.all().len(), 2);
+    assert_eq!(refuse(&requests, "b", now).await.unwrap_err(), Unchanged::Decided);
+    assert_eq!(refuse(&requests, "none", now).await.unwrap_err(), Unchanged::Decided);
+}
+
+#[tokio::test]
+async fn nobody_answers_what_has_waited_too_long_and_it_is_forgotten_an_hour_later() {
+    let (mut host, clock) = (Host::new(), clock());
+    let mut requests = host.start(&clock).await;
+    requests.file(request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
+    clock.pass(30 * MINUTE - 1);
+    assert!(requests.sweep(clock.now()).is_empty());
+    clock.pass(1);
+    assert_eq!(
+        refuse(&requests, "a", clock.now()).await.unwrap_err(),
+        Unchanged::Decided,
+        "checked, not swept"
+    );
+    let changes = requests.changes();
+    let expired = requests.sweep(clock.now());
+    assert_eq!(expired.iter().map(|request| request.id.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert!(changes.has_changed().unwrap(), "who waits is told");
+    assert!(requests.sweep(clock.now()).is_empty(), "once");
+    requests = host.start(&clock).await;
+    assert_eq!(is_known_as(&requests, "a", clock.now()), Some(RequestState::Expired));
+    clock.pass(60 * MINUTE);
+    requests.sweep(clock.now());
+    assert_eq!(is_known_as(&requests, "a", clock.now()), None);
+    assert_eq!(is_known_as(&host.start(&clock).await, "a", clock.now()), None);
+}
+
+// Rule 20: "expiry by both clocks"; after a reboot the wall clock decides, and nothing lives longer than it would have.
+#[tokio::test]
+async fn a_reboot_makes_nothing_wait_longer() {
+    for (what, wall_minutes, left) in
+        [("ten minutes later", 10, 20), ("an hour later", 60, 0), ("clock set back", -600, 30)]
+    {
+        let (mut host, clock) = (Host::new(), clock());
+        let requests = host.start(&clock).await;
+        requests.file(request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
+        let boot =
+            Moment { boottime_ns: MINUTE, realtime_ns: START.realtime_ns + wall_minutes * 60_000_000_000 };
+        let after = ManualClock::new(boot, "next boot");
+        let requests = host.start(&after).await;
+        let until = requests.get("a").unwrap().until;
+        assert_eq!(after.now().until(until) / MINUTE, left, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_changed_by_a_no_of_the_change_itself() {
+    let (mut host, clock) = (Host::new(), clock());
+    let requests = host.start(&clock).await;
+    let now = clock.now();
+    requests.file(request("a", "1", now), 1, now).await.unwrap();
+    let failing = |request: &mut Request| {
+        request.state = RequestState::Approved;
+        Err::<Vec<Change>, _>(Unchanged::NotStored("no".to_owned()))
+    };
+    assert!(requests.change("a", now, failing).await.is_err());
+    assert_eq!(is_known_as(&requests, "a", now), Some(RequestState::Pending));
+}
+
+#[tokio::test]
+async fn what_the_store_cannot_read_is_dropped_and_another_id_does_not_count() {
+    let (mut host, clock) = (Host::new(), clock());
+    drop(host.start(&clock).await);
+    let store = host.store.clone().unwrap();
+    let foreign = Change::put(Table::Requests, "b", &request("a", "1", clock.now())).unwrap();
+    store.commit(vec![foreign]).await.unwrap();
+    assert!(host.start(&clock).await.all().is_empty());
+}
