@@ -22,6 +22,12 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// For people: `%leads`, or `2 of alice, bob`.
+    pub fn in_words(&self) -> String {
+        let who = self.named.join(", ");
+        if self.count == 1 { who } else { format!("{} of {who}", self.count) }
+    }
+
     /// Whether another policy's says the same.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let says = |it: &Self| (it.count, it.timeout, it.binding);

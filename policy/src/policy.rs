@@ -27,7 +27,7 @@ use crate::when::{AskedOnce, Zones};
 /// A whole policy, checked and indexed. Immutable; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     /// Deny rules of newer files that were refused as a whole.
     denies: Vec<Arc<Core>>,
 }

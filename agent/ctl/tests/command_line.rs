@@ -17,7 +17,8 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
     for line in [
         &[][..],
         &["frobnicate"],
-        &["approve", "r1"],
+        &["approve"],
+        &["deny", "--reason"],
         &["request", "--", "id"],
         &["policy"],
         &["policy", "test", "dir", "dir"],

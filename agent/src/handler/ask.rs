@@ -134,8 +134,6 @@ async fn file(
             return Err(Refusal::unrecorded(why));
         }
     }
-    let who = approval.named.join(", ");
-    let how_many = if approval.count == 1 { String::new() } else { format!("{} of ", approval.count) };
     let since = if is_new { "" } else { " already" };
-    Ok((request.id, format!("this waits for approval by {how_many}{who}{since}")))
+    Ok((request.id, format!("this waits{since} for approval by {}", approval.in_words())))
 }

@@ -26,7 +26,10 @@ pub fn entry(policy: &Policy, rule: &Rule, detailed: bool) -> String {
         let _ = write!(text, " ({})", escape(description.as_bytes()));
     }
     let duties = rule.duties();
-    let duties = if duties.is_empty() { "none".to_owned() } else { duties.join(", ") };
+    let mut duties = if duties.is_empty() { "none".to_owned() } else { duties.join(", ") };
+    if let Some(approval) = &rule.require.approval {
+        let _ = write!(duties, " by {}", approval.in_words()); // approval is the last one
+    }
     let (run_as, time) = (said.run_as.join(", "), format_duration(rule.grant.duration));
     let _ = write!(text, "\n    as {run_as}; duties: {duties}; for {time}\n");
     if detailed {

@@ -200,7 +200,7 @@ async fn nobody_answers_what_has_waited_too_long_and_it_is_forgotten_an_hour_lat
 #[tokio::test]
 async fn a_reboot_makes_nothing_wait_longer() {
     for (what, wall_minutes, left) in
-        [("ten minutes later", 10, 20), ("an hour later", 60, 0), ("clock set back", -600, 30)]
+        [("ten minutes later", 10, 20), ("an hour later", 60, 0), ("clock set back", -600, 0)]
     {
         let (mut host, clock) = (Host::new(), clock());
         let requests = host.start(&clock).await;

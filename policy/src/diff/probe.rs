@@ -146,7 +146,7 @@ impl<'p> Prober<'p> {
         };
         let Ok(Decision::Permit(candidates)) = core.evaluate(&[], &request, self) else { return None };
         choose(&candidates, |candidate| Missing::all(candidate.rule))
-            .map(|(chosen, _)| Terms::of(chosen.rule))
+            .map(|(chosen, _)| Terms::of(chosen.rule, core))
     }
 
     fn probes(&self, region: &Region) -> Vec<Probe> {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::account::{Directory, LookupFailed};
-use crate::decision::{Decision, Denial, Why};
+use crate::approval::Approval;
+use crate::decision::{Decision, Denial, Missing, Why};
 use crate::evaluate::Question;
 use crate::meaning::Terms;
 use crate::policy::Core;
@@ -46,6 +47,9 @@ pub struct Considered {
     pub line: usize,
     /// The duties of an allow rule, in their order.
     pub duties: Vec<&'static str>,
+    /// Who has to approve, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<String>,
     /// How long an allow rule's grant lives, and on which other terms: each key whose value is not the one that counts
     /// where nothing is written.
     pub terms: BTreeMap<&'static str, String>,
@@ -132,17 +136,19 @@ impl Considered {
             file: rule.file.to_string(),
             line: rule.line,
             duties: if is_allow { rule.duties() } else { Vec::new() },
-            terms: if is_allow { Terms::of(rule).beyond_defaults() } else { BTreeMap::new() },
+            approvers: rule.require.approval.as_deref().map(Approval::in_words),
+            terms: if is_allow { Terms::of(rule, core).beyond_defaults() } else { BTreeMap::new() },
             when: core.text_of(rule).when,
             failed,
         }
     }
 
     fn duties_text(&self) -> String {
+        let by = self.approvers.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
         if self.duties.is_empty() {
             "no duties".to_owned()
         } else {
-            format!("duties: {}", self.duties.join(", "))
+            format!("duties: {}{by}", self.duties.join(", ")) // approval is the last one
         }
     }
 }
@@ -168,16 +174,18 @@ impl Core {
             questions.iter().flat_map(|one| one.core.rules.iter().map(move |rule| (one, rule)))
         {
             match (question.distance(rule), rule.effect) {
-                (0, Effect::Allow) => permitting.push(Considered::new(rule, Vec::new(), question.core)),
+                (0, Effect::Allow) => {
+                    let considered = Considered::new(rule, Vec::new(), question.core);
+                    permitting.push((Missing::all(rule), considered));
+                }
                 (0, Effect::Deny) => denying.push(Considered::new(rule, Vec::new(), question.core)),
                 (distance, _) if distance < FAR => near.push((distance, rule, question)),
                 _ => {}
             }
         }
         // As `choose` would, with nothing done yet.
-        let rank =
-            |one: &Considered| (one.duties.contains(&"authentication"), one.duties.len(), one.rule.clone());
-        permitting.sort_by_key(rank);
+        permitting.sort_by(|(one, a), (other, b)| (one, &a.rule).cmp(&(other, &b.rule)));
+        let permitting: Vec<Considered> = permitting.into_iter().map(|(_, considered)| considered).collect();
         denying.sort_by(|one, other| one.rule.cmp(&other.rule));
         near.sort_by(|(one, a, _), (other, b, _)| (one, &a.id).cmp(&(other, &b.id)));
         near.truncate(MOST);

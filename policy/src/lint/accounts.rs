@@ -37,6 +37,16 @@ impl Core {
                     self.check_name(entry, at, host, &mut known, found)?;
                 }
             }
+            if let Some(approval) = &rule.require.approval {
+                let named = self.named(
+                    &approval.approvers,
+                    |text| Subject::item(rule, "require.approval.approvers", text),
+                    |set, text| Subject::of_set(rule, "users", set, text),
+                );
+                for (at, entry) in named {
+                    self.check_name(entry, at, host, &mut known, found)?;
+                }
+            }
             for group in rule.run_as_groups.iter().flatten() {
                 if let crate::pattern::GroupName::Name(name) = group {
                     let text = self.symbols.text(*name);

@@ -107,6 +107,8 @@ codes! {
     KilledPackageManager = "killed-package-manager", Warning;
     /// Any command without authentication, for others than root.
     NoAuthentication = "no-authentication", Warning;
+    /// An approval that nobody can give.
+    NeverApproved = "never-approved", Warning;
     /// A variable that makes programs load or run something.
     DangerousVariable = "dangerous-variable", Warning;
     /// A lint comment that allows nothing, or gives no reason.

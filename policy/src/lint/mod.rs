@@ -5,6 +5,7 @@
 
 mod accounts;
 mod applies;
+mod approvals;
 mod code;
 mod danger;
 mod facts;
@@ -138,6 +139,7 @@ impl Core {
             self.check_commands(rule, host, &mut found);
             self.check_globs(rule, &mut found);
             self.check_settings(rule, &mut found);
+            self.check_approval(rule, &mut found);
         }
         self.check_reach(now, &mut found);
         if let Some(host) = host {

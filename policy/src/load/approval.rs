@@ -49,13 +49,15 @@ impl Loader<'_> {
             reader.mistake(value.span(), "`approval` does not say who may approve", FORM);
             return None;
         };
-        let (named, approvers) = self.approvers(reader, approvers)?;
-        let count = table.get("count").map_or(Some(1), |count| positive(reader, count, "count", ""))?;
+        let approvers = self.approvers(reader, approvers);
+        let count = table.get("count").map_or(Some(1), |count| positive(reader, count, "count", ""));
         let timeout =
-            table.get("timeout").map_or(Some(TIMEOUT), |value| reader.duration(value, "timeout", false))?;
+            table.get("timeout").map_or(Some(TIMEOUT), |value| reader.duration(value, "timeout", false));
         let bindings = [("digest", Binding::Digest), ("rule", Binding::Rule)];
         let binding =
-            table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings))?;
+            table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings));
+        let (named, approvers) = approvers?;
+        let (count, timeout, binding) = (count?, timeout?, binding?);
         Some(Wanted::Of(Arc::new(Approval { named, count, timeout, binding, approvers })))
     }
 

@@ -124,7 +124,7 @@ fn groups(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<Who>> {
 }
 
 fn duties(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<String>> {
-    let words = [("reason", "reason"), ("authentication", "authentication")];
+    let words = [("reason", "reason"), ("authentication", "authentication"), ("approval", "approval")];
     let array = reader.array(value, "duties")?;
     Some(array.iter().filter_map(|one| reader.one_of(one, "duties", &words)).map(str::to_owned).collect())
 }

@@ -84,7 +84,7 @@ impl Core {
         self.rules
             .iter()
             .filter(|rule| rule.effect == effect)
-            .map(|rule| Meaning { rule, region: self.region(rule), terms: Terms::of(rule) })
+            .map(|rule| Meaning { rule, region: self.region(rule), terms: Terms::of(rule, self) })
             .collect()
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use crate::approval::Approval;
 use crate::duration::format_duration;
 use crate::pattern::Folders;
-use crate::policy::Policy;
+use crate::policy::{Core, Policy};
 use crate::rule::{AllowCwd, Cwd, EnvPattern, Grant, Reason, Require, Restrict, Rule, Umask};
 use crate::source::{AsWritten, Source};
 
@@ -16,7 +16,7 @@ pub(crate) struct Terms(pub(crate) BTreeMap<&'static str, String>);
 
 impl Terms {
     /// Each part is named here, so that a new one can't be forgotten.
-    pub(crate) fn of(rule: &Rule) -> Self {
+    pub(crate) fn of(rule: &Rule, core: &Core) -> Self {
         let Require { reason, authentication, authenticate_as, authentication_timeout, approval } =
             &rule.require;
         let Grant { duration, max_duration, uses, scope, on_expiry, grace, leftover } = &rule.grant;
@@ -53,7 +53,10 @@ impl Terms {
             ("require.authentication", word(authentication)),
             ("require.authenticate_as", word(authenticate_as)),
             ("require.authentication_timeout", format_duration(*authentication_timeout)),
-            ("require.approval", approval.as_deref().map_or_else(|| "false".to_owned(), approval_text)),
+            (
+                "require.approval",
+                approval.as_deref().map_or_else(|| "false".to_owned(), |it| core.approval_text(it)),
+            ),
             ("grant.duration", format_duration(*duration)),
             ("grant.max_duration", format_duration(*max_duration)),
             ("grant.uses", uses.map_or_else(|| "no limit".to_owned(), |uses| uses.to_string())),
@@ -102,15 +105,20 @@ impl Terms {
         let text = "schema = 1\n[[rule]]\nid = \"a\"\nusers = []\ncommands = []\n".to_owned();
         let source = Source { name: String::new(), path: String::new(), text };
         let policy = Policy::load(&[source], &AsWritten).ok()?;
-        policy.rules().next().map(Self::of)
+        policy.rules().next().map(|rule| Self::of(rule, &policy.core))
     }
 }
 
-/// As a policy writes it, with all its keys.
-fn approval_text(approval: &Approval) -> String {
-    let Approval { named, count, timeout, binding, approvers: _ } = approval;
-    let timeout = format_duration(*timeout);
-    format!("{{ approvers = {named:?}, count = {count}, timeout = {timeout:?}, for = {:?} }}", word(binding))
+impl Core {
+    /// As a policy writes it, with all its keys, and names in the place of sets.
+    fn approval_text(&self, approval: &Approval) -> String {
+        let Approval { named: _, count, timeout, binding, approvers } = approval;
+        let (named, timeout) = (self.names_of(approvers), format_duration(*timeout));
+        format!(
+            "{{ approvers = {named:?}, count = {count}, timeout = {timeout:?}, for = {:?} }}",
+            word(binding)
+        )
+    }
 }
 
 /// A word of the policy: the name of a variant, in lower case.

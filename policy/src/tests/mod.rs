@@ -1,5 +1,6 @@
 //! Tests of the whole crate: policies as text, requests as short expressions.
 
+mod approval;
 mod commands;
 mod decide;
 mod diagnostics;

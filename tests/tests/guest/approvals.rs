@@ -35,15 +35,15 @@ fn approve(guest: &Guest, approver: &str, id: &str) {
 
 #[test]
 fn a_command_runs_once_another_person_has_approved_it() {
-    let (guest, _policy) = two_people("quentin", "rosa", "");
-    let mut asking = guest.as_user("quentin").terminal("jit-sudo --wait id -un; echo status $?");
+    let (guest, _policy) = two_people("quigley", "rosa", "");
+    let mut asking = guest.as_user("quigley").terminal("jit-sudo --wait id -un; echo status $?");
     asking.expect("Reason: ").type_line("INC-1").expect("waits for approval by rosa");
-    let id = pending(guest, "quentin");
+    let id = pending(guest, "quigley");
     guest.as_user("rosa").run("jitctl requests").success().shows("for you").shows("INC-1");
     let mut approving = guest.as_user("rosa").terminal(&format!("jitctl approve {}", &id[..8]));
     approving.expect("/usr/bin/id").expect("'-un'").expect("INC-1").expect("Approve? [y/N]").type_line("y");
     approving.expect("assword").type_line(PASSWORD);
-    approving.finish().success().shows("approved: quentin has a grant until");
+    approving.finish().success().shows("approved: quigley has a grant until");
     asking.expect("root").expect("status 0");
     asking.finish();
     for event in ["approval.requested", "approval.given", "grant.issued", "session.started"] {
