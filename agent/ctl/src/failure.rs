@@ -37,6 +37,14 @@ impl Failure {
         Self::Usage(text.into())
     }
 
+    /// What happened, escaped, where it is shown among results.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Refused { what: text, .. } | Self::Usage(text) => escape_lines(text),
+            Self::Told | Self::NobodyReads => String::new(),
+        }
+    }
+
     /// Tells it on standard error; the exit status.
     pub(crate) fn report(self) -> ExitCode {
         let (text, status) = match self {

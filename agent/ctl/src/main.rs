@@ -6,9 +6,12 @@
 mod agent;
 mod commands;
 mod failure;
+mod ids;
+mod listing;
 mod output;
 mod place;
 mod policy_source;
+mod times;
 mod zones;
 
 use std::process::ExitCode;

@@ -1,26 +1,37 @@
 //! Standard output: text, tables and JSON, with everything from outside escaped.
 
+mod screen;
+mod table;
+
 use std::io::{self, Write};
 
 use jit_protocol::{Bytes, escape, escape_lines};
 use serde::Serialize;
 
+pub(crate) use self::screen::Screen;
 use crate::failure::Failure;
 
 /// Where results go.
 pub(crate) struct Output {
     to: Box<dyn Write>,
+    /// Asked each time: its size changes.
+    screen: fn() -> Option<Screen>,
 }
 
 impl Output {
     /// Standard output.
     pub(crate) fn standard() -> Self {
-        Self { to: Box::new(io::BufWriter::new(anstream::stdout())) }
+        Self { to: Box::new(io::BufWriter::new(io::stdout())), screen: Screen::of_standard_output }
     }
 
     /// One or more lines.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
         Ok(writeln!(self.to, "{}", escape_lines(text))?)
+    }
+
+    /// Lines that are escaped already.
+    pub(crate) fn lines(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(self.to.write_all(text.as_bytes())?)
     }
 
     /// A file as it is, for a file or a program: an escape would be another text.
@@ -34,29 +45,26 @@ impl Output {
         Ok(writeln!(self.to, "{}", ascii(&text))?)
     }
 
-    /// Rows in columns as wide as their widest cell, under their titles; without rows `none`.
+    /// A value as JSON on one line, for programs that read on.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(io::Error::from)?;
+        Ok(writeln!(self.to, "{}", ascii(&text))?)
+    }
+
+    /// Rows in columns under their titles; without rows `none`.
     pub(crate) fn table(&mut self, titles: &[&str], rows: &[Vec<String>], none: &str) -> Result<(), Failure> {
-        if rows.is_empty() {
-            return self.text(none);
-        }
-        let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
-        let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|cell| escape(cell.as_bytes())).collect()).collect();
-        let all = || std::iter::once(&titles).chain(&rows);
-        let widths: Vec<usize> = (0..titles.len())
-            .map(|column| {
-                all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        for row in all() {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count().min(*width)));
-            }
-            writeln!(self.to, "{}", line.trim_end())?;
-        }
-        Ok(())
+        self.lines(&table(titles, rows, none, self.screen()))
+    }
+
+    /// The terminal that this is shown on, if it is one.
+    pub(crate) fn screen(&self) -> Option<Screen> {
+        (self.screen)()
+    }
+
+    /// Lines in the place of all that was on the terminal.
+    pub(crate) fn redraw(&mut self, text: &str, on: Screen) -> Result<(), Failure> {
+        write!(self.to, "{}", on.picture(text))?;
+        self.flush()
     }
 
     /// Asks something, on the same line.
@@ -74,6 +82,17 @@ impl Output {
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         Ok(self.to.flush()?)
     }
+}
+
+/// Rows in columns under their titles, escaped; without rows `none`. On a terminal what does not fit stands below its row.
+pub(crate) fn table(titles: &[&str], rows: &[Vec<String>], none: &str, screen: Option<Screen>) -> String {
+    if rows.is_empty() {
+        return format!("{none}\n");
+    }
+    let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| escape(cell.as_bytes())).collect()).collect();
+    table::lay_out(&titles, &rows, screen.map(|screen| screen.columns))
 }
 
 /// A command on one line, each argument distinct: those with blanks, quotes or nothing in them in quotes. For [`Output::table`],
@@ -119,7 +138,11 @@ pub(crate) mod tests {
 
     impl Captured {
         pub(crate) fn output(&self) -> Output {
-            Output { to: Box::new(self.clone()) }
+            Output { to: Box::new(self.clone()), screen: || None }
+        }
+
+        pub(crate) fn output_on(&self, screen: fn() -> Option<Screen>) -> Output {
+            Output { screen, ..self.output() }
         }
 
         pub(crate) fn text(&self) -> String {

@@ -4,9 +4,10 @@ use clap::Args;
 use jit_protocol::request::Request;
 use jit_protocol::response::{GrantView, Response};
 
-use crate::agent;
 use crate::failure::Failure;
+use crate::listing::{Listed, Listing, Seen};
 use crate::output::Output;
+use crate::{agent, ids, times};
 
 /// List live grants
 #[derive(Debug, Args)]
@@ -14,79 +15,78 @@ pub(crate) struct Grants {
     /// Everyone's, not only your own (root)
     #[arg(long)]
     all: bool,
-    /// Print an array as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 impl Grants {
     pub(crate) fn run(&self, output: &mut Output) -> Result<(), Failure> {
-        match agent::ask(Request::Grants { all: self.all })? {
-            Response::Grants(grants) => self.show(&grants, output),
-            _ => Err(agent::unexpected()),
-        }
-    }
-
-    fn show(&self, grants: &[GrantView], output: &mut Output) -> Result<(), Failure> {
-        if self.json {
-            return output.json(&grants);
-        }
-        let rows: Vec<Vec<String>> = grants.iter().map(row).collect();
-        let titles = ["ID", "RULE", "USER", "TARGET", "EXPIRES", "USES", "SCOPE", "SESSIONS", "REASON"];
-        output.table(&titles, &rows, "no live grants")
+        self.listing.run(output, || all(self.all))
     }
 }
 
-fn row(grant: &GrantView) -> Vec<String> {
-    vec![
-        grant.id.clone(),
-        grant.rule.clone(),
-        grant.user.clone(),
-        grant.target.clone(),
-        grant.expires.clone(),
-        grant.uses_left.map_or_else(|| "-".to_owned(), |uses| uses.to_string()),
-        grant.scope.clone(),
-        grant.sessions.len().to_string(),
-        grant.reason.clone().unwrap_or_default(),
-    ]
+/// The user's own; with `all`, for root, everyone's.
+pub(crate) fn all(all: bool) -> Result<Vec<GrantView>, Failure> {
+    match agent::ask(Request::Grants { all })? {
+        Response::Grants(grants) => Ok(grants),
+        _ => Err(agent::unexpected()),
+    }
+}
+
+impl Listed for GrantView {
+    const TITLES: &'static [&'static str] =
+        &["ID", "WHO", "SINCE", "LEFT", "USES", "RULE", "SCOPE", "SESSIONS", "APPROVED BY", "REASON"];
+    const NONE: &'static str = "no live grants";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn row(&self, seen: Seen) -> Vec<String> {
+        vec![
+            ids::short(&self.id, seen.digits),
+            format!("{} as {}", self.user, self.target),
+            times::ago(&self.issued, seen.now),
+            times::left(&self.expires, seen.now),
+            self.uses_left.map(|uses| uses.to_string()).unwrap_or_default(),
+            self.rule.clone(),
+            self.scope.clone(),
+            self.sessions.len().to_string(),
+            self.approved_by.join(", "),
+            self.reason.clone().unwrap_or_default(),
+        ]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::tests::Captured;
+    use crate::output::table;
 
     fn grant() -> GrantView {
         GrantView {
-            id: "g1".to_owned(),
+            id: "0123456789abcdef".to_owned(),
             rule: "restart-web".to_owned(),
             user: "alice".to_owned(),
             uid: 1000,
             target: "root".to_owned(),
             issued: "2026-01-01T00:00:00Z".to_owned(),
             expires: "2026-01-01T00:15:00Z".to_owned(),
-            uses_left: None,
+            uses_left: Some(1),
             scope: "terminal".to_owned(),
-            approved_by: Vec::new(),
+            approved_by: vec!["bob".to_owned(), "carol".to_owned()],
             reason: Some("deploy\n42".to_owned()),
             sessions: vec!["s1".to_owned()],
         }
     }
 
     #[test]
-    fn a_grant_is_one_line() {
-        let captured = Captured::default();
-        Grants { all: false, json: false }.show(&[grant()], &mut captured.output()).unwrap();
-        let expected = r"ID  RULE         USER   TARGET  EXPIRES               USES  SCOPE     SESSIONS  REASON
-g1  restart-web  alice  root    2026-01-01T00:15:00Z  -     terminal  1         deploy\n42
+    fn a_grant_says_whose_it_is_what_is_left_who_approved_it_and_why() {
+        let seen = Seen { now: "2026-01-01T00:02:00Z".parse().unwrap(), digits: 8 };
+        let text = table(GrantView::TITLES, &[grant().row(seen)], "", None);
+        let expected = r"ID        WHO            SINCE    LEFT  USES  RULE         SCOPE     SESSIONS  APPROVED BY  REASON
+01234567  alice as root  2 m ago  13 m  1     restart-web  terminal  1         bob, carol   deploy\n42
 ";
-        assert_eq!(captured.text(), expected);
-    }
-
-    #[test]
-    fn no_grant_is_an_empty_array_for_programs() {
-        let captured = Captured::default();
-        Grants { all: true, json: true }.show(&[], &mut captured.output()).unwrap();
-        assert_eq!(captured.text(), "[]\n");
+        assert_eq!(text, expected);
     }
 }

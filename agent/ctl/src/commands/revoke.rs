@@ -4,15 +4,19 @@ use clap::Args;
 use jit_protocol::request::{self, Request};
 use jit_protocol::response::Response;
 
-use crate::agent;
+use super::{grants, sessions};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::{agent, ids};
+
+/// Digits of a whole id.
+const WHOLE: usize = 32;
 
 /// End grants and what runs on them
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Revoke {
-    /// Id of the grant
+    /// Id of the grant, or of a session of its; or how that begins
     id: Option<String>,
     /// All grants of this user (a name or #uid)
     #[arg(long)]
@@ -23,7 +27,10 @@ pub(crate) struct Revoke {
 }
 
 impl Revoke {
-    pub(crate) fn run(self, output: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn run(mut self, output: &mut Output) -> Result<(), Failure> {
+        if let Some(beginning) = self.id.as_mut().filter(|id| id.len() < WHOLE) {
+            *beginning = whole(beginning)?;
+        }
         match agent::ask(Request::Revoke(self.what()))? {
             Response::Done { message } => output.text(&message),
             _ => Err(agent::unexpected()),
@@ -37,6 +44,15 @@ impl Revoke {
             (None, None) => request::Revoke::All,
         }
     }
+}
+
+/// The only id that begins so, of a grant or of a session that may have outlived its own.
+fn whole(beginning: &str) -> Result<String, Failure> {
+    let everyones = rustix::process::geteuid().is_root();
+    let (grants, sessions) = (grants::all(everyones)?, sessions::all(everyones)?);
+    let ids = grants.iter().map(|grant| &grant.id).chain(sessions.iter().map(|session| &session.id));
+    ids::pick(ids.map(String::as_str), beginning, "there is no such grant", "jitctl grants")
+        .map(str::to_owned)
 }
 
 #[cfg(test)]

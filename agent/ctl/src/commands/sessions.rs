@@ -4,9 +4,10 @@ use clap::Args;
 use jit_protocol::request::Request;
 use jit_protocol::response::{Response, SessionView};
 
-use crate::agent;
 use crate::failure::Failure;
+use crate::listing::{Listed, Listing, Seen};
 use crate::output::{Output, command_line};
+use crate::{agent, ids, times};
 
 /// List live sessions: the commands that run
 #[derive(Debug, Args)]
@@ -14,41 +15,45 @@ pub(crate) struct Sessions {
     /// Everyone's, not only your own (root)
     #[arg(long)]
     all: bool,
-    /// Print an array as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 impl Sessions {
     pub(crate) fn run(&self, output: &mut Output) -> Result<(), Failure> {
-        match agent::ask(Request::Sessions { all: self.all })? {
-            Response::Sessions(sessions) => self.show(&sessions, output),
-            _ => Err(agent::unexpected()),
-        }
-    }
-
-    fn show(&self, sessions: &[SessionView], output: &mut Output) -> Result<(), Failure> {
-        if self.json {
-            return output.json(&sessions);
-        }
-        let rows: Vec<Vec<String>> = sessions.iter().map(row).collect();
-        let titles = ["ID", "GRANT", "USER", "TARGET", "TTY", "STARTED", "ENDS", "STATE", "COMMAND"];
-        output.table(&titles, &rows, "no live sessions")
+        self.listing.run(output, || all(self.all))
     }
 }
 
-fn row(session: &SessionView) -> Vec<String> {
-    vec![
-        session.id.clone(),
-        session.grant.clone(),
-        session.user.clone(),
-        session.target.clone(),
-        session.tty.clone().unwrap_or_else(|| "-".to_owned()),
-        session.started.clone(),
-        session.ends.clone().unwrap_or_else(|| "-".to_owned()),
-        if session.leftover { "left over" } else { "runs" }.to_owned(),
-        command_line(&session.command),
-    ]
+/// The user's own; with `all`, for root, everyone's.
+pub(crate) fn all(all: bool) -> Result<Vec<SessionView>, Failure> {
+    match agent::ask(Request::Sessions { all })? {
+        Response::Sessions(sessions) => Ok(sessions),
+        _ => Err(agent::unexpected()),
+    }
+}
+
+impl Listed for SessionView {
+    const TITLES: &'static [&'static str] =
+        &["ID", "WHO", "STARTED", "LEFT", "STATE", "TTY", "GRANT", "COMMAND"];
+    const NONE: &'static str = "no live sessions";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn row(&self, seen: Seen) -> Vec<String> {
+        vec![
+            ids::short(&self.id, seen.digits),
+            format!("{} as {}", self.user, self.target),
+            times::ago(&self.started, seen.now),
+            self.ends.as_ref().map(|ends| times::left(ends, seen.now)).unwrap_or_default(),
+            if self.leftover { "left over" } else { "runs" }.to_owned(),
+            self.tty.clone().unwrap_or_default(),
+            ids::short(&self.grant, seen.digits),
+            command_line(&self.command),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +61,7 @@ mod tests {
     use jit_protocol::Bytes;
 
     use super::*;
-    use crate::output::tests::Captured;
+    use crate::output::table;
 
     fn session(leftover: bool) -> SessionView {
         SessionView {
@@ -76,13 +81,12 @@ mod tests {
 
     #[test]
     fn a_session_is_one_line_and_its_command_steers_nothing() {
-        let captured = Captured::default();
-        let list = [session(false), session(true)];
-        Sessions { all: false, json: false }.show(&list, &mut captured.output()).unwrap();
-        let expected = r"ID  GRANT  USER   TARGET  TTY  STARTED               ENDS                  STATE      COMMAND
-s1  g1     alice  root    -    2026-01-01T00:00:00Z  2026-01-01T00:15:00Z  runs       /usr/bin/sleep '1 h\x1b[2J'
-s1  g1     alice  root    -    2026-01-01T00:00:00Z  2026-01-01T00:15:00Z  left over  /usr/bin/sleep '1 h\x1b[2J'
+        let seen = Seen { now: "2026-01-01T00:05:30Z".parse().unwrap(), digits: 8 };
+        let rows = [session(false), session(true)].map(|session| session.row(seen));
+        let expected = r"ID  WHO            STARTED       LEFT      STATE      TTY  GRANT  COMMAND
+s1  alice as root  5 m 30 s ago  9 m 30 s  runs            g1     /usr/bin/sleep '1 h\x1b[2J'
+s1  alice as root  5 m 30 s ago  9 m 30 s  left over       g1     /usr/bin/sleep '1 h\x1b[2J'
 ";
-        assert_eq!(captured.text(), expected);
+        assert_eq!(table(SessionView::TITLES, &rows, "", None), expected);
     }
 }
