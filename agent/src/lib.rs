@@ -18,6 +18,7 @@ pub mod identifier;
 pub mod listen;
 pub mod live;
 pub mod lookup;
+pub mod notices;
 pub mod paths;
 pub mod peer;
 pub mod policy;

@@ -259,22 +259,19 @@ pub fn not_after(deadline: Deadline, until: Option<Timestamp>) -> Deadline {
 /// What a session that starts now is told of its end.
 ///
 /// The rule's `timeout` and that of `-T` end what runs in any case. The grant's end does with `on_expiry =
-/// "terminate"`; with `"warn"` the person is told; with `"finish"` nothing happens to what runs.
+/// "terminate"`, and else not. [`crate::notices`] are still to be added.
 pub fn go(rule: &Rule, grant: &str, expires: Deadline, asked: Option<Duration>, now: Moment) -> Go {
     let longest = [rule.restrict.timeout, asked].into_iter().flatten().min();
     let timeout = longest.map(|timeout| now.after(nanoseconds(timeout)));
-    let (deadline, warn) = match rule.grant.on_expiry {
-        jit_policy::OnExpiry::Terminate => {
-            (Some(timeout.map_or(expires, |timeout| earlier(timeout, expires))), None)
-        }
-        jit_policy::OnExpiry::Finish => (timeout, None),
-        jit_policy::OnExpiry::Warn => (timeout, Some(expires)),
+    let deadline = match rule.grant.on_expiry {
+        jit_policy::OnExpiry::Terminate => Some(timeout.map_or(expires, |timeout| earlier(timeout, expires))),
+        jit_policy::OnExpiry::Finish | jit_policy::OnExpiry::Warn => timeout,
     };
     Go {
         grant: grant.to_owned(),
         begin_before: expires,
         deadline,
-        warn,
+        notices: Vec::new(),
         grace_ms: u64::try_from(rule.grant.grace.as_millis()).unwrap_or(u64::MAX),
         kill_leftover: rule.grant.leftover == jit_policy::Leftover::Kill,
     }

@@ -11,6 +11,8 @@
 //! A monitor whose agent went away dials [`crate::paths::MONITOR_SOCKET`] and begins with `Resume`, then `Running`
 //! again.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Largest message in bytes.
@@ -123,12 +125,22 @@ pub struct Go {
     pub begin_before: Deadline,
     /// When what runs is ended; absent: never (`on_expiry = "warn"`, or `finish` without a timeout).
     pub deadline: Option<Deadline>,
-    /// When the person is told that the grant has expired (`on_expiry = "warn"`).
-    pub warn: Option<Deadline>,
+    /// What the person is told of its end, each at its moment; the earliest first.
+    pub notices: Vec<Notice>,
     /// Milliseconds between SIGTERM and SIGKILL.
     pub grace_ms: u64,
     /// Kill what the command leaves behind at once.
     pub kill_leftover: bool,
+}
+
+/// A line for the person while the command runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// When.
+    pub at: Deadline,
+    /// `the session ends in 5 minutes`.
+    pub text: String,
 }
 
 /// A moment on two clocks; whichever comes first counts, so that neither suspend nor a clock set back prolongs it.
@@ -139,6 +151,17 @@ pub struct Deadline {
     pub boottime_ns: u64,
     /// `CLOCK_REALTIME`, nanoseconds since 1970.
     pub realtime_ns: i64,
+}
+
+impl Deadline {
+    /// So long before it, on both clocks.
+    pub fn before(self, time: Duration) -> Self {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            boottime_ns: self.boottime_ns.saturating_sub(time),
+            realtime_ns: self.realtime_ns.saturating_sub_unsigned(time),
+        }
+    }
 }
 
 /// How a command ended.

@@ -20,6 +20,7 @@ use crate::environment;
 use crate::helper::Helper;
 use crate::link::Link;
 use crate::monitor::Refusal;
+use crate::notices::Notices;
 use crate::open_session::OpenSession;
 use crate::peer::Inherited;
 use crate::relay::Relay;
@@ -75,7 +76,7 @@ impl<'a> Execution<'a, '_> {
             |error: io::Error| Refusal::internal("the session cannot be set up", error).after_go();
         // All that can fail without the command comes before it.
         let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
-        let warning = DeadlineTimer::new(self.go.warn).map_err(not_set_up)?;
+        let notices = Notices::new(&self.go.notices).map_err(not_set_up)?;
         // It may be held on its way, and we with it: then the spawner's watch ends both.
         self.spawner.tell(&Report::Within(Some(start_time(self.go))));
         let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree, &deadline).map_err(|error| {
@@ -106,7 +107,7 @@ impl<'a> Execution<'a, '_> {
             self.order.background,
             signals,
             deadline,
-            warning,
+            notices,
         );
         Ok(Running { supervisor, helper: self.helper, spawner: self.spawner, go: self.go })
     }

@@ -30,6 +30,7 @@ pub mod incoming;
 pub mod keep;
 pub mod link;
 pub mod monitor;
+pub mod notices;
 pub mod open_session;
 pub mod peer;
 pub mod pinned;

@@ -19,6 +19,7 @@ use rustix::io::retry_on_intr;
 use crate::become_command::IGNORED;
 use crate::helper::{Helper, Wish};
 use crate::link::Link;
+use crate::notices::Notices;
 use crate::relay::Relay;
 use crate::report::Report;
 use crate::timer::{DeadlineTimer, Timer};
@@ -50,8 +51,8 @@ pub struct Supervisor<'a> {
     wants_terminal: bool,
     signals: SignalFd,
     deadline: DeadlineTimer,
-    /// When the person is told that the grant has expired.
-    warning: DeadlineTimer,
+    /// What the person is told of the end before it comes.
+    notices: Notices,
     ending: Ending,
 }
 
@@ -80,7 +81,7 @@ impl<'a> Supervisor<'a> {
         background: bool,
         signals: SignalFd,
         deadline: DeadlineTimer,
-        warning: DeadlineTimer,
+        notices: Notices,
     ) -> Self {
         let grace = Duration::from_millis(grace_ms);
         Self {
@@ -95,7 +96,7 @@ impl<'a> Supervisor<'a> {
             wants_terminal: false,
             signals,
             deadline,
-            warning,
+            notices,
             ending: Ending::No,
         }
     }
@@ -221,7 +222,7 @@ impl<'a> Supervisor<'a> {
         let spawner = self.spawner.channel();
         wanted.extend(spawner.as_ref().map(|spawner| (spawner.as_fd(), PollFlags::IN)));
         wanted.extend(self.tree.events().map(|events| (events, PollFlags::PRI)));
-        for timer in [&self.deadline, &self.warning] {
+        for timer in [&self.deadline, self.notices.timer()] {
             wanted.push((timer.boottime.as_fd(), PollFlags::IN));
             wanted.push((timer.realtime.as_fd(), PollFlags::IN));
         }
@@ -360,22 +361,16 @@ impl<'a> Supervisor<'a> {
     }
 
     fn handle_time(&mut self) {
-        if is_readable(self.warning.boottime.as_fd()) || is_readable(self.warning.realtime.as_fd()) {
-            let _ = self.warning.disarm();
-            self.tell(&Frame::with(
-                Kind::Notice,
-                0,
-                "the grant has expired; the running command may end",
-                "",
-            ));
+        if let Some(notice) = self.notices.due() {
+            self.tell(&Frame::with(Kind::Notice, 0, notice, ""));
         }
-        if is_readable(self.deadline.boottime.as_fd()) || is_readable(self.deadline.realtime.as_fd()) {
+        if self.deadline.has_fired() {
             let _ = self.deadline.disarm();
             self.tell(&Frame::with(Kind::Notice, 0, "the session ends: its time is up", ""));
             self.expire();
         }
         match &self.ending {
-            Ending::Asked(timer) if is_readable(timer.as_fd()) => {
+            Ending::Asked(timer) if timer.has_fired() => {
                 self.tree.kill();
                 self.ending = Ending::Killed;
             }
@@ -426,9 +421,4 @@ pub fn prepare_signals(tree: &Tree) -> io::Result<SignalFd> {
 fn waitid_any() -> nix::Result<Option<Pid>> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     Ok(waitid(Id::All, flags)?.pid())
-}
-
-fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&now)) == Ok(1)
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use jit_protocol::link::Deadline;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
@@ -58,6 +59,12 @@ impl Timer {
         Ok(())
     }
 
+    /// Whether it has fired since it was armed.
+    pub fn has_fired(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now)) == Ok(1)
+    }
+
     /// Arms it for a time from now.
     ///
     /// # Errors
@@ -90,10 +97,24 @@ impl DeadlineTimer {
     /// Those of `timerfd_create(2)`.
     pub fn new(deadline: Option<Deadline>) -> io::Result<Self> {
         let (boottime, realtime) = (Timer::boottime()?, Timer::new(TimerfdClockId::Realtime)?);
-        let timers = Self { boottime, realtime, deadline };
-        timers.boottime.set(deadline.map(|deadline| deadline.boottime_ns))?;
-        timers.realtime.set(deadline.map(|deadline| u64::try_from(deadline.realtime_ns).unwrap_or(0)))?;
+        let mut timers = Self { boottime, realtime, deadline: None };
+        timers.set(deadline)?;
         Ok(timers)
+    }
+
+    /// Armed for another deadline; for none, never.
+    ///
+    /// # Errors
+    /// Those of `timerfd_settime(2)`.
+    pub fn set(&mut self, deadline: Option<Deadline>) -> io::Result<()> {
+        self.deadline = deadline;
+        self.boottime.set(deadline.map(|deadline| deadline.boottime_ns))?;
+        self.realtime.set(deadline.map(|deadline| u64::try_from(deadline.realtime_ns).unwrap_or(0)))
+    }
+
+    /// Whether it has fired since it was set.
+    pub fn has_fired(&self) -> bool {
+        [&self.boottime, &self.realtime].into_iter().any(Timer::has_fired)
     }
 
     /// Whether the moment has come, by the clocks: no limit of the command's (it may have no descriptor to poll) has a
@@ -114,8 +135,6 @@ impl DeadlineTimer {
 
 #[cfg(test)]
 mod tests {
-    use rustix::event::{PollFd, PollFlags, poll};
-
     use super::*;
 
     fn fires(timer: &Timer, milliseconds: i64) -> bool {

@@ -20,6 +20,7 @@ use crate::clock::{Moment, earlier, rfc3339};
 use crate::grants::{Grant, Serving, Taken, Unsettled};
 use crate::identifier;
 use crate::live::Session;
+use crate::notices;
 use crate::refusal::Refusal;
 use crate::store::{Change, Table};
 use crate::translate::{self, Files};
@@ -108,6 +109,7 @@ pub async fn fulfil(
     if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
         go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
     }
+    go.notices = notices::notices(rule, &go, order.terminal.is_some(), now);
     let session = Session {
         id: order.session.clone(),
         grant: taken.grant.id.clone(),
@@ -341,7 +343,7 @@ mod tests {
             grant: "g".to_owned(),
             begin_before: never,
             deadline: None,
-            warn: None,
+            notices: Vec::new(),
             grace_ms: 0,
             kill_leftover: false,
         };

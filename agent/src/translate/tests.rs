@@ -180,7 +180,8 @@ fn what_the_end_of_a_grant_means_for_what_runs_is_the_rules_choice() {
     let told = |rule: &str, asked| {
         let policy = policy(rule);
         let go = go(policy.rule("one").unwrap(), "id", expires, asked, NOW);
-        (go.deadline, go.warn)
+        let notices = crate::notices::notices(policy.rule("one").unwrap(), &go, false, NOW);
+        (go.deadline, notices.first().map(|notice| notice.at))
     };
     let timeout = |minutes| Some(NOW.after(minutes * MINUTE));
     let (finish, warn) = ("grant.on_expiry = \"finish\"\n", "grant.on_expiry = \"warn\"\n");

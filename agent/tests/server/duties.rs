@@ -208,7 +208,7 @@ fn how_long_a_command_may_run_depends_on_what_the_end_of_its_grant_means() {
         let more = format!("require.authentication = \"none\"\ngrant.on_expiry = \"{on_expiry}\"\n{more}");
         let stage = Stage::with(&rule("id", &more));
         let go = order(&stage, id()).go();
-        assert_eq!((minute(&go).is_some(), go.warn.is_some()), (has_deadline, has_warning), "{more}");
+        assert_eq!((minute(&go).is_some(), !go.notices.is_empty()), (has_deadline, has_warning), "{more}");
         assert_eq!(go.grace_ms, 10_000);
     }
 }

@@ -12,6 +12,7 @@ pub(crate) const ENDS: &[Test] = &[
     ("expiry_ends_children_that_double_forked_stopped_and_ignore_sigterm", expiry),
     ("revocation_ends_the_session_and_tells_the_person", revocation),
     ("a_clock_that_passed_the_wall_deadline_ends_the_session", wall_deadline),
+    ("what_is_to_be_told_of_the_end_is_told_before_it", told_ahead),
     ("leftover_is_kept_until_the_deadline_then_ended", leftover_kept),
     ("leftover_is_killed_at_once_where_policy_says_so", leftover_killed),
     ("a_killed_monitor_leaves_nothing_running", killed_monitor),
@@ -55,6 +56,19 @@ fn wall_deadline(stage: &Stage) {
     session.go_until(u64::MAX / 2, i64::try_from(since_1970.as_nanos()).unwrap());
     let run = session.finish();
     assert!(run.messages.contains(&FromMonitor::Expired));
+}
+
+// "with warning lines on the terminal"
+fn told_ahead(stage: &Stage) {
+    let mut session = stage.begin(&order(&shell("sleep 30")));
+    session.expect_accepted();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let in_ms = |ms| i64::try_from((now + Duration::from_millis(ms)).as_nanos()).unwrap();
+    session.go_with_notices(in_ms(2_000), &[(1, "it ends soon"), (in_ms(5_000), "it has ended long ago")]);
+    let told = session.finish().notices();
+    let at = |text| told.find(text).unwrap_or_else(|| panic!("{told}"));
+    assert!(at("it ends soon") < at("its time is up"), "{told}");
+    assert!(!told.contains("long ago"), "{told}");
 }
 
 fn leftover_kept(stage: &Stage) {

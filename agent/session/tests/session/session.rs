@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use jit_protocol::frame::{Frame, Kind, MAX_FRAME};
-use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, ToMonitor};
+use jit_protocol::link::{Deadline, ExitStatus, FromMonitor, Go, Notice, ToMonitor};
 use jit_session::channel::Channel;
 use jit_session::timer::boottime;
 
@@ -130,13 +130,22 @@ impl Session {
         kill_leftover: bool,
     ) {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap();
+        let grant = "grant-1".to_owned();
+        let notices = Vec::new();
+        self.say(&ToMonitor::Go(Go { grant, begin_before, deadline, notices, grace_ms, kill_leftover }));
+    }
+
+    /// Lets it run until a moment of the wall clock, with these lines in between, at moments of that clock.
+    pub(crate) fn go_with_notices(&mut self, realtime_ns: i64, notices: &[(i64, &str)]) {
+        let at = |realtime_ns| Deadline { boottime_ns: u64::MAX / 2, realtime_ns };
+        let notice = |(moment, text): &(i64, &str)| Notice { at: at(*moment), text: (*text).to_owned() };
         self.say(&ToMonitor::Go(Go {
-            grant: "grant-1".into(),
-            begin_before,
-            deadline,
-            warn: None,
-            grace_ms,
-            kill_leftover,
+            grant: "grant-1".to_owned(),
+            begin_before: NEVER,
+            deadline: Some(at(realtime_ns)),
+            notices: notices.iter().map(notice).collect(),
+            grace_ms: 100,
+            kill_leftover: false,
         }));
     }
 
