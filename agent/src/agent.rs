@@ -6,6 +6,7 @@ use jit_audit::record::{Event, Record, User};
 use jit_policy::Host;
 
 use crate::admission::Admission;
+use crate::anchors::Anchors;
 use crate::audit::Audit;
 use crate::clock::{Clock, Moment};
 use crate::denials::Denials;
@@ -44,6 +45,8 @@ pub struct Agent {
     pub requests: Requests,
     /// Live sessions.
     pub live: Live,
+    /// The terminals and login sessions that grants count in.
+    pub anchors: Anchors,
     /// What survives a crash.
     pub store: Store,
     /// The audit log.

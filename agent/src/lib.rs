@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod agent;
+pub mod anchors;
 pub mod audit;
 pub mod clock;
 pub mod conversation;

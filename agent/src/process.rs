@@ -8,6 +8,9 @@ use jit_sys::proc;
 /// The kernel's "unset" for login uids and audit sessions.
 const UNSET: u32 = u32::MAX;
 
+/// What `/proc` answers for a process that ends while it is read.
+const ESRCH: i32 = nix::errno::Errno::ESRCH as i32;
+
 /// Facts of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -114,7 +117,8 @@ fn device_name(major: u32, minor: u32) -> Option<String> {
     (!name.is_empty() && !name.contains(|c: char| c.is_control())).then(|| name.to_owned())
 }
 
-fn start_of(pid: i32) -> u64 {
+/// When a process was started, in clock ticks since boot; 0: there is none, or none that can be looked at.
+pub fn start_of(pid: i32) -> u64 {
     if pid <= 0 {
         return 0;
     }
@@ -122,6 +126,28 @@ fn start_of(pid: i32) -> u64 {
         .ok()
         .and_then(|stat| Stat::parse(&stat))
         .map_or(0, |stat| stat.start)
+}
+
+/// Whether any process is in this audit session. One that cannot be looked at may be.
+///
+/// # Errors
+/// If the processes cannot be listed.
+pub fn is_in_audit_session(session: u32) -> io::Result<bool> {
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let is_process = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        let file = std::path::Path::new("/proc").join(&name).join("sessionid");
+        let is_in_it = || match proc::read(&file) {
+            Ok(text) => optional(Ok(text)).map_or(true, |found| found == Some(session)),
+            // It has ended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => error.raw_os_error() != Some(ESRCH),
+        };
+        if is_process && is_in_it() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Real and effective uid from `/proc/PID/status`.
@@ -198,6 +224,13 @@ mod tests {
         assert_eq!(optional(Ok(b"1000\n".to_vec())).unwrap(), Some(1000));
         assert_eq!(optional(Err(io::ErrorKind::NotFound.into())).unwrap(), None);
         assert!(optional(Ok(b"x".to_vec())).is_err());
+    }
+
+    #[test]
+    fn nobody_is_in_an_audit_session_that_never_was() {
+        assert!(!is_in_audit_session(UNSET - 1).unwrap());
+        let own = optional(fs::read("/proc/self/sessionid")).unwrap();
+        assert!(own.is_none_or(|own| is_in_audit_session(own).unwrap()));
     }
 
     #[test]

@@ -68,6 +68,35 @@ impl Keys {
     }
 }
 
+/// What a key names that can be gone before the grant's time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// The leader of the session that a terminal belongs to, by its process id and start time.
+    Leader(i32, u64),
+    /// A login session, by its number among the kernel's audit sessions.
+    Login(u32),
+    /// Something of another boot.
+    Gone,
+}
+
+impl Anchor {
+    /// Of a key made in this boot or another; none for what is never gone: a user, and a parent without a terminal, which
+    /// ends in the course of things (`cron`, a script in the background).
+    pub fn of(key: &str, boot_id: &str) -> Option<Self> {
+        if key == "user" {
+            return None;
+        }
+        let Some(words) = key.strip_suffix(boot_id) else { return Some(Self::Gone) };
+        match words.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
+            // A leader outside of our pid namespace has no number here.
+            ["tty", _device, "0", _start] => None,
+            ["tty", _device, pid, start] => Some(Self::Leader(pid.parse().ok()?, start.parse().ok()?)),
+            ["audit", session] => Some(Self::Login(session.parse().ok()?)),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +140,23 @@ mod tests {
         );
         assert_ne!(Keys::of(&process(), "other").key(Scope::Session), base.key(Scope::Session));
         assert_eq!(changed(&|process| process.tty = None).key(Scope::Session), base.key(Scope::Session));
+    }
+
+    #[test]
+    fn a_terminal_and_a_login_session_can_be_gone_and_all_that_was_in_another_boot() {
+        let keys = Keys::of(&process(), "boot");
+        let anchor = |scope, boot| Anchor::of(keys.key(scope), boot);
+        assert_eq!(anchor(Scope::Terminal, "boot"), Some(Anchor::Leader(100, 5000)));
+        assert_eq!(anchor(Scope::Session, "boot"), Some(Anchor::Login(3)));
+        assert_eq!(anchor(Scope::User, "boot"), None);
+        assert_eq!(anchor(Scope::Terminal, "other"), Some(Anchor::Gone));
+        assert_eq!(anchor(Scope::Session, "other"), Some(Anchor::Gone));
+        assert_eq!(anchor(Scope::User, "other"), None);
+        let far = Keys::of(&Process { leader: (0, 0), ..process() }, "boot");
+        assert_eq!(Anchor::of(far.terminal(), "boot"), None, "in another pid namespace");
+        let without = Keys::of(&Process { tty: None, ..process() }, "boot");
+        assert_eq!(Anchor::of(without.terminal(), "boot"), None, "a parent");
+        assert_eq!(Anchor::of(without.terminal(), "other"), Some(Anchor::Gone));
     }
 
     #[test]

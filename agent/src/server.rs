@@ -15,6 +15,7 @@ use tokio::time::{interval, timeout};
 
 use crate::admission::{Admission, Limits};
 use crate::agent::Agent;
+use crate::anchors::{self, Anchors};
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, SystemClock};
 use crate::conversation::Conversation;
@@ -95,6 +96,7 @@ impl Server {
             grants: Grants::load(store.clone(), &contents.grants, &*clock),
             requests: Requests::load(store.clone(), &contents.requests, &*clock),
             live: Live::default(),
+            anchors: Anchors::default(),
             denials: Denials::default(),
             session_places: Admission::new(Limits {
                 per_user: limits.sessions_per_user,
@@ -110,6 +112,9 @@ impl Server {
             paths,
         });
         earlier::remember_sessions(&agent, &contents.sessions, &told).await;
+        for grant in agent.grants.unexpired(agent.clock.now()) {
+            anchors::watch(&agent, &grant.purpose.key);
+        }
         let loaded = agent.policy.current();
         let mut started = agent.record(Event::AgentStarted);
         started.result.clone_from(&loaded.mistakes);

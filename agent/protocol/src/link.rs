@@ -155,6 +155,7 @@ pub struct Deadline {
 
 impl Deadline {
     /// So long before it, on both clocks.
+    #[must_use]
     pub fn before(self, time: Duration) -> Self {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Self {

@@ -16,6 +16,7 @@ use super::place::resolver_of_now;
 use super::plan::Plan;
 use super::reason;
 use crate::agent::Agent;
+use crate::anchors;
 use crate::clock::{Moment, earlier, rfc3339};
 use crate::grants::{Grant, Serving, Taken, Unsettled};
 use crate::identifier;
@@ -138,6 +139,7 @@ pub async fn fulfil(
     // It counts as live from here on, so that a revocation from now on finds it, and ends it.
     let (end, mut ended) = unbounded_channel();
     agent.live.add(session.clone(), Some(end));
+    anchors::watch(agent, &taken.grant.purpose.key);
     if let Err(refusal) = make_durable(agent, case, &taken, now, row).await {
         agent.live.remove(&session.id);
         // A commit that failed may be on the disk all the same.

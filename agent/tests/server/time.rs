@@ -116,6 +116,23 @@ fn a_grant_outlives_a_boot_by_what_it_had_left() {
     stage.verify_audit();
 }
 
+// "terminal gone", "session over": neither lasts over a boot, and its numbers are another's then.
+#[test]
+fn a_grant_for_a_terminal_or_a_login_session_ends_with_the_boot() {
+    for scope in ["terminal", "session"] {
+        let more = format!("require.authentication = \"none\"\ngrant.scope = \"{scope}\"");
+        let mut stage = Stage::with(&rule("id", &more));
+        let first = grant(&stage);
+        stage.crash();
+        stage.start();
+        assert_eq!(grant(&stage), first, "{scope}: another agent, the same boot");
+        stage.reboot(Duration::from_secs(1), 0);
+        let record = stage.await_event("grant.revoked");
+        assert_eq!((record["grant"].as_str(), left(&stage)), (Some(first.as_str()), 0), "{record}");
+        stage.verify_audit();
+    }
+}
+
 #[test]
 fn a_clock_that_is_wrong_after_a_boot_prolongs_nothing() {
     let set = |minutes: i64| minutes * 60_000_000_000;

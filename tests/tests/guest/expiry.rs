@@ -74,6 +74,22 @@ fn a_user_can_end_what_is_his_own_and_nothing_else() {
     terminal.finish().never_shows("status 0");
 }
 
+/// "terminal gone (scope terminal)": also what is deaf to that, and has left the terminal.
+#[test]
+fn what_runs_ends_when_its_terminal_is_gone() {
+    let (guest, _policy) = eligible("xanthe", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
+    let mut terminal = guest.as_user("xanthe").terminal("bash --norc -i");
+    let deaf = "jit-sudo -b setsid sh -c 'trap \"\" HUP TERM; while :; do sleep 67001; done'";
+    terminal.type_line(deaf);
+    guest.until("pgrep -f '^sleep 67001'", Duration::from_secs(40));
+    guest.sh("jitctl grants --all").success().shows("xanthe");
+    terminal.type_line("exit 0");
+    terminal.finish();
+    guest.until("! pgrep -f '^sleep 67001'", Duration::from_secs(40));
+    guest.sh("jitctl grants --all").success().never_shows("xanthe");
+    assert_eq!(guest.audit(&["\"grant.revoked\"", "\"xanthe\"", "its terminal is gone"]).len(), 1);
+}
+
 /// A live grant that the new policy would not give ends.
 #[test]
 fn a_reload_that_takes_the_rule_away_ends_the_grant() {
