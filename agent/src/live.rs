@@ -62,6 +62,9 @@ pub struct Session {
     pub expired: bool,
 }
 
+/// Most bytes of a command in a list.
+const MOST_SHOWN: usize = 512;
+
 impl Session {
     /// Whether it is over once its grant is: nothing begins on a grant that has ended, however slow PAM is.
     pub fn is_bound_to_its_grant(&self) -> bool {
@@ -77,13 +80,28 @@ impl Session {
             user: self.user.clone(),
             uid: self.uid,
             target: self.target.clone(),
-            command: self.command.clone(),
+            command: beginning(&self.command),
             tty: self.tty.clone(),
             started: rfc3339(self.started_ns),
             ends: self.deadline.map(|deadline| rfc3339(deadline.realtime_ns)),
             leftover: self.leftover,
         }
     }
+}
+
+/// The first words of a command, as long as a list of very many has room for: the log has all of it.
+fn beginning(command: &[Bytes]) -> Vec<Bytes> {
+    let (mut kept, mut room) = (Vec::new(), MOST_SHOWN);
+    for word in command {
+        if word.as_slice().len() > room {
+            let start = word.as_slice().get(..room).unwrap_or_default();
+            kept.push(Bytes([start, "…".as_bytes()].concat()));
+            break;
+        }
+        room -= word.as_slice().len();
+        kept.push(word.clone());
+    }
+    kept
 }
 
 /// All of them.
@@ -140,14 +158,19 @@ impl Live {
 
     /// The session in whose cgroup a process is; `path` is relative to the spawner's subtree. The innermost one.
     pub fn by_cgroup(&self, path: &str) -> Option<Session> {
+        let inside = self.around(path).into_iter();
+        inside.max_by_key(|session| session.cgroup.as_ref().map_or(0, String::len))
+    }
+
+    /// All sessions that such a process is inside of, in any order.
+    pub fn around(&self, path: &str) -> Vec<Session> {
         let sessions = self.lock();
         let holds = |session: &&Session| {
             session.cgroup.as_deref().is_some_and(|own| {
                 path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         };
-        let inside = sessions.values().map(|entry| &entry.session).filter(holds);
-        inside.max_by_key(|session| session.cgroup.as_ref().map_or(0, String::len)).cloned()
+        sessions.values().map(|entry| &entry.session).filter(holds).cloned().collect()
     }
 
     /// All of them, oldest first.
@@ -174,5 +197,46 @@ impl Live {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(id: &str, cgroup: &str, command: &[&str]) -> Session {
+        serde_json::from_value(serde_json::json!({
+            "id": id, "grant": "g", "rule": "r", "user": "alice", "uid": 1000, "target": "root", "target_uid": 0,
+            "command": command, "tty": null, "started_ns": 0, "deadline": null, "boot_id": "b",
+            "ends_with_grant": true, "keys": { "terminal": "t", "session": "s" }, "cgroup": cgroup, "leftover": false,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_process_is_inside_of_every_session_around_it_and_the_innermost_is_its_own() {
+        let live = Live::default();
+        for (id, cgroup) in [("outer", "s-1"), ("inner", "s-1/s-2"), ("other", "s-3"), ("like", "s-1/s-22")] {
+            live.add(session(id, cgroup, &["id"]), None);
+        }
+        let around = |path: &str| {
+            let mut ids: Vec<String> = live.around(path).into_iter().map(|session| session.id).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(around("s-1/s-2/unit"), ["inner", "outer"]);
+        assert_eq!(live.by_cgroup("s-1/s-2/unit").unwrap().id, "inner");
+        assert_eq!(around("s-1"), ["outer"]);
+        assert!(around("s-10").is_empty() && live.by_cgroup("s-10").is_none());
+    }
+
+    // A list has to fit into one answer, whatever somebody's command is.
+    #[test]
+    fn of_a_very_long_command_a_list_has_the_beginning() {
+        let short = session("a", "s-1", &["id", "-u"]);
+        assert_eq!(short.view().command, short.command);
+        let long = session("a", "s-1", &["echo", &"x".repeat(2_000_000), "more"]).view().command;
+        assert_eq!(long.len(), 2);
+        assert_eq!(long[1].as_slice().len(), MOST_SHOWN - 4 + "…".len());
     }
 }

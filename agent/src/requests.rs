@@ -18,6 +18,9 @@ use crate::translate::Subject;
 /// How long it is known how a request came out, in nanoseconds: for those who wait, or look again.
 const KNOWN: u64 = 60 * 60 * 1_000_000_000;
 
+/// Of how many decided requests of one user that is known.
+const DECIDED: usize = 16;
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
@@ -156,7 +159,10 @@ impl Requests {
                 return Err(Unchanged::TooMany);
             }
         }
-        self.keep(request.clone(), now, Vec::new()).await?;
+        let forgotten = self.too_many_decided(request.purpose.uid);
+        let forget = forgotten.iter().map(|id| Change::remove(Table::Requests, id)).collect();
+        self.keep(request.clone(), now, forget).await?;
+        self.lock().retain(|id, _| !forgotten.contains(id));
         Ok((request, true))
     }
 
@@ -187,6 +193,15 @@ impl Requests {
             Ok::<_, Unchanged>(Vec::new())
         };
         let _ = self.change(id, now, undo).await; // shows in `status`; it expires in any case
+    }
+
+    /// Those of a user's that are decided but for the newest: whoever asks and takes back all the time fills nothing.
+    fn too_many_decided(&self, uid: u32) -> Vec<String> {
+        let held = self.lock();
+        let is_decided = |it: &&Request| it.purpose.uid == uid && it.state != RequestState::Pending;
+        let mut decided: Vec<&Request> = held.values().filter(is_decided).collect();
+        decided.sort_by_key(|it| std::cmp::Reverse((it.asked_ns, it.id.clone())));
+        decided.into_iter().skip(DECIDED).map(|it| it.id.clone()).collect()
     }
 
     async fn keep(&self, request: Request, now: Moment, mut with: Vec<Change>) -> Result<(), Unchanged> {

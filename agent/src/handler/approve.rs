@@ -180,7 +180,7 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
     if !is_addressed(agent, question.uid, &request).map_err(failed)? {
         return Err(no_such().because("an approval by somebody whom the rule does not name"));
     }
-    not_for_oneself(question, &request)?;
+    not_for_oneself(agent, question, &request)?;
     if request.digest != *digest {
         return Err(Refusal::new("this is not what was shown", "jitctl approve shows it anew"));
     }
@@ -213,16 +213,18 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
     Ok((Yes { needed: approval.count, request, approver, grant }, account))
 }
 
-/// Not by uid, not by login uid (an unset one equals nothing), not from inside a session of who asked, nor on the terminal
-/// or in the login session that it was asked from.
-fn not_for_oneself(question: &Question, request: &Request) -> Result<(), Refusal> {
+/// Not by uid, not by login uid (an unset one equals nothing), not from inside a session of who asked, however deep, nor on
+/// the terminal or in the login session that it was asked from.
+fn not_for_oneself(agent: &Agent, question: &Question, request: &Request) -> Result<(), Refusal> {
     let asker = request.purpose.uid;
     let same_login =
         |login: Option<u32>| login.is_some_and(|login| login == asker || request.loginuid == Some(login));
+    let inside = question.nested.as_ref().and_then(|session| session.cgroup.as_deref());
+    let within = inside.map_or_else(Vec::new, |cgroup| agent.live.around(cgroup));
     let own = question.uid == asker
         || same_login(question.loginuid)
         || request.loginuid == Some(question.uid)
-        || question.nested.as_ref().is_some_and(|session| session.uid == asker)
+        || within.iter().any(|session| session.uid == asker)
         || question.keys.is_same_place(&request.keys);
     if !own {
         return Ok(());

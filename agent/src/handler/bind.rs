@@ -17,10 +17,13 @@ use crate::environment;
 use crate::refusal::Refusal;
 use crate::translate::{self, Subject};
 
+/// Most bytes of a binding's canonical text: more than a person can read, and little enough for lists of them.
+const MOST: usize = 16 * 1024;
+
 /// The binding of one elevation, as it would run now.
 ///
 /// # Errors
-/// If the file can't be read, or there is no such folder.
+/// If the file can't be read, there is no such folder, or it is too long.
 pub fn bind(
     question: &Question,
     people: &People,
@@ -50,7 +53,7 @@ pub fn bind(
         Cwd::Home => account.home.clone(),
         Cwd::Path(folder) | Cwd::Asked(folder) => folder,
     };
-    Ok(Binding {
+    let binding = Binding {
         version: Binding::VERSION,
         host: question.host.clone(),
         rule: rule.id.clone(),
@@ -65,7 +68,12 @@ pub fn bind(
         folder: which_folder(question, folder)?,
         duration: subject.duration.map(|duration| duration.as_secs()),
         uses: rule.grant.uses,
-    })
+    };
+    if binding.canonical().len() > MOST {
+        let hint = "put it into a script that root owns, and have that approved";
+        return Err(Refusal::new("this is too long for anybody to approve", hint));
+    }
+    Ok(binding)
 }
 
 /// The digest that an approver says yes to.

@@ -17,6 +17,9 @@ use crate::refusal::Refusal;
 use crate::requests::{Request, Unchanged};
 use crate::translate;
 
+/// Most bytes of a list, as JSON: an answer holds more.
+const MOST: usize = 2 * 1024 * 1024;
+
 /// How long one connection waits: who waits longer asks again.
 const WAIT: Duration = Duration::from_mins(1);
 
@@ -40,7 +43,25 @@ pub async fn requests(agent: &Arc<Agent>, peer: &Peer) -> Result<Response, Refus
         known.into_iter().filter_map(|request| seen(request).transpose()).collect::<Result<_, _>>()
     };
     let views = agent.lookup.run(uid, work).await;
-    views.map(Response::Requests).map_err(|error| Refusal::failure(error.to_string()))
+    views
+        .map(|views| Response::Requests(as_many_as_fit(views)))
+        .map_err(|error| Refusal::failure(error.to_string()))
+}
+
+/// Of very many the ones that wait for the peer's answer come first: nobody can hide them behind others.
+fn as_many_as_fit(mut views: Vec<RequestView>) -> Vec<RequestView> {
+    let size = |view: &RequestView| serde_json::to_vec(view).map_or(0, |text| text.len() + 1);
+    if views.iter().map(size).sum::<usize>() <= MOST {
+        return views;
+    }
+    views.sort_by_key(|view| !view.answerable);
+    let mut room = MOST;
+    views.retain(|view| {
+        let fits = room.checked_sub(size(view));
+        room = fits.unwrap_or(0);
+        fits.is_some()
+    });
+    views
 }
 
 /// Whether a user is among those who may answer, by the policy in force.
@@ -158,4 +179,34 @@ pub async fn decline(
     record.result = Some(answer);
     agent.audit.append(record).await.map_err(Refusal::unrecorded)?;
     Ok(Response::Done { message: if is_own { "taken back" } else { "denied" }.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(id: usize, answerable: bool, length: usize) -> RequestView {
+        serde_json::from_value(serde_json::json!({
+            "id": id.to_string(), "state": "pending", "digest": "", "asked": "", "until": "", "approvers": [],
+            "needed": 1, "approved_by": [], "answerable": answerable,
+            "binding": {
+                "version": 1, "host": "h", "rule": "r", "user": { "name": "u", "uid": 1 },
+                "target": { "name": "root", "uid": 0 }, "groups": [0], "program": "/p", "sha256": "",
+                "command": ["p", "x".repeat(length)], "environment": [],
+                "folder": { "path": "/", "device": 1, "inode": 1 },
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_waits_for_an_answer_is_never_hidden_behind_others() {
+        let few: Vec<RequestView> = (0..9).map(|id| view(id, id == 8, 10)).collect();
+        assert_eq!(as_many_as_fit(few.clone()), few);
+        let many = (0..300).map(|id| view(id, id == 299, 16_000)).collect();
+        let shown = as_many_as_fit(many);
+        assert!((100..200).contains(&shown.len()), "{}", shown.len());
+        assert_eq!(shown[0].id, "299");
+        assert!(serde_json::to_vec(&shown).unwrap().len() <= MOST);
+    }
 }

@@ -153,6 +153,25 @@ async fn the_same_asked_twice_is_one_request_and_too_many_are_refused() {
 }
 
 #[tokio::test]
+async fn whoever_asks_and_takes_back_all_the_time_fills_nothing() {
+    let (mut host, clock) = (Host::new(), clock());
+    let requests = host.start(&clock).await;
+    for number in 0..100 {
+        clock.pass(1);
+        let id = number.to_string();
+        requests.file(request(&id, &id, clock.now()), 1, clock.now()).await.unwrap();
+        requests.take_back(&id, clock.now()).await;
+    }
+    assert_eq!(requests.all().len(), DECIDED + 1);
+    assert_eq!(
+        is_known_as(&requests, "99", clock.now()),
+        Some(RequestState::Withdrawn),
+        "the newest are known"
+    );
+    assert_eq!(host.start(&clock).await.all().len(), DECIDED + 1);
+}
+
+#[tokio::test]
 async fn a_request_outlives_a_crash_and_what_became_of_it_does_too() {
     let (mut host, clock) = (Host::new(), clock());
     let mut requests = host.start(&clock).await;

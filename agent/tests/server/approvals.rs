@@ -65,7 +65,7 @@ fn the_same_request_is_folded_and_another_one_is_not() {
     let stage = Stage::with(&rule("id", APPROVAL));
     let (first, _) = file(&stage, id());
     let (second, told) = file(&stage, id());
-    assert_eq!((second, told.ends_with(" already")), (first.clone(), true));
+    assert_eq!((second, told.contains(" already ")), (first.clone(), true));
     let others = [command(&["id", "-g"]), Elevate { duration: Some(60), ..id() }];
     for other in others {
         assert_ne!(file(&stage, other).0, first);
@@ -84,6 +84,16 @@ fn three_requests_of_one_user_wait_and_a_fourth_is_refused() {
     file(&stage, command(&["id", "-n"]));
     let record = stage.await_event("approval.refused");
     assert!(record["approver"].is_null(), "nobody but who asked: {record}");
+}
+
+// "the approver sees all of it, … never cut"
+#[test]
+fn what_nobody_could_read_is_not_filed() {
+    let stage = Stage::with(&rule("id", APPROVAL));
+    file(&stage, command(&["id", &"x".repeat(10_000)]));
+    let told = refusal(&stage, command(&["id", &"x".repeat(17_000)]));
+    assert_eq!(told, "this is too long for anybody to approve");
+    assert_eq!(requests(&stage).len(), 1);
 }
 
 // "-n and --json fail at once with the request's id, so that scripts can ask without holding any secret"
