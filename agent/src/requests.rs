@@ -102,6 +102,14 @@ pub enum Unchanged {
     NotStored(String),
 }
 
+/// A change that is durable, and not known yet.
+#[derive(Debug)]
+pub struct Committed<'r> {
+    /// How the request is now.
+    pub request: Request,
+    _one_at_a_time: tokio::sync::MutexGuard<'r, ()>,
+}
+
 /// All of them.
 #[derive(Debug)]
 pub struct Requests {
@@ -161,7 +169,8 @@ impl Requests {
         }
         let forgotten = self.too_many_decided(request.purpose.uid);
         let forget = forgotten.iter().map(|id| Change::remove(Table::Requests, id)).collect();
-        self.keep(request.clone(), now, forget).await?;
+        self.store(&request, now, forget).await?;
+        self.know(request.clone());
         self.lock().retain(|id, _| !forgotten.contains(id));
         Ok((request, true))
     }
@@ -176,14 +185,34 @@ impl Requests {
         now: Moment,
         change: impl FnOnce(&mut Request) -> Result<Vec<Change>, E>,
     ) -> Result<Request, E> {
-        let _one_at_a_time = self.changing.lock().await;
+        let committed = self.commit(id, now, change).await?;
+        Ok(self.tell(committed))
+    }
+
+    /// As [`Self::change`], but nobody sees it, and nothing else changes, until it is told.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub async fn commit<E: From<Unchanged>>(
+        &self,
+        id: &str,
+        now: Moment,
+        change: impl FnOnce(&mut Request) -> Result<Vec<Change>, E>,
+    ) -> Result<Committed<'_>, E> {
+        let one_at_a_time = self.changing.lock().await;
         let mut request = self.get(id).filter(|it| it.is_pending(now)).ok_or(Unchanged::Decided)?;
         let with = change(&mut request)?;
         if request.state != RequestState::Pending {
             request.until = now.after(KNOWN);
         }
-        self.keep(request.clone(), now, with).await?;
-        Ok(request)
+        self.store(&request, now, with).await?;
+        Ok(Committed { request, _one_at_a_time: one_at_a_time })
+    }
+
+    /// From now on it is known.
+    pub fn tell(&self, committed: Committed<'_>) -> Request {
+        self.know(committed.request.clone());
+        committed.request
     }
 
     /// Takes one back that the log could not be told of.
@@ -204,16 +233,20 @@ impl Requests {
         decided.into_iter().skip(DECIDED).map(|it| it.id.clone()).collect()
     }
 
-    async fn keep(&self, request: Request, now: Moment, mut with: Vec<Change>) -> Result<(), Unchanged> {
+    async fn store(&self, request: &Request, now: Moment, mut with: Vec<Change>) -> Result<(), Unchanged> {
         with.push(request.put(now).map_err(Unchanged::NotStored)?);
-        self.store.commit(with).await.map_err(Unchanged::NotStored)?;
+        self.store.commit(with).await.map_err(Unchanged::NotStored)
+    }
+
+    fn know(&self, request: Request) {
         self.lock().insert(request.id.clone(), request);
         self.changed.send_replace(());
-        Ok(())
     }
 
     /// Those that nobody answered in time, as they are now; and forgets those that were decided long ago.
+    /// Nothing while one is being changed: it may just have been answered.
     pub fn sweep(&self, now: Moment) -> Vec<Request> {
+        let Ok(_one_at_a_time) = self.changing.try_lock() else { return Vec::new() };
         let mut held = self.lock();
         let over: Vec<String> =
             held.values().filter(|it| now.is_past(it.until)).map(|it| it.id.clone()).collect();

@@ -98,7 +98,8 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
     agent.audit.append(given).await.map_err(Refusal::unrecorded)?;
     let now = agent.clock.now();
     let id = grant.id.clone();
-    let changed = agent.requests.change::<Refusal>(&request.id, now, |request| {
+    // Nobody is told before the grant can be used.
+    let committed = agent.requests.commit::<Refusal>(&request.id, now, |request| {
         add(request, approver.clone())?;
         if request.approvals.len() < needed as usize {
             return Ok(Vec::new());
@@ -111,8 +112,8 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
         let added: Option<Change> = agent.grants.add(grant.clone(), now);
         Ok(vec![added.ok_or_else(|| Refusal::failure("no grant can be issued"))?])
     });
-    let request = match changed.await {
-        Ok(request) => request,
+    let committed = match committed.await {
+        Ok(committed) => committed,
         Err(refusal) => {
             agent.grants.withdraw(&id);
             let mut undone = record(Event::ApprovalRefused);
@@ -121,21 +122,24 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
             return Err(refusal);
         }
     };
-    let Some(issued) = request.grant.as_ref() else {
+    let Some(issued) = committed.request.grant.clone() else {
+        let request = agent.requests.tell(committed);
         let (have, user) = (request.approvals.len(), &request.binding.user.name);
         return Ok(format!("approved: {have} of {needed} that {user} needs\n"));
     };
+    let until = rfc3339(grant.expires.realtime_ns);
+    let by: Vec<&str> = committed.request.approvals.iter().map(|it| it.name.as_str()).collect();
     let mut record = record(Event::GrantIssued);
     record.grant = Some(issued.clone());
-    record.approver =
-        Some(request.approvals.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "));
-    let until = rfc3339(grant.expires.realtime_ns);
+    record.approver = Some(by.join(", "));
     record.result = Some(format!("until {until}"));
-    if let Err(why) = agent.audit.append(record).await {
-        agent.grants.withdraw(issued);
-        return Err(Refusal::unrecorded(why));
+    let recorded = agent.audit.append(record).await;
+    match recorded {
+        Ok(()) => agent.grants.share(&issued, agent.clock.now()),
+        Err(_) => agent.grants.withdraw(&issued),
     }
-    agent.grants.share(issued, agent.clock.now());
+    let request = agent.requests.tell(committed);
+    recorded.map_err(Refusal::unrecorded)?;
     Ok(format!("approved: {} has a grant until {until}\n", request.binding.user.name))
 }
 

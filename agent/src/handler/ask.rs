@@ -49,7 +49,8 @@ async fn ask_with_reason(
         let refusal = Refusal::new("too many commands run for you already", "jitctl sessions");
         return deny(agent, &conversation, &case, &refusal).await;
     };
-    let order = Order { mode: Mode::Validate, program: None, ..elevation.order.clone() };
+    // Nothing runs; the program is for what is asked.
+    let order = Order { mode: Mode::Validate, ..elevation.order.clone() };
     let Some(mut link) = hand_over(agent, conversation, &order).await else { return };
     match file_with_reason(agent, &mut link, &elevation, &mut case).await {
         Ok((request, what)) => {

@@ -215,6 +215,27 @@ async fn nobody_answers_what_has_waited_too_long_and_it_is_forgotten_an_hour_lat
     assert_eq!(is_known_as(&host.start(&clock).await, "a", clock.now()), None);
 }
 
+// "Every state change is on disk before anyone is told": and a yes not before its grant can be used.
+#[tokio::test]
+async fn what_is_committed_is_known_once_it_is_told_and_nothing_comes_in_between() {
+    let (mut host, clock) = (Host::new(), clock());
+    let requests = host.start(&clock).await;
+    requests.file(request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
+    let yes = |request: &mut Request| {
+        request.state = RequestState::Approved;
+        Ok::<_, Unchanged>(Vec::new())
+    };
+    let committed = requests.commit("a", clock.now(), yes).await.unwrap();
+    let changes = requests.changes();
+    assert_eq!(is_known_as(&requests, "a", clock.now()), Some(RequestState::Pending));
+    clock.pass(40 * MINUTE);
+    assert!(requests.sweep(clock.now()).is_empty(), "it has been answered in time");
+    requests.tell(committed);
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(is_known_as(&requests, "a", clock.now()), Some(RequestState::Approved));
+    assert_eq!(is_known_as(&host.start(&clock).await, "a", clock.now()), Some(RequestState::Approved));
+}
+
 // Rule 20: "expiry by both clocks"; after a reboot the wall clock decides, and nothing lives longer than it would have.
 #[tokio::test]
 async fn a_reboot_makes_nothing_wait_longer() {
