@@ -11,6 +11,7 @@ use crate::audit::Audit;
 use crate::clock::{Clock, Moment};
 use crate::denials::Denials;
 use crate::grants::{Grant, Grants};
+use crate::hooks::Hooks;
 use crate::live::{Live, Session};
 use crate::lookup::{CachedDirectory, Lookup};
 use crate::paths::Paths;
@@ -51,6 +52,8 @@ pub struct Agent {
     pub store: Store,
     /// The audit log.
     pub audit: Audit,
+    /// Who is told of approvals and grants, besides.
+    pub hooks: Hooks,
     /// Denials, counted under a flood.
     pub denials: Denials,
     /// The way to the monitors.

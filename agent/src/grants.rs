@@ -364,6 +364,11 @@ impl Grants {
         }
     }
 
+    /// One by its id.
+    pub fn get(&self, id: &str) -> Option<Grant> {
+        self.lock().get(id).map(|one| one.grant.clone())
+    }
+
     /// All live ones, oldest first.
     pub fn all(&self, now: Moment) -> Vec<Grant> {
         self.some(|grant| grant.is_live(now))

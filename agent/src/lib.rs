@@ -14,6 +14,7 @@ pub mod earlier;
 pub mod environment;
 pub mod grants;
 pub mod handler;
+pub mod hooks;
 pub mod hostname;
 pub mod identifier;
 pub mod listen;

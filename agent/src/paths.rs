@@ -19,6 +19,8 @@ pub struct Paths {
     pub allowed_signers: PathBuf,
     /// Keys whose signatures do not, whatever that file says.
     pub revoked_keys: PathBuf,
+    /// Programs that are told of events.
+    pub hooks: PathBuf,
     /// Folder of the two public sockets (0755).
     pub run: PathBuf,
     /// Requests of helper and command line.
@@ -53,6 +55,7 @@ impl Paths {
             vendor_policy: "/usr/lib/jit-sudo/policy.d".into(),
             allowed_signers: "/etc/jit-sudo/allowed_signers".into(),
             revoked_keys: "/etc/jit-sudo/revoked_keys".into(),
+            hooks: "/etc/jit-sudo/hooks.d".into(),
             run: "/run/jit-sudo".into(),
             agent_socket: paths::AGENT_SOCKET.into(),
             pam_socket: paths::PAM_SOCKET.into(),
@@ -78,6 +81,7 @@ impl Paths {
             vendor_policy: moved(&system.vendor_policy),
             allowed_signers: moved(&system.allowed_signers),
             revoked_keys: moved(&system.revoked_keys),
+            hooks: moved(&system.hooks),
             run: moved(&system.run),
             agent_socket: moved(&system.agent_socket),
             pam_socket: moved(&system.pam_socket),

@@ -24,6 +24,7 @@ use crate::earlier;
 use crate::grants::Grants;
 use crate::handler;
 use crate::handler::case::Case;
+use crate::hooks::{self, Hooks};
 use crate::hostname;
 use crate::listen::{Listener, Listeners, make_folder};
 use crate::live::Live;
@@ -97,6 +98,7 @@ impl Server {
             requests: Requests::load(store.clone(), &contents.requests, &*clock),
             live: Live::default(),
             anchors: Anchors::default(),
+            hooks: Hooks::default(),
             denials: Denials::default(),
             session_places: Admission::new(Limits {
                 per_user: limits.sessions_per_user,
@@ -165,6 +167,7 @@ impl Server {
             tokio::spawn(accept(Arc::clone(&agent), pam, login_places, Door::Logins)),
             tokio::spawn(accept_monitors(Arc::clone(&agent), monitor)),
             tokio::spawn(earlier::forget_lost(Arc::clone(&agent))),
+            tokio::spawn(hooks::tell_all(Arc::clone(&agent), agent.audit.follow())),
         ];
         loop {
             tokio::select! {

@@ -1,7 +1,7 @@
 //! The way to the spawner: its welcome, and orders to its monitors.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,11 +12,13 @@ use arc_swap::ArcSwapOption;
 use jit_protocol::VERSION;
 use jit_protocol::order::{MAX_ORDER, Order};
 use jit_protocol::spawner::{DESCRIPTORS, MAX_WELCOME, Welcome};
+use jit_protocol::telling::{self, Telling};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{
     AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, socket_with,
 };
+use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -109,12 +111,24 @@ impl Spawner {
     /// Why there is no monitor for it.
     pub async fn order(&self, order: &Order, connection: &OwnedFd, link: &OwnedFd) -> Result<(), String> {
         let text = sealed(order).map_err(|error| format!("the order: {error}"))?;
-        let descriptors = [connection.as_fd(), link.as_fd(), text.as_fd()];
+        self.give(b"order", &[connection.as_fd(), link.as_fd(), text.as_fd()]).await
+    }
+
+    /// Has the next idle monitor tell programs of an event. It answers on the link.
+    ///
+    /// # Errors
+    /// Why there is no monitor for it.
+    pub async fn tell(&self, telling: &Telling, link: &OwnedFd) -> Result<(), String> {
+        let text = sealed(telling).map_err(|error| format!("the event: {error}"))?;
+        self.give(telling::WORD, &[link.as_fd(), text.as_fd()]).await
+    }
+
+    async fn give(&self, word: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), String> {
         let mut why = "there is no spawner".to_owned();
         for _ in 0..2 {
             self.arrival().await;
             let Some(connected) = self.current() else { break };
-            match timeout(ORDER, connected.work.send(b"order", &descriptors)).await {
+            match timeout(ORDER, connected.work.send(word, descriptors)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => why = format!("the spawner: {error}"),
                 Err(_) => return Err("no monitor takes the order".to_owned()),
@@ -130,7 +144,7 @@ impl Spawner {
 }
 
 /// The order's text in memory that nobody can change any more.
-fn sealed(order: &Order) -> io::Result<OwnedFd> {
+fn sealed(order: &impl Serialize) -> io::Result<OwnedFd> {
     let text = serde_json::to_vec(order)?;
     if text.len() > MAX_ORDER {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too long"));

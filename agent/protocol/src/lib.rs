@@ -39,6 +39,7 @@ pub mod order;
 pub mod request;
 pub mod response;
 pub mod spawner;
+pub mod telling;
 
 pub use bytes::Bytes;
 pub use escape::{escape, escape_lines};

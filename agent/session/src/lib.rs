@@ -12,6 +12,7 @@
 //!        command.rs       the command's process, made; become_command.rs what it does between clone3 and exec
 //!        execution.rs     from Go to the last process
 //!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes
+//!        hooks.rs         or, instead of all this: programs are told of an event
 //!        link.rs, watch.rs  the agent and the spawner, and the next ones when they are started anew
 //! ```
 //!
@@ -26,6 +27,7 @@ pub mod environment;
 pub mod execution;
 pub mod handover;
 pub mod helper;
+pub mod hooks;
 pub mod incoming;
 pub mod keep;
 pub mod link;

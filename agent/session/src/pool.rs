@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use jit_protocol::order::{DESCRIPTORS, MAX_ORDER, Order};
+use jit_protocol::telling;
 use jit_sys::clone::{Child, fork_into};
 use jit_sys::{account, process, signals};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::{Cgroup, Subtree};
 use crate::channel::Channel;
 use crate::conversation::WORK_TIME;
+use crate::hooks::{self, Errand};
 use crate::monitor::{self, Assignment, Ready};
 use crate::peer::Place;
 use crate::report::Report;
@@ -233,17 +235,28 @@ fn idle(
     let (pam, own_place) = (service.take(), Place::own());
     // PAM's modules will ask for accounts: then the C library has read where they are. Not in the spawner: it may block.
     let _ = account::uid_of("root");
-    let Some(assignment) = next_assignment(work, &spawner) else { return };
+    let Some(task) = next_task(work, &spawner) else { return };
     let spawner = Watch::new(spawner);
     spawner.tell(&Report::Taken(Some(WORK_TIME)));
     if signals::unblock_all().is_err() {
         return;
     }
-    monitor::run(Ready { pam, own_place, cgroup, subtree, spawner: Rc::new(spawner) }, assignment);
+    match task {
+        Task::Session(assignment) => {
+            monitor::run(Ready { pam, own_place, cgroup, subtree, spawner: Rc::new(spawner) }, *assignment);
+        }
+        Task::Errand(errand) => hooks::tell(&errand, cgroup),
+    }
 }
 
-/// Waits for one order; none if the spawner sends this process away, or is gone itself.
-fn next_assignment(work: &Channel, spawner: &Channel) -> Option<Assignment> {
+/// What a monitor lives for.
+enum Task {
+    Session(Box<Assignment>),
+    Errand(Errand),
+}
+
+/// Waits for one task; none if the spawner sends this process away, or is gone itself.
+fn next_task(work: &Channel, spawner: &Channel) -> Option<Task> {
     let mut buffer = [0; 16];
     loop {
         let mut fds = [spawner, work].map(|channel| PollFd::new(channel, PollFlags::IN));
@@ -253,7 +266,13 @@ fn next_assignment(work: &Channel, spawner: &Channel) -> Option<Assignment> {
             return None;
         }
         match work.receive(&mut buffer, false) {
-            Ok(received) => return read_assignment(received.descriptors),
+            Ok(received) if buffer.get(..received.length) == Some(telling::WORD) => {
+                let [link, text]: [_; telling::DESCRIPTORS] = received.descriptors.try_into().ok()?;
+                return Some(Task::Errand(Errand { text, link: Channel::from(link) }));
+            }
+            Ok(received) => {
+                return read_assignment(received.descriptors).map(Box::new).map(Task::Session);
+            }
             // Another idle monitor was quicker.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return None,

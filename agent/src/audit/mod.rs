@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use jit_audit::{Event, Head, Record};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 pub use self::told::Told;
 use self::writer::{Asked, Job};
@@ -32,7 +32,26 @@ pub struct Audit {
     status: Arc<Mutex<Status>>,
     witness: Witness,
     writer: mpsc::Sender<Job>,
+    told: broadcast::Sender<Arc<Record>>,
 }
+
+/// Events that people are told of by other ways than the log.
+fn is_told(event: Event) -> bool {
+    matches!(
+        event,
+        Event::ApprovalRequested
+            | Event::ApprovalGiven
+            | Event::ApprovalRefused
+            | Event::ApprovalExpired
+            | Event::GrantIssued
+            | Event::GrantExpired
+            | Event::GrantExhausted
+            | Event::GrantRevoked
+    )
+}
+
+/// How many events wait for those that tell them; a slow one misses the oldest, and is told how many.
+const WAITING: usize = 256;
 
 /// What opening the log takes.
 pub struct Setup<'a> {
@@ -84,11 +103,13 @@ impl Audit {
             sink: sinks.probe(),
             sink_failure: None,
         }));
-        let mut writer = writer::Writer::new(log, settings, sinks, Arc::clone(&status), stamp.clone());
+        let (followers, _) = broadcast::channel(WAITING);
+        let mut writer =
+            writer::Writer::new(log, settings, sinks, Arc::clone(&status), stamp.clone(), followers.clone());
         writer.write(Vec::new()); // what there is to say about the end of the log
         let (sender, jobs) = mpsc::channel();
         thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&jobs))?;
-        Ok((Self { stamp, status, witness, writer: sender }, told))
+        Ok((Self { stamp, status, witness, writer: sender, told: followers }, told))
     }
 
     /// A record of an event now.
@@ -146,6 +167,11 @@ impl Audit {
         if let Err(why) = self.send(vec![record], None) {
             self.status().failure = Some(why);
         }
+    }
+
+    /// Approvals and grants from now on: each once it is durable. Nobody waits for who reads this.
+    pub fn follow(&self) -> broadcast::Receiver<Arc<Record>> {
+        self.told.subscribe()
     }
 
     /// The end of the chain, as far as it is durable.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use jit_audit::{Event, Record};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::journal::Sinks;
 use super::log::{Log, Written};
@@ -47,6 +47,7 @@ pub(super) struct Writer {
     sinks: Sinks,
     status: Arc<Mutex<Status>>,
     stamp: Stamp,
+    followers: broadcast::Sender<Arc<Record>>,
     /// Why the last write failed: the next one that succeeds says so.
     failed: Option<String>,
     /// Records that nobody waited for and that could not be written.
@@ -64,6 +65,7 @@ impl Writer {
         sinks: Sinks,
         status: Arc<Mutex<Status>>,
         stamp: Stamp,
+        followers: broadcast::Sender<Arc<Record>>,
     ) -> Self {
         Self {
             log,
@@ -71,6 +73,7 @@ impl Writer {
             sinks,
             status,
             stamp,
+            followers,
             failed: None,
             backlog: Vec::new(),
             lost: 0,
@@ -190,6 +193,10 @@ impl Writer {
     }
 
     fn tell_all(&mut self, written: &Written) {
+        // Before the journal, which may take its time.
+        for (record, _) in written.iter().filter(|(record, _)| super::is_told(record.event)) {
+            let _ = self.followers.send(Arc::new(record.clone())); // there may be none
+        }
         for (record, head) in written {
             self.tell(&Entry::of_record(record, head));
             self.since_head += 1;

@@ -82,6 +82,7 @@ fn parts(agent: &Agent) -> Vec<Part> {
         "none" => part("log", State::Degraded, "neither journald nor syslog takes the events".to_owned()),
         sink => part("log", State::Works, sink.to_owned()),
     });
+    parts.push(agent.hooks.part(&agent.paths));
     // Nothing of this version asks D-Bus for anything.
     parts.push(part("dbus", State::Works, "not needed".to_owned()));
     parts

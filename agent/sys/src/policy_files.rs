@@ -1,6 +1,8 @@
 //! Reading root's own files (policy, settings) so that nobody else has a say in what they contain: by descriptor,
 //! without following links, owner and mode checked on that descriptor.
 
+mod programs;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -174,6 +176,8 @@ pub enum Problem {
     Owner(u32),
     /// Group or others can write it: its mode.
     Writable(u32),
+    /// A program was looked for, and nobody may run it.
+    NotExecutable,
     /// It has other names, that may be in others' folders.
     HardLinks,
     /// More than [`MAX_FILE`].
@@ -208,6 +212,7 @@ impl Problem {
             Self::Kind(_) => "replace it with a regular file",
             Self::Owner(_) => "chown root:root",
             Self::Writable(_) => "chmod go-w",
+            Self::NotExecutable => "chmod +x",
             Self::HardLinks => "copy it: one file, one name",
             Self::TooLarge => "a policy file is at most 64 MiB",
             Self::BeingWritten => "write a temporary file and rename it, then reload",
@@ -225,6 +230,7 @@ impl fmt::Display for Problem {
             Self::Kind(kind) => write!(f, "is {kind}, not a regular file"),
             Self::Owner(uid) => write!(f, "belongs to user #{uid}, not to root"),
             Self::Writable(mode) => write!(f, "can be written by others than its owner (mode {mode:04o})"),
+            Self::NotExecutable => f.write_str("is not executable"),
             Self::HardLinks => f.write_str("has more than one name (hard links)"),
             Self::TooLarge => f.write_str("is larger than 64 MiB"),
             Self::BeingWritten => f.write_str("changed while it was read"),

@@ -21,6 +21,7 @@ mod circumstances;
 mod duties;
 mod edits;
 mod elevation;
+mod hooks;
 mod limits;
 mod lists;
 mod logins;

@@ -17,6 +17,7 @@ use jit_protocol::order::Order;
 use jit_protocol::request::{Elevate, Request};
 use jit_protocol::response::Response;
 use jit_protocol::spawner::Welcome;
+use jit_protocol::telling::{self, Telling, Told};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
@@ -217,19 +218,34 @@ impl Stage {
         let work = Wire::from(self.spawner.work.try_clone().unwrap());
         let (_, descriptors) = work.receive_within(time)?;
         let [connection, link, order]: [OwnedFd; 3] = descriptors.try_into().expect("three descriptors");
-        let seals = rustix::fs::fcntl_get_seals(&order).unwrap();
-        let sealed =
-            rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::GROW | rustix::fs::SealFlags::SHRINK;
-        assert!(seals.contains(sealed), "nobody can change an order");
-        let mut text = Vec::new();
-        let mut file = fs::File::from(order);
-        std::io::Seek::rewind(&mut file).unwrap();
-        std::io::Read::read_to_end(&mut file, &mut text).unwrap();
         Some(Monitor {
-            order: serde_json::from_slice(&text).expect("an order"),
+            order: serde_json::from_slice(&sealed_text(order)).expect("an order"),
             connection: Wire::from(connection),
             link: Wire::from(link),
         })
+    }
+
+    /// The next event, as an idle monitor gets it.
+    pub fn errand(&self) -> Errand {
+        self.errand_within(SOON).expect("an event")
+    }
+
+    pub fn errand_within(&self, time: Duration) -> Option<Errand> {
+        let work = Wire::from(self.spawner.work.try_clone().unwrap());
+        let (word, descriptors) = work.receive_within(time)?;
+        assert_eq!(word, telling::WORD);
+        let [link, text]: [OwnedFd; 2] = descriptors.try_into().expect("two descriptors");
+        let telling = serde_json::from_slice(&sealed_text(text)).expect("an event");
+        Some(Errand { telling, link: Wire::from(link) })
+    }
+
+    /// Until something holds that does not happen at once.
+    pub fn until(&self, mut holds: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < SOON, "waited in vain");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// What becomes of an elevation that was asked for on this wire: a monitor has its order, or the person a refusal.
@@ -295,6 +311,36 @@ pub fn whole_lines(path: &Path) -> String {
     let mut text = fs::read_to_string(path).unwrap_or_default();
     text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
     text
+}
+
+/// The text of a memory file that nobody can change.
+fn sealed_text(memory: OwnedFd) -> Vec<u8> {
+    let seals = rustix::fs::fcntl_get_seals(&memory).unwrap();
+    let sealed = rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::GROW | rustix::fs::SealFlags::SHRINK;
+    assert!(seals.contains(sealed), "nobody can change an order");
+    let mut text = Vec::new();
+    let mut file = fs::File::from(memory);
+    std::io::Seek::rewind(&mut file).unwrap();
+    std::io::Read::read_to_end(&mut file, &mut text).unwrap();
+    text
+}
+
+/// A monitor that tells programs of an event.
+pub struct Errand {
+    pub telling: Telling,
+    link: Wire,
+}
+
+impl Errand {
+    pub fn event(&self) -> serde_json::Value {
+        serde_json::from_str(&self.telling.event).unwrap()
+    }
+
+    /// All have ended; what did not go well.
+    pub fn answer(self, failures: &[&str]) {
+        let failures = failures.iter().map(|&failure| failure.to_owned()).collect();
+        self.link.send(&serde_json::to_vec(&Told { failures }).unwrap());
+    }
 }
 
 /// A monitor with an order.

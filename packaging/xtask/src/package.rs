@@ -63,6 +63,7 @@ pub(crate) fn stage(programs: &Programs, root: &Path) -> Done {
     }
     describe(programs, root)?;
     make_folder(&root.join("etc/jit-sudo/policy.d"))?;
+    make_folder(&root.join("etc/jit-sudo/hooks.d"))?;
     open_folders(root)
 }
 

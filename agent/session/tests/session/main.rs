@@ -19,6 +19,7 @@ mod crash;
 mod ends;
 mod fuse;
 mod home;
+mod hooks;
 mod modules;
 mod orders;
 mod pins;
@@ -68,6 +69,7 @@ fn main() {
         .chain(runs::RUNS)
         .chain(pins::PINS)
         .chain(ends::ENDS)
+        .chain(hooks::HOOKS)
         .chain(terminals::TERMINALS)
         .chain([&LAST])
     {

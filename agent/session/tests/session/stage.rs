@@ -20,6 +20,7 @@ use jit_protocol::frame::{Frame, Kind};
 use jit_protocol::order::Order;
 use jit_protocol::paths::SPAWNER_SOCKET;
 use jit_protocol::spawner::Welcome;
+use jit_protocol::telling::{MAX_TOLD, Telling, Told, WORD};
 use jit_session::channel::Channel;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -184,6 +185,19 @@ impl Stage {
             .send(b"order", &[connection.as_fd(), theirs.as_fd(), text.as_fd()], true)
             .unwrap();
         Session::between(helper, agent)
+    }
+
+    /// Has a monitor tell programs of an event; what did not go well.
+    pub(crate) fn tell(&self, telling: &Telling) -> Vec<String> {
+        let (theirs, agent) = Channel::pair().unwrap();
+        let mut text = tempfile::tempfile().unwrap();
+        text.write_all(&serde_json::to_vec(telling).unwrap()).unwrap();
+        text.rewind().unwrap();
+        self.spawner.borrow().work.send(WORD, &[theirs.as_fd(), text.as_fd()], true).unwrap();
+        drop(theirs);
+        let mut answer = vec![0; MAX_TOLD];
+        let length = agent.receive(&mut answer, true).unwrap().length;
+        serde_json::from_slice::<Told>(&answer[..length]).unwrap().failures
     }
 
     pub(crate) fn session_cgroups(&self) -> usize {
