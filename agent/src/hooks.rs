@@ -59,8 +59,8 @@ impl Hooks {
             wrong.push(format!("{} events were not told: too many at a time", shortcoming.missed));
         }
         match (wrong.is_empty(), programs.len()) {
+            (_, 0) if refused.is_empty() => part(State::Works, "none".to_owned()),
             (false, _) => part(State::Degraded, wrong.join("; ")),
-            (true, 0) => part(State::Works, "none".to_owned()),
             (true, 1) => part(State::Works, "1 program".to_owned()),
             (true, count) => part(State::Works, format!("{count} programs")),
         }

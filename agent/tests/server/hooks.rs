@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jit_protocol::frame::Kind;
 use jit_protocol::request::{Elevate, Request};
 use jit_protocol::response::{Part, Response, State};
 use serde_json::json;
 
-use crate::stage::{NOTHING, Stage, needs_root, order, rule};
+use crate::stage::{NOTHING, SOON, Stage, needs_root, order, rule};
 use crate::wire::{command, id};
 
 const APPROVAL: &str =
@@ -34,6 +36,15 @@ fn file(stage: &Stage, asked: Elevate) -> String {
     let frame = wire.frame();
     assert_eq!(frame.kind, Kind::Pending, "{}", frame.first_text());
     frame.first_text()
+}
+
+/// Until something holds that does not happen at once.
+fn until(mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < SOON, "waited in vain");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -113,15 +124,15 @@ fn what_goes_wrong_shows_in_the_status_until_it_goes_well() {
     assert_eq!((part(&stage).state, part(&stage).detail), (State::Works, "2 programs".to_owned()));
     file(&stage, id());
     stage.errand().answer(&["chat: ended with status 3"]);
-    stage.until(|| part(&stage).detail == "chat: ended with status 3");
+    until(|| part(&stage).detail == "chat: ended with status 3");
     assert_eq!(part(&stage).state, State::Degraded);
     file(&stage, command(&["id", "-g"]));
     stage.errand().answer(&[]);
-    stage.until(|| part(&stage).state == State::Works);
+    until(|| part(&stage).state == State::Works);
     // A monitor that dies of it fails no request.
     file(&stage, command(&["id", "-G"]));
     drop(stage.errand());
-    stage.until(|| part(&stage).detail.contains("the monitor is gone"));
+    until(|| part(&stage).detail.contains("the monitor is gone"));
 }
 
 #[test]

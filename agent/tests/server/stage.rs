@@ -239,15 +239,6 @@ impl Stage {
         Some(Errand { telling, link: Wire::from(link) })
     }
 
-    /// Until something holds that does not happen at once.
-    pub fn until(&self, mut holds: impl FnMut() -> bool) {
-        let start = Instant::now();
-        while !holds() {
-            assert!(start.elapsed() < SOON, "waited in vain");
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
     /// What becomes of an elevation that was asked for on this wire: a monitor has its order, or the person a refusal.
     pub fn order_or_refusal(&self, wire: &Wire) -> Result<Monitor, String> {
         let work = &self.spawner.work;
