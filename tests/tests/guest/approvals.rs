@@ -1,6 +1,9 @@
 //! Three people: who asks, who approves, who administers; on real terminals, from the request to the audit log.
 
+use std::time::Duration;
+
 use crate::{PASSWORD, eligible};
+use jit_tests::Terminal;
 use jit_tests::guest::Guest;
 
 /// Who asks under a rule that wants `approver`'s yes, and both of them.
@@ -149,4 +152,69 @@ fn a_wrong_password_approves_nothing() {
     terminal.finish().exits(1);
     assert_eq!(pending(guest, "quido"), id);
     guest.as_user("quido").run("jit-sudo -n --reason INC-6 id -un").exits(1).complains("already");
+}
+
+// "Scenario test with three people (asker, approver, administrator) in a guest, on real terminals, over real ssh, from
+// request to audit."
+#[test]
+fn three_people_over_ssh_from_the_request_to_the_log() {
+    let (guest, _policy) = eligible(
+        "quilla",
+        "require = { reason = \"INC-[0-9]+\", approval = { approvers = [\"%duty\"], count = 2 } }\ngrant.uses = 1",
+    );
+    guest.sh("groupadd duty").success();
+    guest.add_user("ramona", Some(PASSWORD), &["duty"]);
+    guest.add_user("rebecca", Some(PASSWORD), &["duty"]);
+    guest.add_user("roswitha", Some(PASSWORD), &["jit-admin"]);
+
+    // The asker's terminal is gone before anybody has answered.
+    let mut asking = guest.as_user("quilla").ssh_terminal("jit-sudo sleep 77001");
+    asking.expect("Reason: ").type_line("INC-7").expect("waits for approval by 2 of %duty");
+    asking.finish().exits(1);
+    let id = pending(guest, "quilla");
+
+    let approve_over_ssh = |who: &str| {
+        let mut terminal = guest.as_user(who).ssh_terminal(&format!("jitctl approve {}", &id[..8]));
+        terminal.expect("quilla").expect("INC-7").expect("/usr/bin/sleep").expect("77001");
+        terminal.expect("Approve? [y/N]").type_line("y");
+        terminal
+    };
+    let password = |mut terminal: Terminal| {
+        terminal.expect("assword").type_line(PASSWORD);
+        terminal.finish()
+    };
+    password(approve_over_ssh("ramona")).success().shows("approved: 1 of 2 that quilla needs");
+    approve_over_ssh("ramona").finish().exits(1).shows("you have approved this already");
+    guest.as_user("quilla").ssh("jit-sudo -n --reason INC-7 sleep 77001").exits(1).complains("already");
+    password(approve_over_ssh("rebecca")).success().shows("approved: quilla has a grant");
+
+    // From another terminal, with the asker's own password: what was approved counts for the user.
+    let mut running = guest.as_user("quilla").ssh_terminal("jit-sudo sleep 77001; echo status $?");
+    running.expect("assword").type_line(PASSWORD);
+    guest.until("pgrep -fx 'sleep 77001'", Duration::from_secs(40));
+    let mut administrator =
+        guest.as_user("roswitha").ssh_terminal("jit-sudo --reason over jitctl revoke --user quilla");
+    administrator.expect("assword").type_line(PASSWORD);
+    administrator.finish().success();
+    running.expect("status ");
+    running.finish();
+    guest.until("! pgrep -fx 'sleep 77001'", Duration::from_secs(40));
+
+    let events = guest.audit(&[&format!("\"request\":\"{id}\"")]);
+    let name = |line: &String| {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        (record["event"].as_str().unwrap().to_owned(), record["approver"].as_str().unwrap_or("").to_owned())
+    };
+    let events: Vec<(String, String)> = events.iter().map(name).collect();
+    let expected = [
+        ("approval.requested", ""),
+        ("approval.given", "ramona"),
+        ("approval.given", "rebecca"),
+        ("grant.issued", "ramona, rebecca"),
+        ("session.started", "ramona, rebecca"),
+    ];
+    let expected = expected.map(|(event, who)| (event.to_owned(), who.to_owned()));
+    let told = |one: &&(String, String)| expected.iter().any(|(event, _)| *event == one.0);
+    assert_eq!(events.iter().filter(told).cloned().collect::<Vec<_>>(), expected, "{events:?}");
+    guest.sh("jitctl audit verify").success();
 }
