@@ -14,6 +14,7 @@ use crate::grants::{Grant, Grants};
 use crate::hooks::Hooks;
 use crate::live::{Live, Session};
 use crate::lookup::{CachedDirectory, Lookup};
+use crate::nonces::Nonces;
 use crate::paths::Paths;
 use crate::policy::PolicyHolder;
 use crate::records::Records;
@@ -44,6 +45,10 @@ pub struct Agent {
     pub grants: Grants,
     /// Requests for approval.
     pub requests: Requests,
+    /// Nonces of tokens that were spent.
+    pub nonces: Nonces,
+    /// This host's own id, which tokens are made for.
+    pub host_id: String,
     /// Live sessions.
     pub live: Live,
     /// The terminals and login sessions that grants count in.

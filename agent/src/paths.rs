@@ -21,6 +21,10 @@ pub struct Paths {
     pub revoked_keys: PathBuf,
     /// Programs that are told of events.
     pub hooks: PathBuf,
+    /// systemd's id of this installation.
+    pub machine_id: PathBuf,
+    /// The firmware's id of this machine.
+    pub product_id: PathBuf,
     /// Folder of the two public sockets (0755).
     pub run: PathBuf,
     /// Requests of helper and command line.
@@ -56,6 +60,8 @@ impl Paths {
             allowed_signers: "/etc/jit-sudo/allowed_signers".into(),
             revoked_keys: "/etc/jit-sudo/revoked_keys".into(),
             hooks: "/etc/jit-sudo/hooks.d".into(),
+            machine_id: "/etc/machine-id".into(),
+            product_id: "/sys/class/dmi/id/product_uuid".into(),
             run: "/run/jit-sudo".into(),
             agent_socket: paths::AGENT_SOCKET.into(),
             pam_socket: paths::PAM_SOCKET.into(),
@@ -82,6 +88,8 @@ impl Paths {
             allowed_signers: moved(&system.allowed_signers),
             revoked_keys: moved(&system.revoked_keys),
             hooks: moved(&system.hooks),
+            machine_id: moved(&system.machine_id),
+            product_id: moved(&system.product_id),
             run: moved(&system.run),
             agent_socket: moved(&system.agent_socket),
             pam_socket: moved(&system.pam_socket),

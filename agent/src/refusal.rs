@@ -9,6 +9,8 @@ pub struct Refusal {
     pub hint: String,
     /// Why, for the audit log and administrators.
     pub why: String,
+    /// It is a token that counts for nothing: the log says so.
+    pub of_token: bool,
 }
 
 /// What to do when something can't be written.
@@ -18,7 +20,7 @@ impl Refusal {
     /// The user is told what the log is told.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         let what = what.into();
-        Self { why: what.clone(), what, hint: hint.into() }
+        Self { why: what.clone(), what, hint: hint.into(), of_token: false }
     }
 
     /// The log is told more.

@@ -13,6 +13,7 @@ use crate::agent::about_grant;
 use crate::audit::{Audit, Witness};
 use crate::clock::Clock;
 use crate::grants::Grants;
+use crate::host_id::HOST;
 use crate::store::{AUDIT_HEAD, Change, Contents, Store, Table};
 
 /// Compares the store with the log, before anything is done with either. If the store does not count, its grants are
@@ -38,11 +39,16 @@ pub async fn check(
         audit.note(record);
     }
     let mut record = audit.record(Event::AuditGap);
-    record.result = Some(format!("{why}: all its grants are void, and so are its requests"));
+    record.result = Some(format!(
+        "{why}: all its grants are void, and so are its requests and the tokens that were made before"
+    ));
     record.count = Some(unexpired.len() as u64);
     audit.append(record).await.map_err(io::Error::other)?;
     let mut changes: Vec<Change> = grants.iter().map(|(id, _)| Change::remove(Table::Grants, id)).collect();
     changes.extend(requests.iter().map(|(id, _)| Change::remove(Table::Requests, id)));
+    // Nor does it know all tokens that were spent: with another id of this host, those of before are another's.
+    contents.values.retain(|(name, _)| name != HOST);
+    changes.push(Change::remove(Table::Values, HOST));
     changes.push(Change::put(Table::Values, AUDIT_HEAD, &audit.head())?); // this end of the log is the one from now on
     store.submit_beyond(witness.store, changes).await.map_err(io::Error::other)?;
     Ok(Some(why))

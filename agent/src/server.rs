@@ -25,10 +25,12 @@ use crate::grants::Grants;
 use crate::handler;
 use crate::handler::case::Case;
 use crate::hooks::{self, Hooks};
+use crate::host_id;
 use crate::hostname;
 use crate::listen::{Listener, Listeners, make_folder};
 use crate::live::Live;
 use crate::lookup::{CachedDirectory, Lookup};
+use crate::nonces::Nonces;
 use crate::paths::Paths;
 use crate::peer::{uid_of, whose_place};
 use crate::policy::PolicyHolder;
@@ -73,6 +75,7 @@ impl Server {
             settings: settings.audit.clone(),
         })?;
         let void = rollback::check(&store, &audit, &mut contents, &*clock).await?;
+        let host_id = host_id::load(&paths, &store, &contents).await?;
         earlier::forget_expired(&store, &mut contents, &told);
         earlier::forget_unissued(&store, &audit, &mut contents, &told);
         let spawner = Spawner::default();
@@ -96,6 +99,8 @@ impl Server {
             records: Records::default(),
             grants: Grants::load(store.clone(), &contents.grants, &*clock),
             requests: Requests::load(store.clone(), &contents.requests, &*clock),
+            nonces: Nonces::load(store.clone(), &contents),
+            host_id,
             live: Live::default(),
             anchors: Anchors::default(),
             hooks: Hooks::default(),
@@ -275,6 +280,7 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
     for request in agent.requests.sweep(now) {
         agent.audit.note(Case::of_request(agent, &request).record(agent, Event::ApprovalExpired));
     }
+    agent.nonces.sweep(now);
     for (uid, count) in agent.denials.take(now) {
         let mut record = agent.record(Event::RequestDenied);
         record.user = Some(User { name: format!("#{uid}"), uid });

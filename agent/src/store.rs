@@ -1,4 +1,4 @@
-//! What survives a crash: grants, sessions, requests, and a few values, in one redb file. A change is durable once its future
+//! What survives a crash: grants, sessions, requests, spent nonces, and a few values, in one redb file. A change is durable once its future
 //! is done. One thread of its own does the writing, so that no disk stops the event loop.
 
 mod database;
@@ -62,6 +62,8 @@ pub struct Contents {
     pub sessions: Vec<(String, Vec<u8>)>,
     /// By id, as JSON.
     pub requests: Vec<(String, Vec<u8>)>,
+    /// By themselves, as JSON.
+    pub nonces: Vec<(String, Vec<u8>)>,
     /// By name, as JSON.
     pub values: Vec<(String, Vec<u8>)>,
     /// The number of the last commit; 0 in a new store.
@@ -85,6 +87,8 @@ pub enum Table {
     Sessions,
     /// Requests for approval, by id.
     Requests,
+    /// Nonces of tokens that were spent.
+    Nonces,
     /// Single values, by name.
     Values,
 }

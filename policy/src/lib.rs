@@ -43,7 +43,7 @@ mod variables;
 mod when;
 
 pub use account::{Account, Directory, Group, Host, LookupFailed};
-pub use approval::{Approval, Binding};
+pub use approval::{Approval, Binding, is_own};
 pub use decision::{Candidate, Decision, Denial, Missing, Why, choose};
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use diff::{Change, ChangedKey, Difference, RuleRef};

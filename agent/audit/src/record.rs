@@ -55,6 +55,12 @@ pub enum Event {
     /// A grant was ended early.
     #[serde(rename = "grant.revoked")]
     GrantRevoked,
+    /// A token was spent: signatures approve what runs now.
+    #[serde(rename = "token.accepted")]
+    TokenAccepted,
+    /// A token that counts for nothing; `result` says why. Under a flood as `request.denied`.
+    #[serde(rename = "token.rejected")]
+    TokenRejected,
     /// The intent to run a command; durable before it runs.
     #[serde(rename = "session.started")]
     SessionStarted,
@@ -83,7 +89,7 @@ pub enum Event {
 
 impl Event {
     /// Every event that this version writes.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::AgentStarted,
         Self::AgentStopped,
         Self::PolicyLoaded,
@@ -100,6 +106,8 @@ impl Event {
         Self::GrantExpired,
         Self::GrantExhausted,
         Self::GrantRevoked,
+        Self::TokenAccepted,
+        Self::TokenRejected,
         Self::SessionStarted,
         Self::SessionRefused,
         Self::SessionEnded,
@@ -129,6 +137,8 @@ impl Event {
             Self::GrantExpired => "grant.expired",
             Self::GrantExhausted => "grant.exhausted",
             Self::GrantRevoked => "grant.revoked",
+            Self::TokenAccepted => "token.accepted",
+            Self::TokenRejected => "token.rejected",
             Self::SessionStarted => "session.started",
             Self::SessionRefused => "session.refused",
             Self::SessionEnded => "session.ended",

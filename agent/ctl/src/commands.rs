@@ -10,3 +10,4 @@ pub(crate) mod requests;
 pub(crate) mod revoke;
 pub(crate) mod sessions;
 pub(crate) mod status;
+pub(crate) mod token;

@@ -11,6 +11,7 @@ mod listing;
 mod output;
 mod place;
 mod policy_source;
+mod shown;
 mod times;
 mod zones;
 
@@ -19,7 +20,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jit_protocol::escape_lines;
 
-use crate::commands::{approve, audit, deny, grants, policy, reload, requests, revoke, sessions, status};
+use crate::commands::{
+    approve, audit, deny, grants, policy, reload, requests, revoke, sessions, status, token,
+};
 use crate::failure::{Failure, USAGE};
 use crate::output::Output;
 
@@ -43,6 +46,8 @@ enum Command {
     Approve(approve::Approve),
     Deny(deny::Deny),
     Revoke(revoke::Revoke),
+    #[command(subcommand)]
+    Token(token::Token),
     Reload(reload::Reload),
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         Command::Approve(approve) => approve.run(&mut output),
         Command::Deny(deny) => deny.run(&mut output),
         Command::Revoke(revoke) => revoke.run(&mut output),
+        Command::Token(token) => token.run(&mut output),
         Command::Reload(reload) => reload.run(&mut output),
         Command::Policy(policy) => policy.run(&mut output),
         Command::Audit(audit) => audit.run(&mut output),

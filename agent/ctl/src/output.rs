@@ -5,7 +5,7 @@ mod table;
 
 use std::io::{self, Write};
 
-use jit_protocol::{Bytes, escape, escape_lines};
+use jit_protocol::{Bytes, ascii_json, escape, escape_lines};
 use serde::Serialize;
 
 pub(crate) use self::screen::Screen;
@@ -42,13 +42,13 @@ impl Output {
     /// A value as JSON, for programs: in ASCII but for text, which serde escapes.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-        Ok(writeln!(self.to, "{}", ascii(&text))?)
+        Ok(writeln!(self.to, "{}", ascii_json(&text))?)
     }
 
     /// A value as JSON on one line, for programs that read on.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value).map_err(io::Error::from)?;
-        Ok(writeln!(self.to, "{}", ascii(&text))?)
+        Ok(writeln!(self.to, "{}", ascii_json(&text))?)
     }
 
     /// Rows in columns under their titles; without rows `none`.
@@ -110,20 +110,6 @@ pub(crate) fn command_line(command: &[Bytes]) -> String {
 pub(crate) fn counted(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
-}
-
-/// JSON that steers no terminal: characters beyond ASCII as `\u` and four digits.
-fn ascii(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        if matches!(character, ' '..='~' | '\n') {
-            text.push(character);
-        } else {
-            let escape = |unit: &mut u16| format!("\\u{unit:04x}");
-            text.extend(character.encode_utf16(&mut [0; 2]).iter_mut().map(escape));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
         &["deny", "--reason"],
         &["request", "--", "id"],
         &["policy"],
+        &["token"],
+        &["token", "request", "id"],
+        &["token", "sign", "file"],
         &["policy", "test", "dir", "dir"],
         &["policy", "explain", "--user", "root"],
         &["policy", "explain", "--", "id"],
@@ -55,7 +58,7 @@ fn help_is_on_standard_output_and_names_every_command() {
     let output = jitctl(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
-    for command in ["status", "grants", "sessions", "revoke", "reload", "policy", "audit"] {
+    for command in ["status", "grants", "sessions", "revoke", "reload", "token", "policy", "audit"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
     }
     assert_eq!(jitctl(&["policy", "check", "--help"]).status.code(), Some(0));

@@ -15,6 +15,7 @@ mod relay;
 mod request;
 mod signals;
 mod terminal;
+mod token;
 mod waiting;
 
 use std::ffi::OsString;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use jit_protocol::client::Connection;
 use jit_protocol::paths;
-use jit_protocol::request::{Mode, Request};
+use jit_protocol::request::{Elevate, Mode, Request};
 
 use crate::conversation::{After, Asking, Conversation, Outcome, Pending};
 use crate::edit::Edit;
@@ -69,6 +70,12 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
 /// As often as it takes: once more after somebody has approved it.
 fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
     messages.json = asked.json;
+    if let Some(times) = asked.make_token.clone() {
+        return match token::make(asked, times) {
+            Ok(text) => print(messages, &text),
+            Err((what, hint)) => refuse(messages, &what, &hint),
+        };
+    }
     let Pending { request, what } = match attempt(asked.clone(), messages) {
         Ok(outcome) => return outcome,
         Err(pending) => pending,
@@ -100,6 +107,10 @@ fn attempt(asked: Asked, messages: &mut Messages<'_>) -> Result<Outcome, Pending
     } else {
         After::Command { background: asked.background }
     };
+    let token = match asked.token.as_deref().map(token::read).transpose() {
+        Ok(token) => token,
+        Err(why) => return Ok(refuse(messages, &why, "")),
+    };
     messages.person &= !asked.non_interactive && !asked.stdin;
     let terminal = Terminal::find();
     let asking = Asking {
@@ -112,7 +123,8 @@ fn attempt(asked: Asked, messages: &mut Messages<'_>) -> Result<Outcome, Pending
     let terminal = terminal.as_ref().map(|terminal| (terminal, Pipeline::of_this_process(terminal)));
     talk(messages, terminal, asking, after, |asking| {
         let can_ask = asking.is_possible(terminal.is_some());
-        Ok(Request::Elevate(Box::new(request::complete(asked, terminal, can_ask)?)))
+        let elevate = Elevate { token, ..request::complete(asked, terminal, can_ask)? };
+        Ok(Request::Elevate(Box::new(elevate)))
     })
 }
 

@@ -94,6 +94,10 @@ pub(crate) struct Asked {
     pub(crate) bell: bool,
     /// `-p`.
     pub(crate) prompt: Option<Vec<u8>>,
+    /// `--token`: a file, or `-`.
+    pub(crate) token: Option<OsString>,
+    /// `--make-token`: from when on and for how many seconds it shall be good.
+    pub(crate) make_token: Option<(Option<String>, Option<u64>)>,
     /// `--wait`.
     pub(crate) wait: Option<Wait>,
     /// `--json`.
@@ -129,6 +133,7 @@ pub(crate) enum Flag {
     Edit,
     Explain,
     Approve,
+    MakeToken,
     Json,
 }
 
@@ -145,6 +150,9 @@ pub(crate) enum Value {
     Reason,
     For,
     Rule,
+    Token,
+    From,
+    Valid,
 }
 
 /// The command that stands for `-e`, and the name under which this program does nothing else.

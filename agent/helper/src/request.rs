@@ -66,6 +66,7 @@ pub(crate) fn complete(
         reason: asked.reason,
         duration: asked.duration,
         rule: asked.rule,
+        token: None,
         non_interactive: asked.non_interactive,
         ignore_record: asked.ignore_record,
         no_update: asked.no_update,

@@ -31,6 +31,21 @@ pub fn escape_lines(text: &str) -> String {
     shown
 }
 
+/// JSON that steers no terminal: characters beyond ASCII as `\u` and four digits. It means the same.
+pub fn ascii_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, ' '..='~' | '\n') {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}"); // writing to a String cannot fail
+            }
+        }
+    }
+    text
+}
+
 fn push(shown: &mut String, character: char) {
     match character {
         '\\' => shown.push_str("\\\\"),

@@ -40,9 +40,10 @@ pub mod request;
 pub mod response;
 pub mod spawner;
 pub mod telling;
+pub mod token;
 
 pub use bytes::Bytes;
-pub use escape::{escape, escape_lines};
+pub use escape::{ascii_json, escape, escape_lines};
 
 /// Version of everything in this crate; both ends must say the same.
 pub const VERSION: u8 = 1;

@@ -63,6 +63,8 @@ pub enum Request {
         /// Why, for the log and for who asked.
         reason: Option<String>,
     },
+    /// What an approver elsewhere is to sign. Nothing is run, filed or kept.
+    Token(Box<Wish>),
     /// Where the audit log's chain ends, to verify the log against. For uid 0.
     AuditHead,
     /// Go on in a new file of the audit log. For uid 0.
@@ -75,6 +77,20 @@ pub enum Request {
         /// Accept a policy that locks administrators out.
         force: bool,
     },
+}
+
+/// A token that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// The command, as if it was to run now.
+    pub asked: Elevate,
+    /// RFC 3339: from when on it may be spent; absent: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// For how many seconds from then on; absent: as long as the rule lets a request wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<u64>,
 }
 
 /// What to revoke.
@@ -176,6 +192,9 @@ pub struct Elevate {
     /// `--rule`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// `--token`: the text of a token to spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// `-n`: never ask a person.
     pub non_interactive: bool,
     /// `-k` with a command: use no authentication record and make none.

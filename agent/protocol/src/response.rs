@@ -29,6 +29,11 @@ pub enum Response {
     Sessions(Vec<SessionView>),
     /// To `Requests`; to `Await` this one alone.
     Requests(Vec<RequestView>),
+    /// To `Token`: what is to be signed.
+    Token {
+        /// The text.
+        text: String,
+    },
     /// To `AuditHead`.
     AuditHead {
         /// Number of the last record; 0 if there is none.

@@ -20,11 +20,15 @@ use std::fmt;
 use jiff::Timestamp;
 use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig};
 
+use pattern::list_matches;
 pub use revoked::Revoked;
 pub use signers::Signers;
 
 /// What a bundle of policy files is signed for.
 pub const POLICY: &str = "jit-policy@jit-sudo";
+
+/// What a token is signed for.
+pub const GRANT: &str = "jit-grant@jit-sudo";
 
 /// The longest signature that is read, in bytes: those of the keys we know take some 300.
 pub const MAX_SIGNATURE: usize = 8 * 1024;
@@ -56,11 +60,22 @@ pub struct Signed {
     pub key: String,
 }
 
+/// Who signed, of some who are asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAs<'n> {
+    /// Those of the names that the key stands for; may be none.
+    pub names: Vec<&'n str>,
+    /// The key's fingerprint: `SHA256:…`.
+    pub key: String,
+}
+
 /// Why a signature counts for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
-    /// It is none, or of a form, version or key type that is not known.
+    /// It is none, or of a form or version that is not known.
     Malformed,
+    /// It is of a kind of key that can't be checked here.
+    KeyType,
     /// It is good for something else.
     Namespace,
     /// It is not one of this text: one of the two was changed.
@@ -80,8 +95,9 @@ pub enum Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => {
-                "it is no signature that can be checked (ed25519, ecdsa-p256 and their sk forms are)"
+            Self::Malformed => "it is no signature of a form that is known",
+            Self::KeyType => {
+                "its kind of key can't be checked here (ed25519, ecdsa-p256 and their sk forms can)"
             }
             Self::Namespace => "it was made for another purpose",
             Self::Altered => "it does not fit: what was signed is another text",
@@ -106,12 +122,42 @@ pub fn verify(
     revoked: &Revoked,
     now: Timestamp,
 ) -> Result<Signed, Rejection> {
+    let signature = check(text, signature, namespace, revoked)?;
+    let key = PublicKey::from(signature.public_key().clone());
+    let principals = *signers.find(key.key_data(), namespace, now)?.first().ok_or(Rejection::Unknown)?;
+    must_be_touched(&signature)?;
+    Ok(Signed { principals: principals.to_owned(), key: key.fingerprint(HashAlg::Sha256).to_string() })
+}
+
+/// As [`verify`], and for which of these names its key stands: those that the principals of any of its entries match.
+///
+/// # Errors
+/// Why the signature counts for nothing.
+pub fn verify_names<'n>(
+    text: &[u8],
+    signature: &str,
+    namespace: &str,
+    (signers, revoked): (&Signers, &Revoked),
+    now: Timestamp,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Result<SignedAs<'n>, Rejection> {
+    let signature = check(text, signature, namespace, revoked)?;
+    let key = PublicKey::from(signature.public_key().clone());
+    let principals = signers.find(key.key_data(), namespace, now)?;
+    must_be_touched(&signature)?;
+    let stands_for = |name: &&str| principals.iter().any(|list| list_matches(list, name));
+    let names = names.into_iter().filter(stands_for).collect();
+    Ok(SignedAs { names, key: key.fingerprint(HashAlg::Sha256).to_string() })
+}
+
+/// The signature, of this text for this purpose, by a key that is not revoked.
+fn check(text: &[u8], signature: &str, namespace: &str, revoked: &Revoked) -> Result<SshSig, Rejection> {
     if signature.len() > MAX_SIGNATURE {
         return Err(Rejection::Malformed);
     }
     // Many tools end a file with a line's end; PEM has none of its own.
     let pem = signature.trim_end_matches('\n');
-    let signature = SshSig::from_pem(pem).map_err(|_| Rejection::Malformed)?;
+    let signature = SshSig::from_pem(pem).map_err(|error| unreadable(&error))?;
     if signature.version() != SshSig::VERSION || !signature.reserved().is_empty() || !layout::is_exact(pem) {
         return Err(Rejection::Malformed);
     }
@@ -119,24 +165,35 @@ pub fn verify(
         return Err(Rejection::Namespace);
     }
     let key = PublicKey::from(signature.public_key().clone());
+    if !signers::can_be_checked(key.key_data()) {
+        return Err(Rejection::KeyType);
+    }
     // Whether there are flags is told by the signature, and how they are checked by the key.
     if signature.algorithm() != key.algorithm() {
         return Err(Rejection::Malformed);
     }
-    key.verify(namespace, text, &signature).map_err(|error| match error {
-        ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => {
-            Rejection::Malformed
-        }
+    key.verify(namespace, text, &signature).map_err(|error| match unreadable(&error) {
+        Rejection::KeyType => Rejection::KeyType,
         _ => Rejection::Altered,
     })?;
     if revoked.contains(key.key_data()) {
         return Err(Rejection::Revoked);
     }
-    let principals = signers.find(key.key_data(), namespace, now)?;
-    if needs_touch(&signature) && !was_touched(&signature) {
+    Ok(signature)
+}
+
+fn unreadable(error: &ssh_key::Error) -> Rejection {
+    match error {
+        ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => Rejection::KeyType,
+        _ => Rejection::Malformed,
+    }
+}
+
+fn must_be_touched(signature: &SshSig) -> Result<(), Rejection> {
+    if needs_touch(signature) && !was_touched(signature) {
         return Err(Rejection::NotTouched);
     }
-    Ok(Signed { principals: principals.to_owned(), key: key.fingerprint(HashAlg::Sha256).to_string() })
+    Ok(())
 }
 
 fn needs_touch(signature: &SshSig) -> bool {

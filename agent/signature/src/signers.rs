@@ -36,9 +36,14 @@ impl Signers {
         lines(text).map(entry).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The principals of the entry that lets this key sign for this purpose now.
-    pub(crate) fn find(&self, key: &KeyData, namespace: &str, now: Timestamp) -> Result<&str, Rejection> {
-        let mut why = Rejection::Unknown;
+    /// The principals of the entries, one at least, that let this key sign for this purpose now.
+    pub(crate) fn find(
+        &self,
+        key: &KeyData,
+        namespace: &str,
+        now: Timestamp,
+    ) -> Result<Vec<&str>, Rejection> {
+        let (mut why, mut found) = (Rejection::Unknown, Vec::new());
         for entry in &self.0 {
             let is_for = |list: &String| list_matches(list, namespace);
             if entry.key != *key || !entry.namespaces.as_ref().is_some_and(is_for) {
@@ -49,10 +54,10 @@ impl Signers {
             } else if entry.before.is_some_and(|before| now >= before) {
                 why = Rejection::Expired;
             } else {
-                return Ok(&entry.principals);
+                found.push(entry.principals.as_str());
             }
         }
-        Err(why)
+        if found.is_empty() { Err(why) } else { Ok(found) }
     }
 }
 
@@ -91,7 +96,8 @@ fn entry(line: &str) -> Result<Entry, String> {
     Ok(entry)
 }
 
-fn can_be_checked(key: &KeyData) -> bool {
+/// Whether this program checks signatures of this kind of key.
+pub(crate) fn can_be_checked(key: &KeyData) -> bool {
     matches!(
         key.algorithm(),
         Algorithm::Ed25519

@@ -112,10 +112,53 @@ fn keys_that_are_strange_or_revoked_sign_nothing() {
         let found = verify(TEXT, &signature, POLICY, &signers(&entry(&public)), &revoked, at(NOW));
         assert_eq!(found, Err(Rejection::Revoked), "{list}");
     }
-    // Nobody can check it here.
-    let rsa = keys.make("rsa", "rsa");
-    assert_eq!(check(&keys.sign("rsa", POLICY, TEXT), &entry(&public), TEXT), Err(Rejection::Malformed));
-    assert!(Signers::parse(&entry(&rsa)).is_err());
+}
+
+#[test]
+fn kinds_of_keys_that_cannot_be_checked_are_told_as_that() {
+    let keys = Keys::new();
+    let public = keys.make("one", "ed25519");
+    keys.keygen(&["-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", "p384"]);
+    keys.make("rsa", "rsa");
+    for name in ["rsa", "p384"] {
+        let other = fs::read_to_string(keys.path(&format!("{name}.pub"))).unwrap();
+        let entry = |key: &str| format!("bob namespaces=\"{POLICY}\" {key}\n");
+        assert_eq!(
+            check(&keys.sign(name, POLICY, TEXT), &entry(&public), TEXT),
+            Err(Rejection::KeyType),
+            "{name}"
+        );
+        assert!(Signers::parse(&entry(other.trim())).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_key_stands_for_the_names_of_all_its_entries_that_hold() {
+    let keys = Keys::new();
+    let (public, other) = (keys.make("one", "ed25519"), keys.make("two", "ed25519"));
+    let signature = keys.sign("one", GRANT, TEXT);
+    let entry =
+        |who: &str, options: &str, key: &str| format!("{who} namespaces=\"{GRANT}\"{options} {key}\n");
+    let file = [
+        entry("bob@example.com,*@ops", "", &public),
+        entry("old@example.com", ",valid-before=\"20200101Z\"", &public),
+        entry("carol@example.com", "", &public),
+        entry("eve@example.com", "", &other),
+    ]
+    .concat();
+    let signers = signers(&file);
+    let names =
+        ["bob@example.com", "x@ops", "old@example.com", "carol@example.com", "eve@example.com", "*@ops"];
+    let none = Revoked::default();
+    let found = |names: Vec<&'static str>| {
+        verify_names(TEXT, &signature, GRANT, (&signers, &none), at(NOW), names).unwrap().names
+    };
+    assert_eq!(found(names.into()), ["bob@example.com", "x@ops", "carol@example.com", "*@ops"]);
+    assert!(found(vec!["dave@example.com"]).is_empty());
+    assert_eq!(
+        verify_names(TEXT, &signature, POLICY, (&signers, &none), at(NOW), names),
+        Err(Rejection::Namespace)
+    );
 }
 
 #[test]

@@ -86,6 +86,8 @@ fn identity(event: Event) -> (&'static str, Severity) {
         Event::GrantExpired => ("d3de4528306e49f0853e8c14b7dc5f64", Severity::Notice),
         Event::GrantExhausted => ("b405c71a4f004ce384e96861318b9b62", Severity::Notice),
         Event::GrantRevoked => ("8d8bb88984694d07b26c93a28dfe4f4e", Severity::Notice),
+        Event::TokenAccepted => ("2907b8c621f6f1c1660640cbb8e06c12", Severity::Notice),
+        Event::TokenRejected => ("5dc0338fa7bef456e7c247c694f1871c", Severity::Warning),
         Event::SessionStarted => ("cae0414f96174082921f78b82f7429c7", Severity::Notice),
         Event::SessionRefused => ("07e93b57a67041e787bb3aeaed2794de", Severity::Warning),
         Event::SessionEnded => ("e264b94642ab479fb5b95b06515efe97", Severity::Info),
@@ -100,7 +102,9 @@ fn identity(event: Event) -> (&'static str, Severity) {
 fn message(record: &Record) -> String {
     match record.event {
         Event::SessionStarted if !record.command.is_empty() => as_sudo(record, ""),
-        Event::RequestDenied if !record.command.is_empty() => as_sudo(record, "command not allowed ; "),
+        Event::RequestDenied | Event::TokenRejected if !record.command.is_empty() => {
+            as_sudo(record, "command not allowed ; ")
+        }
         Event::SessionRefused if !record.command.is_empty() => as_sudo(record, "command not run ; "),
         _ => as_pairs(record),
     }

@@ -46,6 +46,7 @@ impl Case {
             reason: None,
             duration: None,
             rule: None,
+            token: None,
             non_interactive: false,
             ignore_record: false,
             no_update: false,

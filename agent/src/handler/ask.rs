@@ -95,6 +95,10 @@ async fn file(
     let (Some(approval), Some(binding)) = (&rule.require.approval, &plan.binding) else {
         return Err(Refusal::failure("an approval that no rule asks for"));
     };
+    if approval.is_for_signers_alone() {
+        let what = format!("this needs a token that is signed by {}", approval.in_words());
+        return Err(Refusal::new(what, "jitctl token request -- COMMAND makes what they sign"));
+    }
     let now = agent.clock.now();
     let until = now.after(nanoseconds(approval.timeout));
     let request = Request {

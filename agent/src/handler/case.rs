@@ -119,6 +119,8 @@ impl Case {
             Cwd::Path(folder) | Cwd::Asked(folder) => Some(Text::from(folder.as_slice())),
         };
         self.0.rule = Some(plan.rule.clone());
+        // A token may have brought one along.
+        self.0.reason.clone_from(&plan.reason);
         self.0.session = Some(order.session.clone());
     }
 
@@ -148,6 +150,11 @@ impl Case {
         }
     }
 
+    /// The token that was presented for it.
+    pub fn know_token(&mut self, nonce: &str) {
+        self.0.request = Some(nonce.to_owned());
+    }
+
     /// The request that was filed for it.
     pub fn know_asked(&mut self, request: &Request) {
         self.0.request = Some(request.id.clone());
@@ -166,7 +173,8 @@ pub async fn deny(agent: &Agent, conversation: &Conversation, case: &Case, refus
 pub async fn record_denial(agent: &Agent, case: &Case, refusal: &Refusal) {
     let uid = case.0.user.as_ref().map_or(u32::MAX, |user| user.uid);
     if agent.denials.count(uid, agent.clock.now()) {
-        let mut record = case.record(agent, Event::RequestDenied);
+        let event = if refusal.of_token { Event::TokenRejected } else { Event::RequestDenied };
+        let mut record = case.record(agent, event);
         record.session = None;
         record.result = Some(cut_text(&refusal.why, MOST));
         let _ = agent.audit.append(record).await; // a log that can't be written shows in `status`

@@ -18,7 +18,8 @@ use super::list;
 use super::order::order;
 use super::plan::{Plan, Question, plan};
 use super::reason;
-use super::{approve, ask};
+use super::spend::Spend;
+use super::{approve, ask, spend};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::hostname;
@@ -43,6 +44,8 @@ pub struct Elevation {
     pub loginuid: Option<u32>,
     /// The session around it.
     pub nested: Option<Session>,
+    /// The token that approves it.
+    pub token: Option<Box<Spend>>,
     /// `-k` with a command, or `-N`: no record is made.
     pub makes_no_record: bool,
 }
@@ -139,15 +142,23 @@ pub fn enclosing(
 }
 
 /// Resolves and decides, off the event loop: accounts and paths may hang.
-async fn decide(agent: &Arc<Agent>, question: Question, case: &mut Case) -> Result<Elevation, Refusal> {
+async fn decide(agent: &Arc<Agent>, mut question: Question, case: &mut Case) -> Result<Elevation, Refusal> {
+    if let Some(nonce) = question.asked.token.as_deref().and_then(spend::nonce) {
+        case.know_token(&nonce);
+    }
     let (task, uid) = (Arc::clone(agent), question.uid);
     let work = move || {
-        let decided = plan(&task, &question).and_then(|plan| {
-            let order = order(&task, &plan, &question)?;
-            let Question { asked, keys, loginuid, nested, .. } = question;
-            let makes_no_record = asked.ignore_record || asked.no_update;
-            Ok(Elevation { plan, order, keys, loginuid, nested, makes_no_record })
-        });
+        let token = spend::present(&task, &mut question);
+        let decided =
+            token.and_then(|token| Ok((plan(&task, &question)?, token))).and_then(|(plan, token)| {
+                if let Some(token) = &token {
+                    token.must_be_for(&plan)?;
+                }
+                let order = order(&task, &plan, &question)?;
+                let Question { asked, keys, loginuid, nested, .. } = question;
+                let makes_no_record = asked.ignore_record || asked.no_update;
+                Ok(Elevation { plan, order, keys, loginuid, nested, token, makes_no_record })
+            });
         Ok(naming_who_is_denied(decided, uid))
     };
     let decided = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()))?;

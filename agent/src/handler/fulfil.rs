@@ -15,6 +15,7 @@ use super::follow::{Following, Link, Starting};
 use super::place::resolver_of_now;
 use super::plan::Plan;
 use super::reason;
+use super::spend::{self, Spend};
 use crate::agent::Agent;
 use crate::anchors;
 use crate::clock::{Moment, earlier, rfc3339};
@@ -60,7 +61,7 @@ pub async fn fulfil(
     elevation: &mut Elevation,
     case: &mut Case,
 ) -> Result<Following, Stopped> {
-    let Elevation { plan, order, keys, nested, makes_no_record, .. } = elevation;
+    let Elevation { plan, order, keys, nested, token, makes_no_record, .. } = elevation;
     let Fulfilled { authenticated, reason } =
         await_duties(agent, link, case, order.authenticate.is_some()).await?;
     let since = agent.clock.now();
@@ -75,6 +76,9 @@ pub async fn fulfil(
         await_acceptance(agent, link, case).await?;
     }
     still_permitted(agent, plan).await?;
+    if let Some(token) = token {
+        **token = Box::pin(spend::again(agent, token, plan)).await?;
+    }
     let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
     if plan.ask_reason && !rule.require.reason.accepts(plan.reason.as_deref()) {
         return Err(reason::not_accepted().into());
@@ -82,7 +86,7 @@ pub async fn fulfil(
 
     // The grant: a live one for this very purpose, or a new one. A `--for` asks for a new one.
     let now = agent.clock.now();
-    let issue = || new_grant(agent, plan, now);
+    let issue = || new_grant(agent, plan, token.as_deref(), now);
     if plan.until.is_some_and(|until| until <= now.timestamp()) {
         return Err(Refusal::new(
             "the rule's time is over",
@@ -90,12 +94,18 @@ pub async fn fulfil(
         )
         .into());
     }
+    let burnt = token.as_ref().map(|token| token.burn(agent)).transpose()?;
     let taken = match (&plan.binding, plan.subject.duration) {
+        _ if burnt.is_some() => agent.grants.take_new(issue),
         (Some(binding), _) => agent.grants.take(now, &plan.purpose, Serving::Approved(binding), || None),
         (None, Some(_)) => agent.grants.take_new(issue),
         (None, None) => agent.grants.take(now, &plan.purpose, Serving::Any, issue),
     };
     let taken = taken.ok_or_else(|| {
+        if let Some(token) = token {
+            token.give_back(agent);
+            return Refusal::failure("no grant can be issued");
+        }
         if plan.binding.is_some() {
             return Refusal::new("the grant that was approved has ended", "try again: that asks anew");
         }
@@ -136,11 +146,12 @@ pub async fn fulfil(
     // Durable before anything runs: the use, the session, the intent.
     let row = Change::put(Table::Sessions, &session.id, &session)
         .map_err(|error| Refusal::failure(error.to_string()))?;
+    let changes = std::iter::once(row).chain(burnt).collect();
     // It counts as live from here on, so that a revocation from now on finds it, and ends it.
     let (end, mut ended) = unbounded_channel();
     agent.live.add(session.clone(), Some(end));
     anchors::watch(agent, &taken.grant.purpose.key);
-    if let Err(refusal) = make_durable(agent, case, &taken, now, row).await {
+    if let Err(refusal) = make_durable(agent, case, token.as_deref(), &taken, now, changes).await {
         agent.live.remove(&session.id);
         // A commit that failed may be on the disk all the same.
         agent.store.note(Change::remove(Table::Sessions, &session.id));
@@ -286,9 +297,10 @@ fn lacks_reason(plan: &Plan) -> bool {
     plan.rule().is_none_or(|rule| !rule.require.reason.accepts(plan.reason.as_deref()))
 }
 
-fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
+fn new_grant(agent: &Agent, plan: &Plan, token: Option<&Spend>, now: Moment) -> Option<Grant> {
     let rule = plan.rule().filter(|_| !lacks_reason(plan))?;
     let expires = translate::expiry(rule, plan.subject.duration, plan.until, now);
+    let expires = token.map_or(expires, |token| earlier(expires, token.expiry(now)));
     Some(Grant {
         id: identifier::new().ok()?,
         purpose: plan.purpose.clone(),
@@ -301,34 +313,52 @@ fn new_grant(agent: &Agent, plan: &Plan, now: Moment) -> Option<Grant> {
         uses_left: rule.grant.uses,
         reason: plan.reason.clone(),
         subject: plan.subject.clone(),
-        approved: None,
+        approved: token.map(|token| token.approved(rule)),
     })
 }
 
-/// The use of the grant, the session, then the record of the intent.
+/// The use of the grant, the session, the token's nonce, all at once; then the record of the intent.
 async fn make_durable(
     agent: &Agent,
     case: &mut Case,
+    token: Option<&Spend>,
     taken: &Taken,
     now: Moment,
-    session: Change,
+    changes: Vec<Change>,
 ) -> Result<(), Refusal> {
-    agent.grants.settle(taken, now, vec![session]).await.map_err(|why| match why {
-        Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again"),
-        Unsettled::NotStored(why) => Refusal::unstored(why),
+    agent.grants.settle(taken, now, changes).await.map_err(|why| {
+        if let Some(token) = token {
+            token.give_back(agent);
+        }
+        match why {
+            Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again"),
+            Unsettled::NotStored(why) => Refusal::unstored(why),
+        }
     })?;
     case.know_grant(&taken.grant);
-    record_intent(agent, case, &taken.grant, taken.is_new).await.map_err(|why| {
+    record_intent(agent, case, token, &taken.grant, taken.is_new).await.map_err(|why| {
         agent.grants.give_back(taken);
         Refusal::unrecorded(why)
     })
 }
 
 /// `grant.issued` or `grant.used`, then `session.started`: durable, or nothing runs.
-async fn record_intent(agent: &Agent, case: &Case, grant: &Grant, is_new: bool) -> Result<(), String> {
+async fn record_intent(
+    agent: &Agent,
+    case: &Case,
+    token: Option<&Spend>,
+    grant: &Grant,
+    is_new: bool,
+) -> Result<(), String> {
+    let accepted = token.map(|token| {
+        let mut record = case.record(agent, Event::TokenAccepted);
+        record.result = Some(token.by_keys());
+        record
+    });
     let mut first = case.record(agent, if is_new { Event::GrantIssued } else { Event::GrantUsed });
     first.result = is_new.then(|| format!("until {}", rfc3339(grant.expires.realtime_ns)));
-    agent.audit.append_all(vec![first, case.record(agent, Event::SessionStarted)]).await
+    let rest = [first, case.record(agent, Event::SessionStarted)];
+    agent.audit.append_all(accepted.into_iter().chain(rest).collect()).await
 }
 
 #[cfg(test)]

@@ -23,8 +23,10 @@ pub mod requests;
 pub mod revoke;
 pub mod rotate;
 pub mod sessions;
+pub mod spend;
 pub mod status;
 pub mod table;
+pub mod token;
 pub mod wanted;
 
 use std::sync::Arc;
@@ -63,7 +65,7 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
         }
         Request::Elevate(asked) => {
             drop(place);
-            return elevate::elevate(agent, conversation, *asked).await;
+            return Box::pin(elevate::elevate(agent, conversation, *asked)).await;
         }
         Request::Forget { all } => {
             let frame = match forget::forget(agent, peer, all) {
@@ -83,6 +85,10 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
             requests::wait(agent, peer, &request).await
         }
         Request::Decline { request, reason } => requests::decline(agent, peer, &request, reason).await,
+        Request::Token(wish) => {
+            drop(place); // look-ups have limits of their own
+            Box::pin(token::token(agent, peer, *wish)).await
+        }
         Request::AuditHead if is_root(peer) => {
             let head = agent.audit.head();
             Ok(Response::AuditHead { seq: head.seq, hash: head.hash })

@@ -276,7 +276,8 @@ pub fn explanation(agent: &Agent, question: &Question) -> Result<(String, bool),
     Ok((text, permitted))
 }
 
-fn reason_required() -> Refusal {
+/// Nobody can be asked for a reason now.
+pub fn reason_required() -> Refusal {
     Refusal::new("a reason is required", "give one with --reason TEXT")
 }
 
@@ -303,10 +304,12 @@ fn missing(
     let approval = rule.require.approval.as_deref();
     let serving = binding.map_or(Serving::Any, Serving::Approved);
     // `--for` asks for a new grant: the reason of another one is not its own. What was approved is for that duration.
-    let asks_for_new = question.asked.duration.is_some() && approval.is_none();
+    let spends = question.asked.token.is_some();
+    let asks_for_new = spends || question.asked.duration.is_some() && approval.is_none();
     let live = || agent.grants.find(&purpose(rule, question, people), serving, question.now);
     let grant = if asks_for_new { None } else { live() };
-    let approvals = approval.filter(|_| grant.is_none()).map_or(0, |approval| approval.count);
+    // A token is the yes itself: whether it counts is looked at by who spends it.
+    let approvals = approval.filter(|_| grant.is_none() && !spends).map_or(0, |approval| approval.count);
     let given = question.asked.reason.is_some() || grant.is_some_and(|grant| grant.reason.is_some());
     let reason = !matches!(rule.require.reason, jit_policy::Reason::No) && !given;
     Missing { approvals, authentication, reason }

@@ -13,6 +13,7 @@ use super::{Contents, Table};
 const GRANTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("grants");
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
 const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("requests");
+const NONCES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("nonces");
 const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 /// Name of the value that counts the commits.
 const SERIAL: &str = "serial";
@@ -92,6 +93,7 @@ fn definition(table: Table) -> TableDefinition<'static, &'static str, &'static [
         Table::Grants => GRANTS,
         Table::Sessions => SESSIONS,
         Table::Requests => REQUESTS,
+        Table::Nonces => NONCES,
         Table::Values => VALUES,
     }
 }
@@ -116,7 +118,7 @@ fn open_file(path: &Path, owner: u32) -> io::Result<File> {
 
 fn read(database: &Database) -> Result<Contents, redb::Error> {
     let setup = database.begin_write()?;
-    for table in [GRANTS, SESSIONS, REQUESTS, VALUES] {
+    for table in [GRANTS, SESSIONS, REQUESTS, NONCES, VALUES] {
         setup.open_table(table)?;
     }
     setup.commit()?;
@@ -134,6 +136,7 @@ fn read(database: &Database) -> Result<Contents, redb::Error> {
         grants: all(GRANTS)?,
         sessions: all(SESSIONS)?,
         requests: all(REQUESTS)?,
+        nonces: all(NONCES)?,
         values: all(VALUES)?,
         serial: 0,
     };
@@ -146,6 +149,7 @@ fn fill(database: &Database, contents: &Contents) -> Result<(), redb::Error> {
         (Table::Grants, &contents.grants),
         (Table::Sessions, &contents.sessions),
         (Table::Requests, &contents.requests),
+        (Table::Nonces, &contents.nonces),
         (Table::Values, &contents.values),
     ];
     let mut entries = tables.into_iter().flat_map(|(table, entries)| {

@@ -34,4 +34,5 @@ mod rollback;
 mod rotation;
 mod shells;
 mod time;
+mod tokens;
 mod windows;

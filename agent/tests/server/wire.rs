@@ -170,6 +170,7 @@ pub fn command(words: &[&str]) -> Elevate {
         reason: None,
         duration: None,
         rule: None,
+        token: None,
         non_interactive: false,
         ignore_record: false,
         no_update: false,

@@ -1,5 +1,6 @@
 //! `require.approval`: `{ approvers = ["%leads"], count = 1, timeout = "30m", for = "digest" }`, or `false`.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::pattern::Principals;
 
 const TIMEOUT: Duration = Duration::from_mins(30);
 const KEYS: [&str; 4] = ["approvers", "count", "timeout", "for"];
+/// What a principal of `allowed_signers` is written with.
+const SIGNER: &str = "signer:";
 const FORM: &str = "write { approvers = [\"%leads\"] }, or false for none";
 
 /// What a rule says of approval.
@@ -56,32 +59,50 @@ impl Loader<'_> {
         let bindings = [("digest", Binding::Digest), ("rule", Binding::Rule)];
         let binding =
             table.get("for").map_or(Some(Binding::Digest), |value| reader.one_of(value, "for", &bindings));
-        let (named, approvers) = approvers?;
+        let Approvers { named, signers, accounts } = approvers?;
         let (count, timeout, binding) = (count?, timeout?, binding?);
-        Some(Wanted::Of(Arc::new(Approval { named, count, timeout, binding, approvers })))
+        Some(Wanted::Of(Arc::new(Approval { named, signers, count, timeout, binding, approvers: accounts })))
     }
 
-    fn approvers(
-        &mut self,
-        reader: &mut Reader<'_>,
-        value: &Value<'_>,
-    ) -> Option<(Vec<Arc<str>>, Principals)> {
+    fn approvers(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Approvers> {
         let texts = reader.strings(value, "approvers")?;
         if texts.is_empty() {
             reader.mistake(value.span(), "nobody may approve, so that it would never run", FORM);
             return None;
         }
-        for (text, span) in &texts {
-            if text.starts_with("signer:") {
-                let hint = "name users and groups of this host: nothing is read and then ignored";
-                reader.mistake(span.clone(), "approval by a signature is not built yet", hint);
-            } else if *text == "ALL" {
-                reader.mistake(span.clone(), "\"ALL\" can't approve", "name users, groups or a set of them");
-            }
-        }
         let mut named: Vec<Arc<str>> = texts.iter().map(|(text, _)| Arc::from(*text)).collect();
         named.sort_unstable();
         named.dedup();
-        Some((named, self.principals(reader, value, "approvers", Among::Users)?))
+        let (mut signers, mut accounts) = (Vec::new(), Vec::new());
+        for (text, span) in texts {
+            if let Some(principal) = text.strip_prefix(SIGNER) {
+                signers.extend(signer(reader, principal, span));
+            } else if text == "ALL" {
+                reader.mistake(span, "\"ALL\" can't approve", "name users, groups or a set of them");
+            } else {
+                accounts.extend(self.principal(reader, (text, span), Among::Users));
+            }
+        }
+        signers.sort_unstable();
+        signers.dedup();
+        Some(Approvers { named, signers, accounts: Principals::new(accounts) })
     }
+}
+
+/// Who may approve.
+struct Approvers {
+    named: Vec<Arc<str>>,
+    signers: Vec<Arc<str>>,
+    accounts: Principals,
+}
+
+/// A principal as `allowed_signers` has it: one, not a pattern of several.
+fn signer(reader: &mut Reader<'_>, principal: &str, span: Range<usize>) -> Option<Arc<str>> {
+    let plain = |char: char| char.is_ascii_graphic() && !"*?!,\"\\#%".contains(char);
+    if principal.is_empty() || !principal.chars().all(plain) {
+        let hint = "write signer: and a principal of allowed_signers, as \"signer:bob@example.com\"; no wildcards, no blanks";
+        reader.mistake(span, "this is not a signer", hint);
+        return None;
+    }
+    Some(Arc::from(principal))
 }

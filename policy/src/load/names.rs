@@ -32,7 +32,7 @@ impl Among {
 }
 
 /// One string, with its place.
-type Text<'v> = (&'v str, Range<usize>);
+pub(super) type Text<'v> = (&'v str, Range<usize>);
 
 impl Loader<'_> {
     pub(super) fn principals(
@@ -48,7 +48,7 @@ impl Loader<'_> {
         ))
     }
 
-    fn principal(
+    pub(super) fn principal(
         &mut self,
         reader: &mut Reader<'_>,
         (text, span): Text<'_>,

@@ -112,8 +112,9 @@ impl Terms {
 impl Core {
     /// As a policy writes it, with all its keys, and names in the place of sets.
     fn approval_text(&self, approval: &Approval) -> String {
-        let Approval { named: _, count, timeout, binding, approvers } = approval;
-        let (named, timeout) = (self.names_of(approvers), format_duration(*timeout));
+        let Approval { named: _, signers, count, timeout, binding, approvers } = approval;
+        let (mut named, timeout) = (self.names_of(approvers), format_duration(*timeout));
+        named.extend(signers.iter().map(|signer| format!("signer:{signer}")));
         format!(
             "{{ approvers = {named:?}, count = {count}, timeout = {timeout:?}, for = {:?} }}",
             word(binding)

@@ -115,3 +115,36 @@ fn another_approval_is_another_policy_and_the_name_of_a_set_is_not() {
         assert!(said.contains("require.approval"), "{other}: {said}");
     }
 }
+
+// interface.md: `approvers = ["%leads", "signer:bob@example.com"]`
+#[test]
+fn signers_are_told_from_users() {
+    let policy = rule(
+        "require.approval = { approvers = [\"signer:bob@example.com\", \"signer:bob@example.com\", \"dora\"] }",
+    );
+    let both = approval(&policy);
+    assert_eq!(both.in_words(), "dora, signer:bob@example.com");
+    assert_eq!(both.signers.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["bob@example.com"]);
+    assert!(!both.is_for_signers_alone());
+    let is_one =
+        |name: &str| policy.is_approver(both, &account(7, 7, &[name], &[]), &Groups::default()).unwrap();
+    assert!(is_one("dora") && !is_one("bob@example.com") && !is_one("signer:bob@example.com"));
+    let alone = rule("require.approval = { approvers = [\"signer:bob@example.com\"] }");
+    assert!(approval(&alone).is_for_signers_alone());
+    assert!(!approval(&policy).says_the_same(approval(&alone)));
+    let said: String = alone
+        .diff(&rule("require.approval = { approvers = [\"signer:eve@example.com\"] }"))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(said.contains("signer:eve@example.com"), "{said}");
+}
+
+#[test]
+fn a_signer_is_their_own_by_name_with_or_without_a_domain() {
+    for (signer, own) in
+        [("bob@example.com", true), ("bob", true), ("bobby@example.com", false), ("@bob", false)]
+    {
+        assert_eq!(crate::is_own(signer, "bob"), own, "{signer}");
+    }
+}

@@ -173,6 +173,7 @@ fn asked() -> Elevate {
         reason: None,
         duration: None,
         rule: None,
+        token: None,
         non_interactive: false,
         ignore_record: false,
         no_update: false,

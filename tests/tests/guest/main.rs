@@ -29,6 +29,7 @@ mod pins;
 mod places;
 mod policy_files;
 mod reboot;
+mod tokens;
 mod upgrade;
 
 use jit_tests::Guest;

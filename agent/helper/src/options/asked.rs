@@ -32,7 +32,7 @@ impl Given {
         let mode = match purpose {
             Purpose::Forget => return Ok(Action::Forget { all: false }),
             Purpose::ForgetAll => return Ok(Action::Forget { all: true }),
-            Purpose::Run => Mode::Run,
+            Purpose::Run | Purpose::MakeToken => Mode::Run,
             Purpose::Validate => Mode::Validate,
             Purpose::List => Mode::List,
             Purpose::Explain => Mode::Explain,
@@ -68,6 +68,7 @@ impl Given {
             Some((value, from)) => Some(duration::parse(value.as_bytes()).ok_or(Mistake::Duration(from))?),
             None => None,
         };
+        let token = value(Value::Token, "JIT_TOKEN", "--token").filter(|_| purpose == Purpose::Run);
         let mut plain = |which| {
             self.values.iter().position(|(other, _)| *other == which).map(|at| self.values.swap_remove(at).1)
         };
@@ -81,6 +82,10 @@ impl Given {
         if plain(Value::CloseFrom).is_some_and(|value| !is_descriptor(&value)) {
             return Err(Mistake::Descriptor);
         }
+        let valid = plain(Value::Valid)
+            .map(|value| duration::parse(value.as_bytes()).ok_or(Mistake::Duration("--make-token-valid")));
+        let from = text(plain(Value::From).map(|value| (value, "--make-token-from")))?;
+        let make_token = (purpose == Purpose::MakeToken).then_some((from, valid.transpose()?));
         let user = text(plain(Value::User).map(|value| (value, "-u")))?;
         let other_user = text(plain(Value::OtherUser).map(|value| (value, "-U")))?;
         let group = text(plain(Value::Group).map(|value| (value, "-g")))?;
@@ -98,6 +103,8 @@ impl Given {
             duration,
             rule,
             prompt,
+            token: token.map(|(file, _)| file),
+            make_token,
             wait: self.wait,
             json: self.has(Flag::Json),
             folder,

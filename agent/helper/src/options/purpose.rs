@@ -13,6 +13,7 @@ pub(super) enum Purpose {
     List,
     Explain,
     Approve,
+    MakeToken,
     Forget,
     ForgetAll,
 }
@@ -25,6 +26,7 @@ impl Purpose {
             Self::List => "-l",
             Self::Explain => "--explain",
             Self::Approve => "--approve",
+            Self::MakeToken => "--make-token",
             Self::Forget => "-k",
             Self::ForgetAll => "-K",
         }
@@ -44,6 +46,9 @@ impl Value {
             Self::Reason => "--reason",
             Self::For => "--for",
             Self::Rule => "--rule",
+            Self::Token => "--token",
+            Self::From => "--make-token-from",
+            Self::Valid => "--make-token-valid",
         }
     }
 }
@@ -58,6 +63,7 @@ impl Given {
             (Flag::List, Purpose::List),
             (Flag::Explain, Purpose::Explain),
             (Flag::Approve, Purpose::Approve),
+            (Flag::MakeToken, Purpose::MakeToken),
         ] {
             if self.has(flag)
                 && let Some(other) = purpose.replace(says)
@@ -82,7 +88,7 @@ impl Given {
 
     pub(super) fn check_fits(&self, purpose: Purpose, command: &[OsString]) -> Result<(), Mistake> {
         let bare_list = purpose == Purpose::List && command.is_empty();
-        let runs = matches!(purpose, Purpose::Run | Purpose::Explain);
+        let runs = matches!(purpose, Purpose::Run | Purpose::Explain | Purpose::MakeToken);
         let option = purpose.option();
         if self.has(Flag::Edit) {
             self.check_fits_edit(purpose, command)?;
@@ -97,6 +103,20 @@ impl Given {
         }
         if purpose == Purpose::Approve && command.len() != 2 {
             return Err(Mistake::NoCommand);
+        }
+        let given =
+            |which: Value| self.values.iter().find(|(value, _)| *value == which).map(|(_, given)| given);
+        for (value, fits) in [
+            (Value::Token, purpose == Purpose::Run),
+            (Value::From, purpose == Purpose::MakeToken),
+            (Value::Valid, purpose == Purpose::MakeToken),
+        ] {
+            if given(value).is_some() && !fits {
+                return Err(Mistake::Conflict(option, value.option()));
+            }
+        }
+        if given(Value::Token).is_some_and(|file| file == "-") && self.has(Flag::Stdin) {
+            return Err(Mistake::Conflict("--token -", "-S"));
         }
         if self.wait.is_some() && purpose != Purpose::Run {
             return Err(Mistake::Conflict(option, "--wait"));
@@ -132,7 +152,7 @@ impl Given {
                 Value::Prompt | Value::OtherUser => true,
                 Value::User | Value::Group => asks_for_command || purpose == Purpose::Validate,
                 Value::Reason | Value::For | Value::Rule | Value::Folder | Value::Timeout => asks_for_command,
-                Value::CloseFrom => false,
+                Value::CloseFrom | Value::Token | Value::From | Value::Valid => false,
             };
             if !fits {
                 return Err(Mistake::Conflict(option, value.option()));
@@ -144,7 +164,7 @@ impl Given {
     /// sudo(8), sudoedit: what is about a command's process goes with no edit.
     fn check_fits_edit(&self, purpose: Purpose, files: &[OsString]) -> Result<(), Mistake> {
         match purpose {
-            Purpose::Run | Purpose::Explain => {}
+            Purpose::Run | Purpose::Explain | Purpose::MakeToken => {}
             Purpose::List if self.edit_is_command => {}
             _ => return Err(Mistake::Conflict(purpose.option(), "-e")),
         }

@@ -60,6 +60,11 @@ const fn on(short: u8, long: &'static str, flag: Flag, help: &'static str) -> En
     Entry { short: Some(short), long, argument: Alone, meaning: Meaning::Flag(flag), help }
 }
 
+/// Not in `--help`.
+const fn on_long(long: &'static str, flag: Flag) -> Entry {
+    Entry { short: None, long, argument: Alone, meaning: Meaning::Flag(flag), help: "" }
+}
+
 const fn takes(
     short: Option<u8>,
     long: &'static str,
@@ -166,8 +171,19 @@ pub(super) const TABLE: &[Entry] = &[
         meaning: Meaning::Flag(Flag::Json),
         help: "tell a refusal, or a request that waits for approval, as one JSON object",
     },
+    takes(
+        None,
+        "token",
+        "FILE",
+        Value::Token,
+        "spend this token, which approvers have signed; -: from standard input (also from JIT_TOKEN)",
+    ),
+    // For jitctl token request, which makes its request as this program makes that of a command.
+    on_long("make-token", Flag::MakeToken),
+    takes(None, "make-token-from", "TIME", Value::From, ""),
+    takes(None, "make-token-valid", "DURATION", Value::Valid, ""),
     // For jitctl approve, which asks for the password by this program alone.
-    Entry { short: None, long: "approve", argument: Alone, meaning: Meaning::Flag(Flag::Approve), help: "" },
+    on_long("approve", Flag::Approve),
     Entry {
         short: None,
         long: "explain",
@@ -200,7 +216,6 @@ pub(super) const TABLE: &[Entry] = &[
     // sudo's and ours that are not built yet.
     other(Some(b'r'), "role", Required("ROLE"), NotBuilt),
     other(Some(b't'), "type", Required("TYPE"), NotBuilt),
-    other(None, "token", Required("FILE"), NotBuilt),
 ];
 
 /// What `--help` prints: built from the table, so that it is complete.

@@ -54,6 +54,8 @@ fn run(command: &[&str]) -> Asked {
         askpass: false,
         bell: false,
         prompt: None,
+        token: None,
+        make_token: None,
         wait: None,
         json: false,
     }
@@ -66,11 +68,51 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(Bytes, Bytes)> {
 // What the client needs is not built yet: it is told so, by the option's name.
 #[test]
 fn a_client_that_needs_what_is_not_built_is_told_so() {
-    for (line, option) in
-        [(&["-r", "x", "id"][..], "-r"), (&["-t", "x", "id"], "-t"), (&["--token", "file", "id"], "--token")]
-    {
+    for (line, option) in [(&["-r", "x", "id"][..], "-r"), (&["-t", "x", "id"], "-t")] {
         assert_eq!(read(line), Err(Mistake::NotBuilt(option.to_owned())), "{line:?}");
     }
+}
+
+// interface.md: "--token FILE|-", also from JIT_TOKEN.
+#[test]
+fn a_token_is_for_a_command_alone() {
+    assert_eq!(asked(&["--token", "file", "id"]).token, Some("file".into()));
+    assert_eq!(asked(&["--token=-", "-e", "file"]).token, Some("-".into()));
+    for line in [
+        &["--token", "file", "-v"][..],
+        &["--token", "file", "-l", "id"],
+        &["--token", "file", "--explain", "id"],
+        &["--token", "file", "--make-token", "id"],
+        &["--token", "-", "-S", "id"],
+        &["--make-token-valid", "1h", "id"],
+        &["--make-token-from", "x", "id"],
+        &["--make-token"],
+        &["--make-token", "--wait", "id"],
+    ] {
+        assert!(read(line).is_err(), "{line:?}: {:?}", read(line));
+    }
+    let outside = |line: &[&str]| match parse("jit-sudo", &words(line), |name| {
+        (name == "JIT_TOKEN").then(|| "file".into())
+    }) {
+        Ok(Action::Elevate(asked)) => asked.token,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(outside(&["id"]), Some("file".into()));
+    for line in [&["-v"][..], &["--explain", "id"], &["--make-token", "id"]] {
+        assert_eq!(outside(line), None, "{line:?}");
+    }
+    let made = asked(&[
+        "--make-token",
+        "--make-token-from",
+        "2026-01-01T00:00:00Z",
+        "--make-token-valid=2h",
+        "-u",
+        "bob",
+        "id",
+    ]);
+    assert_eq!(made.make_token, Some((Some("2026-01-01T00:00:00Z".to_owned()), Some(7200))));
+    assert_eq!((made.mode, made.user.as_deref()), (Mode::Run, Some("bob")));
+    assert!(asked(&["--valid", "-n"]).mode == Mode::Validate, "sudo's name is cut as ever");
 }
 
 // sudo(8): "-i, -s"; parse_args.c allows -i with a list of variables, but not with all.
@@ -351,7 +393,10 @@ fn help_and_version_need_nothing_else() {
     for option in ["-n, --non-interactive", "--preserve-env[=NAMES]", "--for DURATION", "--explain"] {
         assert!(text.contains(option), "{option}");
     }
-    assert!(!text.contains("--token"), "what is not built is not offered");
+    assert!(
+        text.contains("--token FILE") && !text.contains("--make-token"),
+        "what is for jitctl is not offered"
+    );
 }
 
 #[test]
