@@ -22,10 +22,11 @@ struct Host {
     machine: Vec<Option<String>>,
 }
 
-/// The id; durable when this returns.
+/// The id. A disk that does not write keeps nobody from having a new one: then it is stored later, and should this agent end
+/// before that, the tokens of its time are void.
 ///
 /// # Errors
-/// If none can be made or stored.
+/// If none can be made.
 pub async fn load(paths: &Paths, store: &Store, contents: &Contents) -> io::Result<String> {
     let machine: Vec<Option<String>> = [&paths.machine_id, &paths.product_id].map(|path| read(path)).into();
     let kept = contents.value::<Host>(HOST);
@@ -33,8 +34,9 @@ pub async fn load(paths: &Paths, store: &Store, contents: &Contents) -> io::Resu
         return Ok(kept.id);
     }
     let host = Host { id: identifier::new()?, machine };
-    let change = Change::put(Table::Values, HOST, &host)?;
-    store.commit(vec![change]).await.map_err(io::Error::other)?;
+    if store.commit(vec![Change::put(Table::Values, HOST, &host)?]).await.is_err() {
+        store.note(Change::put(Table::Values, HOST, &host)?); // that it can't be written shows in `status`
+    }
     Ok(host.id)
 }
 
@@ -80,5 +82,13 @@ mod tests {
         assert_ne!(third, second);
         let copy = tempfile::tempdir().unwrap();
         assert_ne!(start(copy.path(), false).await, third, "made before its first start");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_write_does_not_keep_the_agent_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(folder.path(), 0);
+        let made = load(&paths, &Store::ended(), &Contents::default()).await.unwrap();
+        assert_ne!(load(&paths, &Store::ended(), &Contents::default()).await.unwrap(), made);
     }
 }
