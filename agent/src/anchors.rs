@@ -11,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
 use crate::agent::Agent;
+use crate::grants::Grant;
 use crate::live::Session;
 use crate::process::{is_in_audit_session, start_of};
 use crate::scope::Anchor;
@@ -43,9 +44,11 @@ pub fn watch(agent: &Arc<Agent>, key: &str) {
     }
     let (agent, key) = (Arc::clone(agent), key.to_owned());
     tokio::spawn(async move {
+        let mut kept = HashSet::new();
         let why = match anchor {
             Anchor::Leader(pid, start) => {
                 leader_is_gone(pid, start).await;
+                kept = outlived(&agent, &key);
                 "its terminal is gone"
             }
             Anchor::Login(session) => {
@@ -57,8 +60,24 @@ pub fn watch(agent: &Arc<Agent>, key: &str) {
         // One that is issued from here on is watched anew.
         agent.anchors.remove(&key);
         let ends = |session: &Session| session.is_bound_to_its_grant();
-        let _ = agent.end_grants(why, |grant| grant.purpose.key == key, ends).await; // shows in `status`
+        let goes = |grant: &Grant| grant.purpose.key == key && !kept.contains(&grant.id);
+        let _ = agent.end_grants(why, goes, ends).await; // shows in `status`
+        let others =
+            |session: &Session| kept.contains(&session.grant) && !session.outlives_terminal && ends(session);
+        agent.live.end(why, others);
     });
+}
+
+/// Grants for a terminal that something began on with `nohup`, which is what that is for: they live to their time, and nobody
+/// can ask with their key any more.
+fn outlived(agent: &Agent, key: &str) -> HashSet<String> {
+    let sessions = agent.live.all().into_iter().filter(|session| session.outlives_terminal);
+    let used: HashSet<String> = sessions.map(|session| session.grant).collect();
+    let grants = agent.grants.unexpired(agent.clock.now()).into_iter();
+    grants
+        .filter(|grant| grant.purpose.key == key && used.contains(&grant.id))
+        .map(|grant| grant.id)
+        .collect()
 }
 
 /// Until the process with this number and start time has ended. A process is another one if it was started at another

@@ -42,6 +42,9 @@ impl From<Refusal> for Stopped {
     }
 }
 
+/// SIGHUP (signal(7)).
+const HANG_UP: i32 = 1;
+
 /// What the monitor says when the duties on its side are done.
 pub struct Fulfilled {
     /// A password was asked for, and right.
@@ -137,6 +140,7 @@ pub async fn fulfil(
         ends_with_grant: rule.grant.on_expiry == jit_policy::OnExpiry::Terminate,
         subject: Some(plan.subject.clone()),
         keys: keys.clone(),
+        outlives_terminal: order.ignored_signals.contains(&HANG_UP),
         cgroup: None,
         starting: true,
         leftover: false,

@@ -74,6 +74,24 @@ fn a_user_can_end_what_is_his_own_and_nothing_else() {
     terminal.finish().never_shows("status 0");
 }
 
+/// nohup(1): "run a command immune to hangups". What else ran on the same grant ends with the terminal.
+#[test]
+fn what_was_begun_with_nohup_outlives_its_terminal() {
+    let (guest, _policy) = eligible("xenia", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
+    let mut terminal = guest.as_user("xenia").terminal("bash --norc -i");
+    terminal.type_line("jit-sudo -b setsid sh -c 'trap \"\" HUP TERM; while :; do sleep 67011; done'");
+    let waits =
+        "sh -c 'touch /run/xenia; until [ -e /run/xenia.on ]; do sleep 0.1; done; touch /run/xenia.done'";
+    terminal.type_line(&format!("nohup jit-sudo {waits} &"));
+    guest.until("ls /run/xenia && pgrep -f '^sleep 67011'", Duration::from_secs(40));
+    terminal.type_line("disown -a; exit 0");
+    terminal.finish();
+    guest.until("! pgrep -f '^sleep 67011'", Duration::from_secs(40));
+    guest.sh("touch /run/xenia.on").success();
+    guest.until("ls /run/xenia.done", Duration::from_secs(40));
+    guest.sh("jitctl revoke --user xenia").success();
+}
+
 /// "terminal gone (scope terminal)": also what is deaf to that, and has left the terminal.
 #[test]
 fn what_runs_ends_when_its_terminal_is_gone() {
