@@ -22,6 +22,7 @@ mod elevation;
 mod expiry;
 mod flood;
 mod harness;
+mod hooks;
 mod import;
 mod login;
 mod package;

@@ -31,6 +31,8 @@ fn folders_have_the_modes_of_the_contract() {
          755 root /var/lib/jit-sudo-login\n700 root /var/log/jit-sudo",
     );
     Guest::shared().sh("getent group jit-admin").success().shows("jit-admin:");
+    Guest::shared().sh("id jit-hook").success().shows("(jit-hook)").never_shows("jit-admin");
+    Guest::shared().sh("stat -c '%a %U' /etc/jit-sudo/hooks.d").success().prints("755 root");
 }
 
 #[test]
