@@ -87,36 +87,8 @@ pub async fn fulfil(
         return Err(reason::not_accepted().into());
     }
 
-    // The grant: a live one for this very purpose, or a new one. A `--for` asks for a new one.
     let now = agent.clock.now();
-    let issue = || new_grant(agent, plan, token.as_deref(), now);
-    if plan.until.is_some_and(|until| until <= now.timestamp()) {
-        return Err(Refusal::new(
-            "the rule's time is over",
-            "jit-sudo --explain COMMAND tells when it holds",
-        )
-        .into());
-    }
-    let burnt = token.as_ref().map(|token| token.burn(agent)).transpose()?;
-    let taken = match (&plan.binding, plan.subject.duration) {
-        _ if burnt.is_some() => agent.grants.take_new(issue),
-        (Some(binding), _) => agent.grants.take(now, &plan.purpose, Serving::Approved(binding), || None),
-        (None, Some(_)) => agent.grants.take_new(issue),
-        (None, None) => agent.grants.take(now, &plan.purpose, Serving::Any, issue),
-    };
-    let taken = taken.ok_or_else(|| {
-        if let Some(token) = token {
-            token.give_back(agent);
-            return Refusal::failure("no grant can be issued");
-        }
-        if plan.binding.is_some() {
-            return Refusal::new("the grant that was approved has ended", "try again: that asks anew");
-        }
-        if lacks_reason(plan) {
-            return Refusal::new("the grant that had a reason has ended", "give a reason, and try again");
-        }
-        Refusal::failure("no grant can be issued")
-    })?;
+    let (taken, burnt) = take(agent, plan, token.as_deref(), now)?;
     // A grant that was issued for another command may outlive the permission for this one.
     let expires = translate::not_after(taken.grant.expires, plan.until);
     let mut go = translate::go(rule, &taken.grant.id, expires, plan.subject.timeout, now);
@@ -170,6 +142,42 @@ pub async fn fulfil(
         following.accepted(agent);
     }
     Ok(following)
+}
+
+/// The grant: a live one for this very purpose, or a new one. A `--for` asks for a new one, and so does a token; what burns that is for the
+/// same commit.
+fn take(
+    agent: &Agent,
+    plan: &Plan,
+    token: Option<&Spend>,
+    now: Moment,
+) -> Result<(Taken, Option<Change>), Refusal> {
+    if plan.until.is_some_and(|until| until <= now.timestamp()) {
+        let hint = "jit-sudo --explain COMMAND tells when it holds";
+        return Err(Refusal::new("the rule's time is over", hint));
+    }
+    let issue = || new_grant(agent, plan, token, now);
+    let burnt = token.map(|token| token.burn(agent)).transpose()?;
+    let taken = match (&plan.binding, plan.subject.duration) {
+        _ if burnt.is_some() => agent.grants.take_new(issue),
+        (Some(binding), _) => agent.grants.take(now, &plan.purpose, Serving::Approved(binding), || None),
+        (None, Some(_)) => agent.grants.take_new(issue),
+        (None, None) => agent.grants.take(now, &plan.purpose, Serving::Any, issue),
+    };
+    let taken = taken.ok_or_else(|| {
+        if let Some(token) = token {
+            token.give_back(agent);
+            return Refusal::failure("no grant can be issued");
+        }
+        if plan.binding.is_some() {
+            return Refusal::new("the grant that was approved has ended", "try again: that asks anew");
+        }
+        if lacks_reason(plan) {
+            return Refusal::new("the grant that had a reason has ended", "give a reason, and try again");
+        }
+        Refusal::failure("no grant can be issued")
+    })?;
+    Ok((taken, burnt))
 }
 
 /// Go; unless the session was ended while a slow disk took the record: a command that begins at once would not wait to
