@@ -70,7 +70,9 @@ pub fn build(
         set(name, value);
     }
     set("TERM", "unknown".into());
-    if let Some(prompt) = allowed.prompt_of_shells(request, origin) {
+    if let Some(prompt) =
+        allowed.prompt_of_shells(request, origin.shell.is_some() && origin.arguments.is_empty())
+    {
         set("PS1", prompt);
     }
     for (name, value) in &request.environment {
@@ -112,16 +114,23 @@ pub fn build(
 }
 
 /// The variables that the person asked for, as far as policy allows: those that stay by a rule's word or by name, not those
-/// that everyone has (sudo's lists), and each `VAR=value`. By name.
-pub fn asked_for(request: &Elevate, restrict: &Restrict, command_is_all: bool) -> Vec<(Bytes, Bytes)> {
+/// that everyone has (sudo's lists), and each `VAR=value`; and the prompt, for what shells run in that. By name.
+/// `bare_shell`: a shell without a command was asked for.
+pub fn asked_for(
+    request: &Elevate,
+    restrict: &Restrict,
+    command_is_all: bool,
+    bare_shell: bool,
+) -> Vec<(Bytes, Bytes)> {
     let named: BTreeSet<&[u8]> = request.preserve_names.iter().map(Bytes::as_slice).collect();
     let allowed = Allowed { restrict, command_is_all, named: &named };
     let kept = request.environment.iter().filter(|(name, value)| {
         !names::is_on_sudos_lists(name.as_slice()) && allowed.keeps(name.as_slice(), value.as_slice())
     });
-    let asked: BTreeMap<&Bytes, &Bytes> =
-        kept.chain(&request.assignments).map(|(name, value)| (name, value)).collect();
-    asked.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    let prompt = allowed.prompt_of_shells(request, bare_shell).map(|prompt| (Bytes::from("PS1"), prompt));
+    let asked: BTreeMap<Bytes, Bytes> =
+        prompt.into_iter().chain(kept.chain(&request.assignments).cloned()).collect();
+    asked.into_iter().collect()
 }
 
 /// Whether a variable stays without a rule's word: it is on sudo's keep and check lists.
@@ -154,8 +163,8 @@ impl Allowed<'_> {
 
     /// `SUDO_PS1`, which becomes `PS1`: a shell runs what stands in it in `$(…)`. So only for those who can type that into
     /// their shell as well.
-    fn prompt_of_shells(self, request: &Elevate, origin: &Origin<'_>) -> Option<Bytes> {
-        let is_free = self.command_is_all || origin.shell.is_some() && origin.arguments.is_empty();
+    fn prompt_of_shells(self, request: &Elevate, bare_shell: bool) -> Option<Bytes> {
+        let is_free = self.command_is_all || bare_shell;
         let (name, value) = request.environment.iter().find(|(name, _)| name.as_slice() == b"SUDO_PS1")?;
         (is_free && values::is_sane(name.as_slice(), value.as_slice())).then(|| value.clone())
     }

@@ -62,13 +62,18 @@ pub enum Serving<'b> {
     Any,
     /// Those that somebody has approved: for this very command, or for whatever the rule permits.
     Approved(&'b Binding),
+    /// Those that somebody has approved for this very command.
+    This(&'b Binding),
 }
 
 impl Serving<'_> {
     fn takes(self, grant: &Grant) -> bool {
-        let Self::Approved(binding) = self else { return true };
-        let approved = grant.approved.as_ref();
-        approved.is_some_and(|approved| approved.binding.as_ref().is_none_or(|bound| bound == binding))
+        let bound = grant.approved.as_ref().map(|approved| approved.binding.as_ref());
+        match self {
+            Self::Any => true,
+            Self::Approved(binding) => bound.is_some_and(|bound| bound.is_none_or(|bound| bound == binding)),
+            Self::This(binding) => bound.flatten() == Some(binding),
+        }
     }
 }
 

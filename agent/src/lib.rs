@@ -18,6 +18,7 @@ pub mod hooks;
 pub mod host_id;
 pub mod hostname;
 pub mod identifier;
+pub mod identities;
 pub mod listen;
 pub mod live;
 pub mod lookup;

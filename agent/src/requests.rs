@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Moment, over_reboot};
 use crate::grants::Purpose;
+use crate::identities::Identities;
 use crate::scope::Keys;
 use crate::store::{Change, Store, Table};
 use crate::translate::Subject;
@@ -40,6 +41,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// Login uid of who asked.
     pub loginuid: Option<u32>,
+    /// Who asked, whoever that is: none of them may approve.
+    pub asker: Identities,
     /// The session of who asked: nobody in it may approve.
     pub keys: Keys,
     /// `CLOCK_REALTIME` in nanoseconds.
@@ -69,8 +72,8 @@ pub struct Approval {
     pub name: String,
     /// Its uid.
     pub uid: u32,
-    /// Its login uid, if it has one.
-    pub loginuid: Option<u32>,
+    /// Whoever that is.
+    pub person: Identities,
 }
 
 impl Request {
@@ -169,7 +172,10 @@ impl Requests {
         }
         let forgotten = self.too_many_decided(request.purpose.uid);
         let forget = forgotten.iter().map(|id| Change::remove(Table::Requests, id)).collect();
-        self.store(&request, now, forget).await?;
+        if let Err(why) = self.store(&request, now, forget).await {
+            self.store.note(Change::remove(Table::Requests, &request.id));
+            return Err(why);
+        }
         self.know(request.clone());
         self.lock().retain(|id, _| !forgotten.contains(id));
         Ok((request, true))
@@ -200,12 +206,19 @@ impl Requests {
         change: impl FnOnce(&mut Request) -> Result<Vec<Change>, E>,
     ) -> Result<Committed<'_>, E> {
         let one_at_a_time = self.changing.lock().await;
-        let mut request = self.get(id).filter(|it| it.is_pending(now)).ok_or(Unchanged::Decided)?;
+        let before = self.get(id).filter(|it| it.is_pending(now)).ok_or(Unchanged::Decided)?;
+        let mut request = before.clone();
         let with = change(&mut request)?;
         if request.state != RequestState::Pending {
             request.until = now.after(KNOWN);
         }
-        self.store(&request, now, with).await?;
+        if let Err(why) = self.store(&request, now, with).await {
+            // A commit that failed may be on the disk all the same: a yes that does not count must not come back.
+            if let Ok(undo) = before.put(now) {
+                self.store.note(undo);
+            }
+            return Err(why.into());
+        }
         Ok(Committed { request, _one_at_a_time: one_at_a_time })
     }
 
@@ -295,4 +308,4 @@ impl Requests {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

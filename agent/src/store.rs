@@ -95,6 +95,7 @@ pub enum Table {
 
 /// One change.
 #[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Change {
     table: Table,
     key: String,
@@ -145,6 +146,24 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn ended() -> Self {
         Self::over(mpsc::channel().0)
+    }
+
+    /// One whose every commit fails; and what was noted, once it is gone.
+    #[cfg(test)]
+    pub(crate) fn failing() -> (Self, impl FnOnce() -> Vec<Change>) {
+        let (writer, jobs) = mpsc::channel::<Job>();
+        let work = move || {
+            let mut noted = Vec::new();
+            for job in jobs {
+                match job.done {
+                    Some(done) => _ = done.send(Err("no space".to_owned())),
+                    None => noted.extend(job.changes),
+                }
+            }
+            noted
+        };
+        let thread = thread::spawn(work);
+        (Self::over(writer), move || thread.join().unwrap_or_default())
     }
 
     /// One whose thread does nothing until it is told to: then every change that waits is done.

@@ -53,8 +53,10 @@ fn of(binding: &Binding, reason: Option<&str>) -> Vec<Line> {
     lines.push(("program", word(program)));
     lines.push(("its SHA-256", escape(sha256.as_bytes())));
     lines.extend(command.iter().enumerate().map(|(at, argument)| {
-        let name = if at == 0 { "called as" } else { "argument" };
-        (name, word(argument))
+        match at {
+            0 => ("called as", word(argument)),
+            _ => ("argument", format!("{at}. {}", word(argument))), // of very many one sees that there are more above
+        }
     }));
     lines.extend(
         environment
@@ -74,13 +76,22 @@ fn text(lines: Vec<Line>, for_rule: bool) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (name, value) in lines {
-        let _ = writeln!(text, "{name:>width$}: {value}"); // writing to a String cannot fail
+        let _ = writeln!(text, "{name:>width$}: {}", with_blanks_seen(value)); // writing to a String cannot fail
     }
     if for_rule {
         text.push_str("A yes counts for whatever this rule permits to this user as this target, not for this command alone.\n");
     }
     text.push_str("Not covered: what it reads from its standard input, and what stands in files that its arguments name.");
     text
+}
+
+/// Of several blanks every second one is written out: a terminal breaks lines, and what comes after the blanks would look
+/// like a line of ours.
+fn with_blanks_seen(mut value: String) -> String {
+    while value.contains("  ") {
+        value = value.replace("  ", " \\x20");
+    }
+    value
 }
 
 /// Escaped; with its length if that can't be seen, and a warning where letters of several scripts stand side by side.
@@ -96,4 +107,33 @@ fn word(bytes: &Bytes) -> String {
         word.push_str(" (letters beyond ASCII: look twice)");
     }
     word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown_word(text: &str) -> String {
+        with_blanks_seen(word(&Bytes::from(text)))
+    }
+
+    // CVE-2023-28486 and others: what is shown must not look like something else, nor like a line of ours.
+    #[test]
+    fn a_word_shows_what_it_is() {
+        for (text, shown) in [
+            ("-un", "'-un'"),
+            ("", "'' (0 bytes)"),
+            ("a b", "'a b' (3 bytes)"),
+            ("a\nrule: b", "'a\\nrule: b' (9 bytes)"),
+            ("\u{202e}x", "'\\u{202e}x' (letters beyond ASCII: look twice)"),
+            ("\u{440}m", "'\u{440}m' (3 bytes) (letters beyond ASCII: look twice)"),
+            ("\\x20", "'\\\\x20'"),
+            ("x     program: '/usr/bin/id'", "'x \\x20 \\x20 program: '/usr/bin/id'' (28 bytes)"),
+        ] {
+            assert_eq!(shown_word(text), shown, "{text:?}");
+        }
+        // Nothing that a terminal breaks at its width begins a line with blanks.
+        let padded = format!("x{}    program: '/usr/bin/id'", " ".repeat(72));
+        assert!(!shown_word(&padded).contains("  "));
+    }
 }

@@ -85,17 +85,19 @@ fn is_same(facts: &FileFacts, program: &Program) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use jit_protocol::Bytes;
-    use rustix::fs::fcntl_get_seals;
+    use rustix::fs::{CWD, RenameFlags, fcntl_get_seals, renameat_with};
 
     use super::*;
 
-    /// Rounds of the race.
-    const ROUNDS: usize = 1000;
+    /// Rounds of the race: `JIT_RACE_ROUNDS`, else a thousand.
+    fn rounds() -> usize {
+        std::env::var("JIT_RACE_ROUNDS").map_or(1000, |rounds| rounds.parse().unwrap())
+    }
 
     fn program(path: &Path, sha256: &str, copy: bool) -> Program {
         let now = fs::metadata(path).unwrap();
@@ -147,29 +149,41 @@ mod tests {
 
     // CVE-2015-8239: a digest was checked, then the file was replaced.
     #[test]
-    fn what_is_in_a_copy_is_always_what_was_pinned_however_often_the_file_is_written_and_exchanged() {
+    fn what_is_in_a_copy_is_always_what_was_pinned_however_often_file_folder_and_path_change() {
         let folder = tempfile::tempdir().unwrap();
-        let [path, good, bad, next] = ["path", "good", "bad", "next"].map(|name| folder.path().join(name));
+        let [one, two, link, good, bad, next] =
+            ["one", "two", "link", "good", "bad", "next"].map(|name| folder.path().join(name));
+        let path = link.join("program");
         // More than is read at a time, and as long as each other.
         let bytes = |last: u8| [&b"\x7fELF"[..], &vec![last; 70 * 1024]].concat();
         fs::write(&good, bytes(1)).unwrap();
         fs::write(&bad, bytes(2)).unwrap();
-        fs::copy(&good, &path).unwrap();
+        for (folder, program) in [(&one, &good), (&two, &bad)] {
+            fs::create_dir(folder).unwrap();
+            fs::copy(program, folder.join("program")).unwrap();
+        }
+        symlink(&one, &link).unwrap();
         let pinned = digest_of(&good);
         let over = AtomicBool::new(false);
+        let swap = || {
+            for (from, byte, to) in [(&bad, 1, &two), (&good, 2, &one)] {
+                fs::copy(from, &next).unwrap();
+                fs::rename(&next, &path).unwrap();
+                let written = fs::OpenOptions::new().write(true).open(&path).unwrap();
+                written.write_all_at(&bytes(byte), 0).unwrap();
+                symlink(to, &next).unwrap();
+                fs::rename(&next, &link).unwrap();
+                renameat_with(CWD, &one, CWD, &two, RenameFlags::EXCHANGE).unwrap();
+            }
+        };
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    for (from, byte) in [(&bad, 1), (&good, 2)] {
-                        fs::copy(from, &next).unwrap();
-                        fs::rename(&next, &path).unwrap();
-                        let written = fs::OpenOptions::new().write(true).open(&path).unwrap();
-                        written.write_all_at(&bytes(byte), 0).unwrap();
-                    }
+                    swap();
                 }
             });
             let _ends = Ends(&over);
-            for _ in 0..ROUNDS {
+            for _ in 0..rounds() {
                 // As the agent finds it.
                 if let Ok(Some(copy)) = look_at(&program(&path, &pinned, true)) {
                     let mut held = vec![0; bytes(1).len() + 1];

@@ -497,3 +497,15 @@ fn the_command_is_told_in_sudos_words_and_cut() {
     let origin = Origin { arguments: &[], ..origin };
     assert_eq!(command(&origin), Bytes::from("/bin/sh"));
 }
+
+// "bound to … the environment asked for": what a shell would run in its prompt, too.
+#[test]
+fn a_prompt_is_asked_for_where_it_is_kept() {
+    let Case { policy, request, .. } = Case::new("", &[("SUDO_PS1", "$(id)"), ("TERM", "xterm")]);
+    let restrict = &policy.rules().next().unwrap().restrict;
+    let asked = |all, bare_shell| asked_for(&request, restrict, all, bare_shell);
+    assert_eq!(asked(false, false), []);
+    for (all, bare_shell) in [(true, false), (false, true)] {
+        assert_eq!(asked(all, bare_shell), pairs(&[("PS1", "$(id)")]));
+    }
+}

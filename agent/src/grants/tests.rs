@@ -479,3 +479,59 @@ proptest! {
         }
     }
 }
+
+/// For a command with this argument.
+fn binding(argument: &str) -> Binding {
+    let person = |name: &str, uid| jit_protocol::binding::Person { name: name.to_owned(), uid };
+    Binding {
+        version: Binding::VERSION,
+        host: "h".into(),
+        rule: "deploy".into(),
+        user: person("alice", 1000),
+        target: person("root", 0),
+        groups: vec![0],
+        mode: None,
+        program: "/usr/bin/id".into(),
+        sha256: "ab".repeat(32),
+        command: vec!["id".into(), argument.into()],
+        environment: Vec::new(),
+        folder: jit_protocol::binding::Folder { path: "/".into(), device: 1, inode: 2 },
+        duration: None,
+        uses: None,
+    }
+}
+
+// "A grant that needed approval is bound to the digest of what was approved, … unless for = "rule""; also once the rule
+// says so for no other reason than a new policy.
+#[tokio::test]
+async fn a_yes_serves_for_what_it_was_said_to() {
+    let clock = clock();
+    let (this, other) = (binding("-u"), binding("-g"));
+    let approved = |binding: Option<&Binding>| {
+        Some(Approved { request: "q".into(), by: vec!["bob".into()], binding: binding.cloned() })
+    };
+    let all = |any, rule, this_rule, this_one| {
+        [
+            (Serving::Any, any),
+            (Serving::Approved(&other), rule),
+            (Serving::Approved(&this), this_rule),
+            (Serving::This(&this), this_one),
+        ]
+    };
+    for (yes, serves) in [
+        (None, all(true, false, false, false)),
+        (approved(Some(&this)), all(true, false, true, true)),
+        (approved(None), all(true, true, true, false)),
+    ] {
+        let mut host = Host::new();
+        let grants = host.start(&clock).await;
+        let grant = Grant { approved: yes, ..grant("a", &purpose(), None, clock.now()) };
+        grants.add(grant.clone(), clock.now()).unwrap();
+        assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none(), "not before it is shared");
+        grants.share("a", clock.now());
+        for (serving, serves) in serves {
+            let found = grants.find(&purpose(), serving, clock.now());
+            assert_eq!(found.is_some(), serves, "{serving:?} {:?}", grant.approved);
+        }
+    }
+}

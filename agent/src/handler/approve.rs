@@ -37,6 +37,10 @@ struct Yes {
     approver: Approval,
     /// How many it takes.
     needed: u32,
+    /// Uids of those who have said yes, and whose yes policy does not ask for any more.
+    no_longer: Vec<u32>,
+    /// The policy that it counts by.
+    loaded: Arc<Loaded>,
     /// What the last one makes.
     grant: Grant,
 }
@@ -45,7 +49,7 @@ struct Yes {
 pub async fn approve(agent: &Arc<Agent>, conversation: Conversation, question: Question, mut case: Case) {
     let question = Arc::new(question);
     let order = check(agent, &question).await.and_then(|(yes, approver)| {
-        case = Case::of_request(agent, &yes.request);
+        case = Case::of_answer(agent, &yes.request, &yes.approver.name);
         order(agent, &question, &approver)
     });
     let order = match order {
@@ -86,13 +90,9 @@ async fn say_yes(
 
 /// The yes is in the log before it counts, and the grant that it makes before anyone may use that.
 async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
-    let Yes { request, approver, needed, mut grant } = yes;
-    let case = Case::of_request(agent, &request);
-    let record = |event| {
-        let mut record = case.record(agent, event);
-        record.approver = Some(approver.name.clone());
-        record
-    };
+    let Yes { request, approver, needed, no_longer, loaded, mut grant } = yes;
+    let case = Case::of_answer(agent, &request, &approver.name);
+    let record = |event| case.record(agent, event);
     let mut given = record(Event::ApprovalGiven);
     given.result = Some(format!("digest {}", request.digest));
     agent.audit.append(given).await.map_err(Refusal::unrecorded)?;
@@ -100,7 +100,7 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
     let id = grant.id.clone();
     // Nobody is told before the grant can be used.
     let committed = agent.requests.commit::<Refusal>(&request.id, now, |request| {
-        add(request, approver.clone())?;
+        add(request, approver.clone(), &no_longer)?;
         if request.approvals.len() < needed as usize {
             return Ok(Vec::new());
         }
@@ -110,7 +110,9 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
             approved.by = request.approvals.iter().map(|approval| approval.name.clone()).collect();
         }
         let added: Option<Change> = agent.grants.add(grant.clone(), now);
-        Ok(vec![added.ok_or_else(|| Refusal::failure("no grant can be issued"))?])
+        let added = added.ok_or_else(|| Refusal::failure("no grant can be issued"))?;
+        // A reload decides again on the grants that there are: on this one, too, unless it came before.
+        if Arc::ptr_eq(&agent.policy.current(), &loaded) { Ok(vec![added]) } else { Err(no_longer_sure()) }
     });
     let committed = match committed.await {
         Ok(committed) => committed,
@@ -143,12 +145,10 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
     Ok(format!("approved: {} has a grant until {until}\n", request.binding.user.name))
 }
 
-/// Each person counts once.
-fn add(request: &mut Request, approver: Approval) -> Result<(), Refusal> {
-    let is_same = |known: &Approval| {
-        known.uid == approver.uid || known.loginuid.is_some() && known.loginuid == approver.loginuid
-    };
-    if request.approvals.iter().any(is_same) {
+/// Each person counts once, and whose yes policy does not ask for any more not at all.
+fn add(request: &mut Request, approver: Approval, no_longer: &[u32]) -> Result<(), Refusal> {
+    request.approvals.retain(|known| !no_longer.contains(&known.uid));
+    if request.approvals.iter().any(|known| known.person.may_be(&approver.person)) {
         return Err(Refusal::new("you have approved this already", "somebody else has to, as well"));
     }
     request.approvals.push(approver);
@@ -192,8 +192,10 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
     let until = still_permitted(agent, &loaded, &request, now)?;
     let rule = loaded.policy.rule(&request.purpose.rule).ok_or_else(no_longer)?;
     let approval = rule.require.approval.as_ref().ok_or_else(no_longer)?;
-    let approver = Approval { name: account.name.clone(), uid: account.uid, loginuid: question.loginuid };
-    add(&mut request.clone(), approver.clone())?;
+    let person = question.person(agent);
+    let approver = Approval { name: account.name.clone(), uid: account.uid, person };
+    let no_longer = no_longer_addressed(agent, &request)?;
+    add(&mut request.clone(), approver.clone(), &no_longer)?;
     let expires = translate::expiry(rule, request.subject.duration, until, now);
     let is_for_rule = request.for_rule && approval.binding == Binding::Rule;
     let grant = Grant {
@@ -214,27 +216,33 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
             binding: (!is_for_rule).then(|| request.binding.clone()),
         }),
     };
-    Ok((Yes { needed: approval.count, request, approver, grant }, account))
+    let needed = approval.count;
+    Ok((Yes { needed, no_longer, loaded: Arc::clone(&loaded), request, approver, grant }, account))
 }
 
-/// Not by uid, not by login uid (an unset one equals nothing), not from inside a session of who asked, however deep, nor on
-/// the terminal or in the login session that it was asked from.
+/// Of those who have said yes.
+fn no_longer_addressed(agent: &Agent, request: &Request) -> Result<Vec<u32>, Refusal> {
+    let mut no_longer = Vec::new();
+    for uid in request.approvals.iter().map(|approval| approval.uid) {
+        if !is_addressed(agent, uid, request).map_err(Refusal::failure)? {
+            no_longer.push(uid);
+        }
+    }
+    Ok(no_longer)
+}
+
+/// Not by uid, not by login uid, not from inside a session of the other's, nor on the terminal or in the login session
+/// that it was asked from.
 fn not_for_oneself(agent: &Agent, question: &Question, request: &Request) -> Result<(), Refusal> {
-    let asker = request.purpose.uid;
-    let same_login =
-        |login: Option<u32>| login.is_some_and(|login| login == asker || request.loginuid == Some(login));
-    let inside = question.nested.as_ref().and_then(|session| session.cgroup.as_deref());
-    let within = inside.map_or_else(Vec::new, |cgroup| agent.live.around(cgroup));
-    let own = question.uid == asker
-        || same_login(question.loginuid)
-        || request.loginuid == Some(question.uid)
-        || within.iter().any(|session| session.uid == asker)
-        || question.keys.is_same_place(&request.keys);
-    if !own {
+    if !question.person(agent).may_be(&request.asker) && !question.keys.is_same_place(&request.keys) {
         return Ok(());
     }
     let what = "nobody approves their own request";
     Err(Refusal::new(what, "an approver does, from a login session of their own"))
+}
+
+fn no_longer_sure() -> Refusal {
+    Refusal::new("policy has changed meanwhile", "try again")
 }
 
 fn no_longer() -> Refusal {
@@ -274,4 +282,32 @@ fn order(agent: &Agent, question: &Question, approver: &Account) -> Result<Order
     let prompt = question.asked.prompt.clone();
     let authenticate = Some(Authenticate { user: approver.name.clone(), tries: TRIES, prompt });
     Ok(Order { mode: Mode::Approve, authenticate, ..order })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identities::Identities;
+
+    fn yes(name: &str, uid: u32, login: Option<u32>) -> Approval {
+        Approval { name: name.to_owned(), uid, person: Identities::new(uid, login, []) }
+    }
+
+    // "`count = 2` needs two people."
+    #[test]
+    fn each_person_counts_once_and_only_while_policy_names_them() {
+        let bob = || yes("bob", 1001, None);
+        let mut request = crate::requests::tests::request("a", "1", crate::requests::tests::START);
+        add(&mut request, bob(), &[]).unwrap();
+        for same in [bob(), yes("bobs-admin", 1101, Some(1001))] {
+            let refusal = add(&mut request, same, &[]).unwrap_err();
+            assert_eq!(refusal.what, "you have approved this already");
+        }
+        add(&mut request, yes("carol", 1002, None), &[]).unwrap();
+        assert_eq!(request.approvals.len(), 2);
+        request.approvals.pop();
+        // The policy names bob no more: carol alone is not enough.
+        add(&mut request, yes("carol", 1002, None), &[1001]).unwrap();
+        assert_eq!(request.approvals, [yes("carol", 1002, None)]);
+    }
 }

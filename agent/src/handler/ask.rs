@@ -90,7 +90,7 @@ async fn file(
     reason: Option<String>,
     case: &mut Case,
 ) -> Result<(String, String), Refusal> {
-    let Elevation { plan, keys, loginuid, .. } = elevation;
+    let Elevation { plan, keys, loginuid, asker, .. } = elevation;
     let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
     let (Some(approval), Some(binding)) = (&rule.require.approval, &plan.binding) else {
         return Err(Refusal::failure("an approval that no rule asks for"));
@@ -110,6 +110,7 @@ async fn file(
         subject: plan.subject.clone(),
         reason,
         loginuid: *loginuid,
+        asker: asker.clone(),
         keys: keys.clone(),
         asked_ns: now.realtime_ns,
         until,

@@ -53,6 +53,7 @@ pub fn bind(
         Cwd::Home => account.home.clone(),
         Cwd::Path(folder) | Cwd::Asked(folder) => folder,
     };
+    let bare_shell = asked.shell.is_some() && subject.arguments.is_empty();
     let binding = Binding {
         version: Binding::VERSION,
         host: question.host.clone(),
@@ -64,8 +65,8 @@ pub fn bind(
         program: Bytes(found.path.clone()),
         sha256: sha256_of(question, found)?,
         command: wanted.argv(&subject.arguments),
-        environment: environment::asked_for(asked, &rule.restrict, command_is_all),
-        folder: which_folder(question, folder)?,
+        environment: environment::asked_for(asked, &rule.restrict, command_is_all, bare_shell),
+        folder: which_folder(question, &folder)?,
         duration: subject.duration.map(|duration| duration.as_secs()),
         uses: rule.grant.uses,
     };
@@ -81,10 +82,11 @@ pub fn digest(binding: &Binding) -> String {
     of_bytes(&binding.canonical())
 }
 
-fn which_folder(question: &Question, folder: Bytes) -> Result<Folder, Refusal> {
+fn which_folder(question: &Question, folder: &Bytes) -> Result<Folder, Refusal> {
     let gone = |_| Refusal::new("the working folder has no path", "go to another one, and try again");
     let found = path::resolve(question.root.as_fd(), folder.as_slice()).map_err(gone)?;
-    Ok(Folder { path: folder, device: found.file.device, inode: found.file.inode })
+    // Where it leads: what the approver reads must not be a roundabout way, or a link of the asker's.
+    Ok(Folder { path: Bytes(found.leads_to), device: found.file.device, inode: found.file.inode })
 }
 
 fn sha256_of(question: &Question, found: &Found) -> Result<String, Refusal> {

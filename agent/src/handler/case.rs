@@ -66,6 +66,13 @@ impl Case {
         Self(record)
     }
 
+    /// The same, where somebody answers it: whose password it is, and whose no.
+    pub fn of_answer(agent: &Agent, request: &Request, approver: &str) -> Self {
+        let Self(mut record) = Self::of_request(agent, request);
+        record.approver = Some(approver.to_owned());
+        Self(record)
+    }
+
     /// A record of an event now. The command is whole where its session starts, and cut elsewhere: who may nothing must
     /// not fill the disk, and who may run one thing not write the past out of a log of which so much is kept.
     pub fn record(&self, agent: &Agent, event: Event) -> Record {

@@ -23,6 +23,7 @@ use super::{approve, ask, spend};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::hostname;
+use crate::identities::Identities;
 use crate::live::Session;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
@@ -42,6 +43,8 @@ pub struct Elevation {
     pub keys: Keys,
     /// Login uid of the invoking user.
     pub loginuid: Option<u32>,
+    /// Whoever the invoking user is.
+    pub asker: Identities,
     /// The session around it.
     pub nested: Option<Session>,
     /// The token that approves it.
@@ -155,9 +158,10 @@ async fn decide(agent: &Arc<Agent>, mut question: Question, case: &mut Case) -> 
                     token.must_be_for(&plan)?;
                 }
                 let order = order(&task, &plan, &question)?;
+                let asker = question.person(&task);
                 let Question { asked, keys, loginuid, nested, .. } = question;
                 let makes_no_record = asked.ignore_record || asked.no_update;
-                Ok(Elevation { plan, order, keys, loginuid, nested, token, makes_no_record })
+                Ok(Elevation { plan, order, keys, loginuid, asker, nested, token, makes_no_record })
             });
         Ok(naming_who_is_denied(decided, uid))
     };

@@ -13,7 +13,7 @@ use super::case::{Case, record_denial};
 use super::elevate::Elevation;
 use super::follow::{Following, Link, Starting};
 use super::place::resolver_of_now;
-use super::plan::Plan;
+use super::plan::{Plan, serving};
 use super::reason;
 use super::spend::{self, Spend};
 use crate::agent::Agent;
@@ -156,11 +156,12 @@ fn take(
         let hint = "jit-sudo --explain COMMAND tells when it holds";
         return Err(Refusal::new("the rule's time is over", hint));
     }
+    let rule = plan.rule().ok_or_else(|| Refusal::failure("a rule without its policy"))?;
     let issue = || new_grant(agent, plan, token, now);
     let burnt = token.map(|token| token.burn(agent)).transpose()?;
     let taken = match (&plan.binding, plan.subject.duration) {
         _ if burnt.is_some() => agent.grants.take_new(issue),
-        (Some(binding), _) => agent.grants.take(now, &plan.purpose, Serving::Approved(binding), || None),
+        (Some(binding), _) => agent.grants.take(now, &plan.purpose, serving(rule, Some(binding)), || None),
         (None, Some(_)) => agent.grants.take_new(issue),
         (None, None) => agent.grants.take(now, &plan.purpose, Serving::Any, issue),
     };

@@ -19,6 +19,7 @@ use super::wanted::Wanted;
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::grants::{Purpose, Serving};
+use crate::identities::Identities;
 use crate::live::Session;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
@@ -46,6 +47,15 @@ pub struct Question {
     pub now: Moment,
     /// Node name of this host.
     pub host: String,
+}
+
+impl Question {
+    /// Whoever asks: the user, the login, and those whose sessions it is inside of, however deep.
+    pub fn person(&self, agent: &Agent) -> Identities {
+        let inside = self.nested.as_ref().and_then(|session| session.cgroup.as_deref());
+        let around = inside.map_or_else(Vec::new, |cgroup| agent.live.around(cgroup));
+        Identities::new(self.uid, self.loginuid, around.iter().map(|session| session.uid))
+    }
 }
 
 /// A command that a rule permits, with what is still to be done before it runs.
@@ -125,7 +135,11 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     }
     // What was approved is what is in the file, as with a digest that policy names.
     let approved = way.binding.as_ref().filter(|_| asks_for_this_alone(rule));
-    let sha256 = way.sha256.or_else(|| Sha256::parse(&approved?.sha256));
+    let approved = approved.and_then(|binding| Sha256::parse(&binding.sha256));
+    if way.sha256.is_some() && approved.is_some() && way.sha256 != approved {
+        return Err(Refusal::new("the file was changed while it was looked at", "try again"));
+    }
+    let sha256 = approved.or(way.sha256);
     let mut subject = Subject { sha256, ..way.subject };
     if let Some(arguments) = way.arguments {
         subject.arguments = arguments; // `under` has resolved them: what is checked is what runs
@@ -302,11 +316,10 @@ fn missing(
                 )
             }));
     let approval = rule.require.approval.as_deref();
-    let serving = binding.map_or(Serving::Any, Serving::Approved);
     // `--for` asks for a new grant: the reason of another one is not its own. What was approved is for that duration.
     let spends = question.asked.token.is_some();
     let asks_for_new = spends || question.asked.duration.is_some() && approval.is_none();
-    let live = || agent.grants.find(&purpose(rule, question, people), serving, question.now);
+    let live = || agent.grants.find(&purpose(rule, question, people), serving(rule, binding), question.now);
     let grant = if asks_for_new { None } else { live() };
     // A token is the yes itself: whether it counts is looked at by who spends it.
     let approvals = approval.filter(|_| grant.is_none() && !spends).map_or(0, |approval| approval.count);
@@ -358,6 +371,15 @@ fn changed_since_approval(
         }
     }
     Ok(())
+}
+
+/// Which grants serve, by the rule as it is now: a yes to whatever it permits is none to one command.
+pub fn serving<'b>(rule: &Rule, binding: Option<&'b Binding>) -> Serving<'b> {
+    match binding {
+        None => Serving::Any,
+        Some(binding) if asks_for_this_alone(rule) => Serving::This(binding),
+        Some(binding) => Serving::Approved(binding),
+    }
 }
 
 /// Whether a yes counts for one command, as it is.

@@ -6,7 +6,8 @@ use crate::clock::ManualClock;
 use crate::scope::Scope;
 
 const MINUTE: u64 = 60_000_000_000;
-const START: Moment = Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 30_000_000 * 60_000_000_000 };
+pub(crate) const START: Moment =
+    Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 30_000_000 * 60_000_000_000 };
 
 /// A store on a disk, and what it takes to start again from it.
 struct Host {
@@ -83,7 +84,7 @@ fn subject() -> Subject {
 }
 
 /// Of alice, for `id` with one argument; it waits for half an hour.
-fn request(id: &str, argument: &str, now: Moment) -> Request {
+pub(crate) fn request(id: &str, argument: &str, now: Moment) -> Request {
     let purpose = Purpose {
         rule: "deploy".into(),
         uid: 1000,
@@ -101,6 +102,7 @@ fn request(id: &str, argument: &str, now: Moment) -> Request {
         subject: subject(),
         reason: Some("because".into()),
         loginuid: Some(1000),
+        asker: Identities::new(1000, Some(1000), []),
         keys: serde_json::from_str(r#"{"terminal":"tty 1","session":"audit 1"}"#).unwrap(),
         asked_ns: now.realtime_ns,
         until: now.after(30 * MINUTE),
@@ -276,4 +278,24 @@ async fn what_the_store_cannot_read_is_dropped_and_another_id_does_not_count() {
     let foreign = Change::put(Table::Requests, "b", &request("a", "1", clock.now())).unwrap();
     store.commit(vec![foreign]).await.unwrap();
     assert!(host.start(&clock).await.all().is_empty());
+}
+
+// A commit that fails may be on the disk all the same: a yes that does not count must not come back with the next start.
+#[tokio::test]
+async fn what_could_not_be_stored_is_noted_as_it_was_before() {
+    let clock = clock();
+    let now = clock.now();
+    let waits = request("a", "1", now);
+    let (store, noted) = Store::failing();
+    let requests = Requests::load(store, &[("a".to_owned(), serde_json::to_vec(&waits).unwrap())], &clock);
+    let yes = |request: &mut Request| {
+        request.approvals.push(Approval { name: "bob".into(), uid: 1001, person: Identities::default() });
+        Ok::<_, Unchanged>(Vec::new())
+    };
+    assert!(matches!(requests.change("a", now, yes).await, Err(Unchanged::NotStored(_))));
+    let filed = requests.file(request("b", "2", now), 9, now).await;
+    assert!(matches!(filed, Err(Unchanged::NotStored(_))));
+    assert_eq!(requests.all(), std::slice::from_ref(&waits));
+    drop(requests);
+    assert_eq!(noted(), [waits.put(now).unwrap(), Change::remove(Table::Requests, "b")]);
 }
