@@ -116,6 +116,8 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             assignments: Vec::new(),
             rule: None,
             non_interactive: false,
+            login_id: None,
+            login: jit_policy::LoginSession::default(),
         },
         approved: None,
     }

@@ -13,6 +13,7 @@ use crate::denials::Denials;
 use crate::grants::{Grant, Grants};
 use crate::hooks::Hooks;
 use crate::live::{Live, Session};
+use crate::logind::Logind;
 use crate::lookup::{CachedDirectory, Lookup};
 use crate::nonces::Nonces;
 use crate::paths::Paths;
@@ -53,6 +54,8 @@ pub struct Agent {
     pub live: Live,
     /// The terminals and login sessions that grants count in.
     pub anchors: Anchors,
+    /// What is known of login sessions.
+    pub logind: Logind,
     /// What survives a crash.
     pub store: Store,
     /// The audit log.

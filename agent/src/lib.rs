@@ -21,6 +21,7 @@ pub mod identifier;
 pub mod identities;
 pub mod listen;
 pub mod live;
+pub mod logind;
 pub mod lookup;
 pub mod nonces;
 pub mod notices;

@@ -47,6 +47,8 @@ pub struct Paths {
     pub audit: PathBuf,
     /// The journal's socket.
     pub journal: PathBuf,
+    /// The system bus's.
+    pub bus: PathBuf,
 }
 
 impl Paths {
@@ -73,6 +75,7 @@ impl Paths {
             edit: "/usr/libexec/jit-sudo/jit-edit".into(),
             audit: "/var/log/jit-sudo/audit.jsonl".into(),
             journal: "/run/systemd/journal/socket".into(),
+            bus: "/run/dbus/system_bus_socket".into(),
         }
     }
 
@@ -101,6 +104,7 @@ impl Paths {
             edit: moved(&system.edit),
             audit: moved(&system.audit),
             journal: moved(&system.journal),
+            bus: moved(&system.bus),
         }
     }
 }

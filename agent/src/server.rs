@@ -29,6 +29,7 @@ use crate::host_id;
 use crate::hostname;
 use crate::listen::{Listener, Listeners, make_folder};
 use crate::live::Live;
+use crate::logind::{self, Logind};
 use crate::lookup::{CachedDirectory, Lookup};
 use crate::nonces::Nonces;
 use crate::paths::Paths;
@@ -104,6 +105,7 @@ impl Server {
             live: Live::default(),
             anchors: Anchors::default(),
             hooks: Hooks::default(),
+            logind: Logind::at(&paths.bus),
             denials: Denials::default(),
             session_places: Admission::new(Limits {
                 per_user: limits.sessions_per_user,
@@ -173,6 +175,7 @@ impl Server {
             tokio::spawn(accept_monitors(Arc::clone(&agent), monitor)),
             tokio::spawn(earlier::forget_lost(Arc::clone(&agent))),
             tokio::spawn(hooks::tell_all(Arc::clone(&agent), agent.audit.follow())),
+            tokio::spawn(logind::watch(Arc::clone(&agent))),
         ];
         loop {
             tokio::select! {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jit_policy::{
-    Account, Asked, Command, Decision, Directory, Group, Host, LookupFailed, Policy, Request, Resolved,
-    Restrict, Rule, Sha256, Target, Zones,
+    Account, Asked, Command, Decision, Directory, Group, Host, LoginSession, LookupFailed, Policy, Request,
+    Resolved, Restrict, Rule, Sha256, Target, Zones,
 };
 use jit_protocol::link::{Deadline, Go};
 use jit_protocol::{Bytes, binding, order};
@@ -70,6 +70,12 @@ pub struct Subject {
     pub rule: Option<String>,
     /// `-n`
     pub non_interactive: bool,
+    /// logind's name for the login session that it was asked for in, where that was of interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_id: Option<String>,
+    /// What was known of that; to decide again, it is asked for anew.
+    #[serde(skip)]
+    pub login: LoginSession,
 }
 
 /// What a decision asks of the file system; may block.
@@ -116,6 +122,7 @@ impl Subject {
             nested: self.nested,
             now,
             zones,
+            login: &self.login,
             asked: Asked {
                 cwd: self.cwd.as_deref(),
                 cwd_is_callers: self.cwd_is_callers,

@@ -74,6 +74,7 @@ fn is_permitted(policy: &Policy, user: &Account) -> bool {
         nested: false,
         now: jiff::Timestamp::UNIX_EPOCH,
         zones: &NoZones,
+        login: &jit_policy::LoginSession::default(),
         asked: Asked {
             cwd: None,
             cwd_is_callers: false,

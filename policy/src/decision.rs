@@ -54,6 +54,8 @@ pub enum Why<'a> {
     Options(Vec<&'a Rule>),
     /// These rules match, but do not hold at this time of the week.
     Time(Vec<&'a Rule>),
+    /// These rules match, but not in this login session, or not as far as it can be told.
+    Login(Vec<&'a Rule>),
     /// No rule matches.
     NoRuleMatches,
 }

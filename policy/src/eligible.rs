@@ -28,6 +28,8 @@ pub struct RuleText {
     pub except_commands: Vec<String>,
     /// `when.time`
     pub when: Vec<String>,
+    /// From which login sessions it holds: a text for each condition; empty is from any.
+    pub from: Vec<String>,
 }
 
 impl Core {
@@ -112,6 +114,7 @@ impl Core {
             except_run_as: self.names(&rule.except_run_as),
             except_commands: self.commands(&rule.except_commands),
             when: rule.when.as_ref().map(|when| when.texts()).unwrap_or_default(),
+            from: rule.from_login.as_ref().map(|from| from.texts()).unwrap_or_default(),
         }
     }
 

@@ -65,7 +65,7 @@ impl<'p, 'r> Question<'p, 'r> {
         failed.map_or(Ok(()), Err)?;
         for rule in rules {
             let Some(named) = self.matches(rule)? else { continue };
-            if self.takes_file(rule, named.plain).is_none() {
+            if !self.login_holds(rule) || self.takes_file(rule, named.plain).is_none() {
                 continue;
             }
             if !self.when_holds(rule) {
@@ -83,8 +83,8 @@ impl<'p, 'r> Question<'p, 'r> {
     /// A rule that needs a failed look-up does not permit. Only if no other one does is the failure the answer.
     pub(crate) fn permitted_by(&self) -> Result<Result<Vec<Candidate<'p>>, Why<'p>>, LookupFailed> {
         let (rules, mut failed) = self.near(&self.core.index.allow, Side::Permits);
-        let (mut candidates, mut other_file, mut untrusted, mut options, mut closed) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut candidates, mut other_file, mut untrusted) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut options, mut closed, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         for rule in rules {
             let Named { plain, pinned } = match self.matches(rule) {
                 Ok(Some(named)) => named,
@@ -101,6 +101,8 @@ impl<'p, 'r> Question<'p, 'r> {
                 options.push(rule);
             } else if !self.when_holds(rule) {
                 closed.push(rule);
+            } else if !self.login_holds(rule) {
+                elsewhere.push(rule);
             } else {
                 self.depends_on.take();
                 match self.takes_file(rule, plain) {
@@ -123,6 +125,7 @@ impl<'p, 'r> Question<'p, 'r> {
             }
             None if !untrusted.is_empty() => Ok(Err(Why::UntrustedPath(by_id(untrusted)))),
             None if !closed.is_empty() => Ok(Err(Why::Time(by_id(closed)))),
+            None if !elsewhere.is_empty() => Ok(Err(Why::Login(by_id(elsewhere)))),
             None if !options.is_empty() => Ok(Err(Why::Options(by_id(options)))),
             None => Ok(Err(Why::NoRuleMatches)),
         }
@@ -145,7 +148,7 @@ impl<'p, 'r> Question<'p, 'r> {
         (rules.into_iter().filter_map(|rule| self.core.rules.get(rule as usize)).collect(), failed)
     }
 
-    /// Whether everything holds but `users`, which the index has found to hold, `when`, and digests; and how the command
+    /// Whether everything holds but `users`, which the index has found to hold, `when` and all in it, and digests; and how the command
     /// matched.
     pub(crate) fn matches(&self, rule: &'p Rule) -> Result<Option<Named>, LookupFailed> {
         self.examined.set(self.examined.get() + 1);

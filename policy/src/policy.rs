@@ -45,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) host_sets: Vec<HostSet>,
     pub(crate) symbols: Symbols,
     pub(crate) index: Index,
+    /// Whether any rule depends on the login session.
+    asks_about_logins: bool,
     digest: String,
 }
 
@@ -232,6 +234,11 @@ impl Policy {
         gated
     }
 
+    /// Whether any rule depends on the login session of who asks: else nobody need find out about that.
+    pub fn asks_about_logins(&self) -> bool {
+        [&self.core].into_iter().chain(&self.denies).any(|core| core.asks_about_logins)
+    }
+
     /// The rules whose `when` names a time zone that the host does not know, each with what is not known: an allow does
     /// not permit, a deny denies. For `status`.
     pub fn inert(&self, zones: &dyn Zones) -> Vec<(&Rule, String)> {
@@ -275,12 +282,25 @@ impl Policy {
 
 impl Core {
     fn new(loaded: Loaded, digest: String) -> Self {
+        let asks_about_logins = loaded.rules.iter().any(|rule| rule.from_login.is_some());
         let index = Index::new(&loaded.rules, &loaded.user_sets, &loaded.command_sets);
         let Loaded { rules, logins, tests, user_sets, command_sets, host_sets, symbols, found: _ } = loaded;
         let mut by_id: Vec<(&str, u32)> = rules.iter().map(|rule| rule.id.as_str()).zip(0..).collect();
         by_id.sort_unstable();
         let by_id = by_id.into_iter().map(|(_, number)| number).collect();
-        Self { rules, by_id, logins, tests, user_sets, command_sets, host_sets, symbols, index, digest }
+        Self {
+            rules,
+            by_id,
+            logins,
+            tests,
+            user_sets,
+            command_sets,
+            host_sets,
+            symbols,
+            index,
+            asks_about_logins,
+            digest,
+        }
     }
 }
 

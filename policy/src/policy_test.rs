@@ -9,6 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 use crate::account::{Account, Directory, Group, Host, LookupFailed};
 use crate::decision::{Decision, Missing, Why, choose};
 use crate::explain::Explanation;
+use crate::login_session::LoginSession;
 use crate::policy::Policy;
 use crate::request::{Asked, Command, EDIT, Request, Resolved, Target};
 use crate::rule::{Effect, Rule};
@@ -46,6 +47,8 @@ pub struct PolicyTest {
     /// The instant, and what the host's clock is ahead of UTC by. Without one, what depends on the time of the week can't
     /// be determined.
     pub(crate) time: Option<(Timestamp, Offset)>,
+    /// What is known of the login session.
+    pub(crate) login: LoginSession,
     /// The rule that decides.
     pub(crate) rule: Option<String>,
     /// The duties of that rule, in any order.
@@ -137,6 +140,7 @@ impl Policy {
             nested: test.nested,
             now: test.time.map_or(now, |(at, _)| at),
             zones: wall.as_ref().map_or(&NoZones, |wall| wall),
+            login: &test.login,
             asked: Asked::default(),
         };
         match (self.evaluate(&request, &world), self.explain(&request, &world)) {

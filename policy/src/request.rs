@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::account::{Account, Group, Host};
+use crate::login_session::LoginSession;
 use crate::pattern::is_normal;
 use crate::sha256::Sha256;
 use crate::when::Zones;
@@ -27,6 +28,8 @@ pub struct Request<'a> {
     pub now: jiff::Timestamp,
     /// What the clocks on the walls show then.
     pub zones: &'a dyn Zones,
+    /// What is known of the login session that the request comes from.
+    pub login: &'a LoginSession,
     /// Options that only some rules can serve.
     pub asked: Asked<'a>,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use crate::approval::Approval;
+use crate::login_session::FromLogin;
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals};
 use crate::variables::is_dangerous_variable;
 use crate::when::When;
@@ -41,6 +42,8 @@ pub struct Rule {
 
     /// In which windows of the week it holds; `None` is always.
     pub(crate) when: Option<Arc<When>>,
+    /// From which login sessions it holds; `None` is from any.
+    pub(crate) from_login: Option<Arc<FromLogin>>,
     pub(crate) users: Principals,
     pub(crate) except_users: Principals,
     pub(crate) hosts: Hosts,

@@ -59,7 +59,8 @@ impl<'p> Question<'p, '_> {
         failed.map_or(Ok(()), Err)?;
         let mut found = Vec::new();
         for rule in rules {
-            let matched = self.matches(rule)?.and_then(|named| self.takes_file(rule, named.plain));
+            let named = self.matches(rule)?.filter(|_| self.login_holds(rule));
+            let matched = named.and_then(|named| self.takes_file(rule, named.plain));
             found.extend(matched.map(|_| rule));
         }
         Ok(found)
@@ -71,12 +72,12 @@ impl<'p> Question<'p, '_> {
         let mut found = Vec::new();
         for rule in rules {
             match self.matches(rule) {
-                Ok(Some(named)) => {
+                Ok(Some(named)) if self.login_holds(rule) => {
                     let plain = named.plain.filter(|matched| !self.is_untrusted(rule, matched));
                     let serves = self.unserved(rule, plain == Some(Matched::All)).is_none();
                     found.extend((serves && self.takes_file(rule, plain).is_some()).then_some(rule));
                 }
-                Ok(None) => {}
+                Ok(_) => {}
                 Err(failure) => failed = failed.or(Some(failure)),
             }
         }

@@ -87,6 +87,8 @@ fn subject() -> Subject {
         assignments: Vec::new(),
         rule: None,
         non_interactive: false,
+        login_id: None,
+        login: jit_policy::LoginSession::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use jit_protocol::link::ToMonitor;
 use jit_protocol::order::{Authenticate, Order};
 use jit_protocol::request::Mode;
 use jit_sys::account::{self, Account};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::case::{Case, deny, record_denial};
@@ -28,7 +29,7 @@ use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::requests::{Approval, Request, Unchanged};
 use crate::store::Change;
-use crate::translate::{self, Files};
+use crate::translate::{self, Files, Subject};
 use crate::zones::HostZones;
 
 /// Who says yes to what.
@@ -256,7 +257,10 @@ fn still_permitted(
     request: &Request,
     now: Moment,
 ) -> Result<Option<jiff::Timestamp>, Refusal> {
-    let subject = &request.subject;
+    // This may wait: it is a look-up.
+    let login =
+        request.subject.login_id.as_deref().map(|id| Handle::current().block_on(agent.logind.facts(id)));
+    let subject = &Subject { login: login.unwrap_or_default(), ..request.subject.clone() };
     let under = resolver_of_now(agent, subject.user.uid);
     let tags = &agent.settings.host.tags;
     let files = Files { under: &under, sha256: &|| subject.known_digest() };

@@ -25,7 +25,9 @@ use crate::conversation::Conversation;
 use crate::hostname;
 use crate::identities::Identities;
 use crate::live::Session;
+use crate::logind::Login;
 use crate::peer::Peer;
+use crate::process::Process;
 use crate::refusal::Refusal;
 use crate::scope::Keys;
 use crate::socket::Seqpacket;
@@ -56,7 +58,7 @@ pub struct Elevation {
 /// Serves one elevation; every no is told and recorded.
 pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elevate) {
     let mut case = Case::of(agent, &conversation.peer);
-    let question = match identify(agent, &conversation.peer, asked, &mut case) {
+    let question = match Box::pin(identify(agent, &conversation.peer, asked, &mut case)).await {
         Ok(question) => question,
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };
@@ -93,7 +95,7 @@ pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elev
 ///
 /// # Errors
 /// If it is not what it seems, or nothing can be started.
-pub fn identify(
+pub async fn identify(
     agent: &Agent,
     peer: &Peer,
     mut asked: Elevate,
@@ -111,7 +113,9 @@ pub fn identify(
     case.know_nesting(nested.as_ref());
     // A nested session uses the keys of the one around it.
     let keys = nested.as_ref().map(|session| session.keys.clone());
+    let login = login(agent, peer, &facts, nested.as_ref()).await?;
     Ok(Question {
+        login,
         uid: peer.uid(),
         keys: keys.unwrap_or_else(|| Keys::of(&facts, agent.clock.boot_id())),
         loginuid: facts.loginuid,
@@ -122,6 +126,28 @@ pub fn identify(
         host: hostname::now(),
         asked,
     })
+}
+
+/// The login session that a peer comes from, which for a nested one is that of the session around it. Nobody is asked if
+/// policy does not.
+async fn login(
+    agent: &Agent,
+    peer: &Peer,
+    facts: &Process,
+    nested: Option<&Session>,
+) -> Result<Login, Refusal> {
+    if !agent.policy.current().policy.asks_about_logins() {
+        return Ok(Login::default());
+    }
+    let Some(outer) = nested else {
+        let login = Box::pin(agent.logind.of(facts)).await;
+        peer.facts().map_err(Refusal::protocol)?; // all of that was about a process that lives
+        return Ok(login);
+    };
+    match outer.subject.as_ref().and_then(|subject| subject.login_id.clone()) {
+        Some(id) => Ok(Login { facts: Box::pin(agent.logind.facts(&id)).await, id: Some(id) }),
+        None => Ok(Login::unknown("the login session around this one was of no interest when it began")),
+    }
 }
 
 /// The session that the peer is inside of. One that this agent does not know is no place to elevate from.

@@ -35,7 +35,7 @@ async fn answer(
     asked: Elevate,
 ) -> Result<(String, bool), Refusal> {
     let peer = &conversation.peer;
-    let question = identify(agent, peer, asked, &mut Case::of(agent, peer))?;
+    let question = Box::pin(identify(agent, peer, asked, &mut Case::of(agent, peer))).await?;
     let task = Arc::clone(agent);
     let work = move || Ok(explanation(&task, &question));
     agent.lookup.run(peer.uid(), work).await.map_err(|error| Refusal::failure(error.to_string()))?

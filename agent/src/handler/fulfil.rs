@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jit_audit::record::Event;
 use jit_policy::Approval;
 use jit_protocol::link::{FromMonitor, Go, ToMonitor};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use super::case::{Case, record_denial};
@@ -125,8 +125,7 @@ pub async fn fulfil(
     let changes = std::iter::once(row).chain(burnt).collect();
     // It counts as live from here on, so that a revocation from now on finds it, and ends it.
     let (end, mut ended) = unbounded_channel();
-    agent.live.add(session.clone(), Some(end));
-    anchors::watch(agent, &taken.grant.purpose.key);
+    goes_live(agent, &session, end, &taken.grant);
     if let Err(refusal) = make_durable(agent, case, token.as_deref(), &taken, now, changes).await {
         agent.live.remove(&session.id);
         // A commit that failed may be on the disk all the same.
@@ -179,6 +178,15 @@ fn take(
         Refusal::failure("no grant can be issued")
     })?;
     Ok((taken, burnt))
+}
+
+/// From here on it ends with the place that its grant counts in, and with the conditions of its rule.
+fn goes_live(agent: &Arc<Agent>, session: &Session, end: UnboundedSender<String>, grant: &Grant) {
+    agent.live.add(session.clone(), Some(end));
+    anchors::watch(agent, &grant.purpose.key);
+    if session.subject.as_ref().is_some_and(|subject| subject.login_id.is_some()) {
+        agent.logind.look(); // what has changed since it was asked for
+    }
 }
 
 /// Go; unless the session was ended while a slow disk took the record: a command that begins at once would not wait to
@@ -249,12 +257,17 @@ fn too_long() -> Stopped {
     Refusal::new("it took too long", "try again").into()
 }
 
-/// The policy may have changed while the person typed: what runs is what the policy in force permits.
+/// The policy, or the login session, may have changed while the person typed: what runs is what the policy in force permits.
 async fn still_permitted(agent: &Arc<Agent>, plan: &mut Plan) -> Result<(), Refusal> {
     let loaded = agent.policy.current();
-    if Arc::ptr_eq(&loaded, &plan.loaded) {
+    let login = match &plan.subject.login_id {
+        Some(id) => Box::pin(agent.logind.facts(id)).await,
+        None => plan.subject.login.clone(),
+    };
+    if Arc::ptr_eq(&loaded, &plan.loaded) && login == plan.subject.login {
         return Ok(());
     }
+    plan.subject.login = login;
     let (task, subject, rule, now) =
         (Arc::clone(agent), plan.subject.clone(), plan.rule.clone(), agent.clock.now().timestamp());
     let new = Arc::clone(&loaded);

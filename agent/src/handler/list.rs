@@ -20,6 +20,7 @@ use super::plan::{Question, plan};
 use super::table::{entry, table};
 use crate::agent::Agent;
 use crate::conversation::Conversation;
+use crate::logind::Login;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::Keys;
@@ -192,6 +193,7 @@ fn permissive(question: &Question, about: &Account) -> Question {
         loginuid: question.loginuid,
         tty: question.tty.clone(),
         nested: question.nested.clone().filter(|_| !is_other),
+        login: if is_other { Login::default() } else { question.login.clone() },
         root: Arc::clone(&question.root),
         now: question.now,
         host: question.host.clone(),

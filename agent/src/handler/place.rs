@@ -175,6 +175,7 @@ pub fn denial_refusal(denial: &Denial<'_>) -> Refusal {
             "use a command that only root can change",
         ),
         Why::Options(_) => Refusal::new("no rule lets you run this with these options", explain),
+        Why::Login(_) => Refusal::new("no rule lets you run this in this login session", explain),
         Why::Time(_) => Refusal::new("no rule lets you run this at this time", explain),
         Why::InvalidId | Why::NoRuleMatches => Refusal::not_permitted(explain),
     }
@@ -202,6 +203,8 @@ fn subject_of(question: &Question, people: &People, wanted: &Wanted) -> Subject 
         assignments: names_to_set(asked),
         rule: asked.rule.clone(),
         non_interactive: asked.non_interactive,
+        login_id: question.login.id.clone(),
+        login: question.login.facts.clone(),
     }
 }
 

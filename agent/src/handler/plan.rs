@@ -21,6 +21,7 @@ use crate::clock::Moment;
 use crate::grants::{Purpose, Serving};
 use crate::identities::Identities;
 use crate::live::Session;
+use crate::logind::Login;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::{Keys, Scope};
@@ -41,6 +42,8 @@ pub struct Question {
     pub tty: Option<String>,
     /// The session it comes from inside of.
     pub nested: Option<Session>,
+    /// The login session that it comes from.
+    pub login: Login,
     /// The host's root folder.
     pub root: Arc<OwnedFd>,
     /// Now.

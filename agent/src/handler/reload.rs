@@ -1,11 +1,11 @@
 //! Loading policy again: for `jitctl reload` and SIGHUP. Live grants are decided again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jit_audit::record::Event;
-use jit_policy::Decision;
+use jit_policy::{Decision, LoginSession};
 use jit_protocol::link::Deadline;
 use jit_protocol::response::Response;
 use jit_sys::account;
@@ -75,14 +75,30 @@ pub async fn load(agent: &Arc<Agent>, force: bool) -> Result<String, Refusal> {
 /// Each live grant is evaluated again: no longer permitted, it ends as `on_expiry` says; still permitted, it lives,
 /// never longer. So is what runs on it, which may be another command than the one that it was issued for.
 pub async fn decide_again(agent: &Arc<Agent>) {
+    again(agent, FORBIDDEN).await;
+}
+
+/// The login sessions have changed: a condition that no longer holds ends a grant as its expiry does.
+pub async fn look_at_logins_again(agent: &Arc<Agent>) {
+    again(agent, "a condition of its rule no longer holds").await;
+}
+
+async fn again(agent: &Arc<Agent>, why: &'static str) {
     // Those that are used up too: sessions may run on them.
     let grants = agent.grants.unexpired(agent.clock.now());
     if grants.is_empty() {
         return;
     }
     let (task, mut sessions) = (Arc::clone(agent), agent.live.all());
+    let subjects =
+        grants.iter().map(|grant| &grant.subject).chain(sessions.iter().filter_map(|it| it.subject.as_ref()));
+    let ids: BTreeSet<String> = subjects.filter_map(|subject| subject.login_id.clone()).collect();
+    if ids.is_empty() && why != FORBIDDEN {
+        return; // nothing depends on them
+    }
+    let logins = agent.logind.all(ids).await;
     let decided = tokio::task::spawn_blocking(move || {
-        let mut accounts = AccountsOfNow::default();
+        let mut accounts = AccountsOfNow { logins, accounts: HashMap::new() };
         let mut longest =
             |subject: &Subject, rule: &str| permitted_for(&task, &accounts.in_place_of(subject)?, rule);
         let grants: Vec<_> =
@@ -107,9 +123,9 @@ pub async fn decide_again(agent: &Arc<Agent>) {
     }
     if !over.is_empty() {
         let ends = |session: &Session| session.is_bound_to_its_grant();
-        let _ = agent.end_grants(FORBIDDEN, |live| over.contains(&live.id), ends).await; // shows in `status`
+        let _ = agent.end_grants(why, |live| over.contains(&live.id), ends).await; // shows in `status`
     }
-    agent.live.end(FORBIDDEN, |live| forbidden.iter().any(|session| session.id == live.id));
+    agent.live.end(why, |live| forbidden.iter().any(|session| session.id == live.id));
 }
 
 const FORBIDDEN: &str = "policy no longer permits it";
@@ -141,20 +157,23 @@ fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<Permitt
     Some(Permitted { longest, until: candidate.until })
 }
 
-/// Accounts as they are now, each looked up once.
-#[derive(Default)]
-struct AccountsOfNow(HashMap<u32, Result<Option<jit_policy::Account>, account::LookupFailed>>);
+/// Accounts as they are now, each looked up once, and login sessions.
+struct AccountsOfNow {
+    accounts: HashMap<u32, Result<Option<jit_policy::Account>, account::LookupFailed>>,
+    logins: HashMap<String, LoginSession>,
+}
 
 impl AccountsOfNow {
     /// What was decided upon, with the groups that its user and target have now; none if one of them is gone. A look-up
     /// that fails changes nothing: each use is decided anyway.
     fn in_place_of(&mut self, before: &Subject) -> Option<Subject> {
-        let Subject { user, target, .. } = before;
-        Some(Subject { user: self.now(user)?, target: self.now(target)?, ..before.clone() })
+        let Subject { user, target, login_id, .. } = before;
+        let login = login_id.as_ref().and_then(|id| self.logins.get(id)).cloned().unwrap_or_default();
+        Some(Subject { user: self.now(user)?, target: self.now(target)?, login, ..before.clone() })
     }
 
     fn now(&mut self, before: &jit_policy::Account) -> Option<jit_policy::Account> {
-        let found = self.0.entry(before.uid).or_insert_with(|| look_up(before.uid));
+        let found = self.accounts.entry(before.uid).or_insert_with(|| look_up(before.uid));
         found.as_ref().map_or_else(|_| Some(before.clone()), Clone::clone)
     }
 }

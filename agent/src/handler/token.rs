@@ -38,7 +38,7 @@ async fn make(agent: &Arc<Agent>, peer: &Peer, wish: Wish, case: &mut Case) -> R
     }
     // Nobody is asked for anything now.
     let asked = Elevate { non_interactive: false, can_ask: true, ..asked };
-    let question = identify(agent, peer, asked, case)?;
+    let question = Box::pin(identify(agent, peer, asked, case)).await?;
     let (task, uid) = (Arc::clone(agent), peer.uid());
     let work = move || {
         let made = plan(&task, &question)

@@ -2,7 +2,9 @@
 //! without `--force`.
 
 use jiff::Timestamp;
-use jit_policy::{Account, Asked, Command, Directory, Host, Policy, Request, Surroundings, Target, Zones};
+use jit_policy::{
+    Account, Asked, Command, Directory, Host, LoginSession, Policy, Request, Surroundings, Target, Zones,
+};
 use jit_sys::account::{self, LookupFailed, NameOrId, parse_name_or_id};
 
 use crate::lookup::CachedDirectory;
@@ -104,6 +106,8 @@ impl Place<'_> {
             nested: false,
             now: self.now,
             zones: self.zones,
+            // Nobody knows where they will log in from: a rule that depends on it is no way to count on.
+            login: &LoginSession::default(),
             asked: Asked::default(),
         };
         policy.permits_sometime(&request, directory).map_err(|failed| failed.to_string())

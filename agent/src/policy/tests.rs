@@ -110,6 +110,8 @@ fn permits(holder: &PolicyHolder, user: &str) -> bool {
         assignments: Vec::new(),
         rule: None,
         non_interactive: false,
+        login_id: None,
+        login: jit_policy::LoginSession::default(),
     };
     let loaded = holder.current();
     let decision = subject

@@ -80,6 +80,8 @@ fn subject() -> Subject {
         assignments: Vec::new(),
         rule: None,
         non_interactive: false,
+        login_id: None,
+        login: jit_policy::LoginSession::default(),
     }
 }
 

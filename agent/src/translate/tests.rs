@@ -25,6 +25,8 @@ fn subject() -> Subject {
         assignments: vec![b"A".to_vec()],
         rule: Some("one".to_owned()),
         non_interactive: false,
+        login_id: None,
+        login: LoginSession::default(),
     }
 }
 

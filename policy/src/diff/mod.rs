@@ -244,6 +244,7 @@ impl Region {
             run_as_groups: None,
             except_commands: Vec::new(),
             when: None,
+            from_login: None,
             nested: true,
             trusted_path: false,
             not_before: None,
@@ -267,6 +268,10 @@ impl Region {
             ("run_as_groups", groups),
             ("except_commands", commands.join(", ")),
             ("when", crate::meaning::windows_text(self.when.as_deref())),
+            (
+                "from",
+                self.from_login.as_ref().map_or_else(|| "any".to_owned(), |from| from.texts().join(", ")),
+            ),
             ("nested", self.nested.to_string()),
             ("trusted_path", self.trusted_path.to_string()),
             ("not_before", time(self.not_before)),

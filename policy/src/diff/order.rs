@@ -31,7 +31,7 @@ pub(super) fn compare(own: &Side<'_, '_>, other: &Side<'_, '_>, told: &Told, fou
             if !same_order {
                 let ends = conditions(&second.region, &one.region, own.new)
                     .into_iter()
-                    .filter(|changed| ["when", "not_after"].contains(&changed.key));
+                    .filter(|changed| ["when", "from", "not_after"].contains(&changed.key));
                 found.push(Found {
                     change: Change::Terms,
                     sure: false,
@@ -49,6 +49,7 @@ pub(super) fn compare(own: &Side<'_, '_>, other: &Side<'_, '_>, told: &Told, fou
 fn runs_alike(one: &Meaning<'_>, other: &Meaning<'_>) -> bool {
     one.terms == other.terms
         && one.region.when == other.region.when
+        && one.region.from_login == other.region.from_login
         && one.region.not_after == other.region.not_after
 }
 

@@ -9,6 +9,7 @@ use super::atoms::Atom;
 use super::{Change, Side};
 use crate::account::{Account, Directory, Group, Host, LookupFailed};
 use crate::decision::{Decision, Missing, choose};
+use crate::login_session::LoginSession;
 use crate::meaning::{
     Argument, CommandMeaning, HostMeaning, Meaning, ProgramMeaning, Region, Terms, regex_text,
 };
@@ -75,6 +76,7 @@ struct Probe {
     nested: bool,
     trusted: bool,
     now: Timestamp,
+    login: LoginSession,
 }
 
 impl<'p> Prober<'p> {
@@ -142,6 +144,7 @@ impl<'p> Prober<'p> {
             nested: probe.nested,
             now: probe.now,
             zones: &AllUtc,
+            login: &probe.login,
             asked: Options::default(),
         };
         let Ok(Decision::Permit(candidates)) = core.evaluate(&[], &request, self) else { return None };
@@ -189,6 +192,7 @@ impl<'p> Prober<'p> {
                     nested,
                     trusted,
                     now,
+                    login: region.from_login.clone().unwrap_or_default().sample(),
                 });
             }
         }
@@ -240,6 +244,9 @@ fn joined(one: &Region, other: &Region) -> Region {
         Some(command) => vec![command.clone()],
         None => one.commands.clone(),
     };
+    if one.from_login.is_some() {
+        region.from_login.clone_from(&one.from_login);
+    }
     if one.when.is_some() {
         region.when.clone_from(&one.when);
     }

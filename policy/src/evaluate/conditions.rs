@@ -44,6 +44,15 @@ impl Question<'_, '_> {
         }
     }
 
+    /// `when.origin`, `when.remote`, `when.session`: as with time, what can't be determined.
+    pub(crate) fn login_holds(&self, rule: &Rule) -> bool {
+        let holds = rule.from_login.as_ref().map_or(Holds::Yes, |from| from.holds(self.request.login));
+        match rule.effect {
+            Effect::Allow => holds == Holds::Yes,
+            Effect::Deny => holds != Holds::No,
+        }
+    }
+
     /// `hosts` and `except_hosts`
     pub(crate) fn host_holds(&self, rule: &Rule) -> bool {
         self.core.host_holds(rule, self.request.host)

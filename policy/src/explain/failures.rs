@@ -78,6 +78,10 @@ impl Question<'_, '_> {
             format!("ended at {}", after.unwrap_or_default())
         });
         failures.check("when", self.when_holds(rule), || self.when_fails(rule));
+        let from = rule.from_login.as_ref().filter(|_| !self.login_holds(rule));
+        failures.check("when", from.is_none(), || {
+            from.map(|from| from.failures(request.login).join("; ")).unwrap_or_default()
+        });
         failures.look_up("run_as", self.target_holds(rule), || {
             format!("target {} is not {}", target(), said(|text| text.run_as))
         });

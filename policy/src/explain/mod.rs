@@ -55,6 +55,9 @@ pub struct Considered {
     pub terms: BTreeMap<&'static str, String>,
     /// When it holds; empty is always.
     pub when: Vec<String>,
+    /// From which login sessions it holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<String>,
     /// What did not hold: the key of the policy, and a sentence.
     pub failed: Vec<Failure>,
 }
@@ -115,6 +118,9 @@ impl Explanation {
                 if !rule.when.is_empty() {
                     let _ = writeln!(text, "  only {}", rule.when.join(", "));
                 }
+                for from in &rule.from {
+                    let _ = writeln!(text, "  only with {from}");
+                }
                 for (key, value) in &rule.terms {
                     let _ = writeln!(text, "  {key}: {value}");
                 }
@@ -139,6 +145,7 @@ impl Considered {
             approvers: rule.require.approval.as_deref().map(Approval::in_words),
             terms: if is_allow { Terms::of(rule, core).beyond_defaults() } else { BTreeMap::new() },
             when: core.text_of(rule).when,
+            from: core.text_of(rule).from,
             failed,
         }
     }
@@ -218,6 +225,7 @@ fn summary(denial: &Denial<'_>) -> String {
         Why::OtherFile(_, Err(_)) => "denied: the SHA-256 of the file can't be told".to_owned(),
         Why::UntrustedPath(_) => "denied: others than root can write to the path of this command".to_owned(),
         Why::Options(_) => "denied: no rule permits this with these options".to_owned(),
+        Why::Login(_) => "denied: no rule permits this in this login session".to_owned(),
         Why::Time(_) => "denied: no rule permits this at this time".to_owned(),
         Why::NoRuleMatches => "denied: no rule permits this".to_owned(),
     }

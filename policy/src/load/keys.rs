@@ -15,6 +15,7 @@ use super::known;
 use super::names::Among;
 use super::reader::{Reader, Value};
 use super::sets::Use;
+use crate::login_session::{Network, Origin, State};
 use crate::pattern::{Commands, Folders, Groups, Hosts, Principals, Word, alternatives, is_normal, one_word};
 use crate::rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, EnvPattern, Leftover, OnExpiry, Reason, Scope,
@@ -36,6 +37,9 @@ pub(super) struct Keys {
     pub(super) nested: Option<bool>,
     pub(super) trusted_path: Option<bool>,
     pub(super) when: Option<Arc<When>>,
+    pub(super) origin: Option<Box<[Origin]>>,
+    pub(super) remote: Option<Box<[Network]>>,
+    pub(super) session: Option<Box<[State]>>,
     pub(super) not_before: Option<jiff::Timestamp>,
     pub(super) not_after: Option<jiff::Timestamp>,
     pub(super) reason: Option<Reason>,
@@ -96,7 +100,7 @@ impl Loader<'_> {
                 "commands" => keys.commands = self.commands(reader, value, name, bare),
                 "except_commands" => keys.except_commands = self.commands(reader, value, name, Bare::Refused),
                 "nested" => keys.nested = reader.boolean(value, name),
-                "when" => keys.when = self.when(reader, value),
+                "when" => self.when(reader, value, &mut keys).unwrap_or_default(),
                 "trusted_path" => keys.trusted_path = reader.boolean(value, name),
                 "not_before" => keys.not_before = reader.timestamp(value, name),
                 "not_after" => keys.not_after = reader.timestamp(value, name),

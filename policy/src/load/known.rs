@@ -29,7 +29,7 @@ pub(super) const NOT_IN_DEFAULTS: [&str; 3] = ["id", "description", "effect"];
 pub(super) const NOT_IN_DENY: [&str; 6] =
     ["trusted_path", "not_before", "not_after", "require", "grant", "restrict"];
 
-pub(crate) const WHEN: [&str; 1] = ["time"];
+pub(crate) const WHEN: [&str; 4] = ["time", "origin", "remote", "session"];
 pub(crate) const REQUIRE: [&str; 5] =
     ["reason", "authentication", "authenticate_as", "authentication_timeout", "approval"];
 pub(crate) const GRANT: [&str; 7] =
@@ -43,7 +43,7 @@ pub(crate) const LOGIN: [&str; 6] = ["id", "description", "users", "hosts", "ser
 pub(super) const NOT_IN_LOGIN_DEFAULTS: [&str; 2] = ["id", "description"];
 
 /// `[[test]]`
-pub(crate) const TEST: [&str; 14] = [
+pub(crate) const TEST: [&str; 17] = [
     "description",
     "user",
     "groups",
@@ -55,6 +55,9 @@ pub(crate) const TEST: [&str; 14] = [
     "sha256",
     "nested",
     "time",
+    "origin",
+    "remote",
+    "session",
     "expect",
     "rule",
     "duties",

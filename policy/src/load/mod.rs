@@ -6,6 +6,7 @@ mod commands;
 mod edits;
 mod keys;
 pub(crate) mod known;
+mod login_session;
 mod logins;
 mod names;
 mod pins;
@@ -30,6 +31,7 @@ pub(crate) use self::reader::Reader;
 use self::sets::AllSets;
 use crate::diagnostics::{Diagnostics, Place};
 use crate::login::LoginRule;
+use crate::login_session::FromLogin;
 use crate::pattern::{CommandSet, HostSet, Symbols, UserSet};
 use crate::policy_test::PolicyTest;
 use crate::rule::{Restrict, Rule};
@@ -87,6 +89,7 @@ struct Loader<'r> {
     regexes: HashMap<String, Arc<Regex>>,
     restricts: BTreeSet<Arc<Restrict>>,
     whens: BTreeSet<Arc<When>>,
+    from_logins: BTreeSet<Arc<FromLogin>>,
     /// Where one stands, and the sets of commands that must name a file then.
     edit_checks: Vec<(Place, Box<[u32]>)>,
     rule_ids: HashMap<String, (usize, Range<usize>)>,
@@ -113,6 +116,7 @@ impl<'r> Loader<'r> {
             restricts: BTreeSet::new(),
             edit_checks: Vec::new(),
             whens: BTreeSet::new(),
+            from_logins: BTreeSet::new(),
             rule_ids: HashMap::new(),
             login_ids: HashSet::new(),
             rules: Vec::new(),

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Loader;
 use super::known;
+use super::login_session;
 use super::names;
 use super::pins::pin;
 use super::reader::{Reader, Value};
@@ -67,6 +68,12 @@ impl Loader<'_> {
             sha256: table.get("sha256").and_then(|value| pin(reader, value)),
             nested: table.get("nested").and_then(|value| reader.boolean(value, "nested")).unwrap_or(false),
             time: table.get("time").and_then(|value| time(reader, value)),
+            login: login_session::of_test(
+                reader,
+                table.get("origin"),
+                table.get("remote"),
+                table.get("session"),
+            ),
             rule: text(reader, "rule"),
             duties: table.get("duties").and_then(|value| duties(reader, value)),
         };

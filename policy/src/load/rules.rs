@@ -12,6 +12,7 @@ use super::keys::{Keys, filled, shared};
 use super::known;
 use super::reader::{Reader, Value};
 use crate::diagnostics::Place;
+use crate::login_session::FromLogin;
 use crate::pattern::{Folders, HostPattern, Hosts, Principal, Principals};
 use crate::rule::{
     AllowCwd, AuthenticateAs, Authentication, Cwd, Effect, Grant, Leftover, OnExpiry, Reason, Require,
@@ -103,6 +104,13 @@ impl Loader<'_> {
             timeout: keys.timeout.or(defaults.timeout),
             edit_check: filled(keys.edit_check, defaults.edit_check.as_ref()),
         };
+        let from_login = FromLogin {
+            origin: filled(keys.origin, defaults.origin.as_ref()).unwrap_or_default(),
+            remote: filled(keys.remote, defaults.remote.as_ref()).unwrap_or_default(),
+            session: filled(keys.session, defaults.session.as_ref()).unwrap_or_default(),
+        };
+        let from_login =
+            (from_login != FromLogin::default()).then(|| shared(&mut self.from_logins, from_login));
         let duration = keys.duration.or(defaults.duration).unwrap_or(DURATION);
         Rule {
             id: String::new(),
@@ -113,6 +121,7 @@ impl Loader<'_> {
             trusted_path: keys.trusted_path.or(defaults.trusted_path).unwrap_or(true),
             nested: keys.nested.or(defaults.nested).unwrap_or(true),
             when: keys.when.or_else(|| defaults.when.clone()),
+            from_login,
             not_before: keys.not_before.or(defaults.not_before),
             not_after: keys.not_after.or(defaults.not_after),
             require: Require {

@@ -7,9 +7,9 @@ use jiff::civil::Weekday;
 
 use super::Loader;
 use super::commands::within;
-use super::keys::shared;
-use super::known;
+use super::keys::{Keys, shared};
 use super::reader::{Reader, Value};
+use super::{known, login_session as login};
 use crate::when::{DAY, Days, When, Window};
 
 const FORM: &str = "write it as \"Mon..Fri 08:00..18:00\", with a time zone if need be: \"… Europe/Berlin\"";
@@ -28,10 +28,17 @@ struct Mistake {
 
 impl Loader<'_> {
     /// `when`
-    pub(super) fn when(&mut self, reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Arc<When>> {
+    pub(super) fn when(&mut self, reader: &mut Reader<'_>, value: &Value<'_>, keys: &mut Keys) -> Option<()> {
         let table = reader.table(value, "when")?;
-        reader.only(table, "`when`", &known::WHEN, &["origin", "remote", "session"]);
-        let time = table.get("time")?;
+        reader.only(table, "`when`", &known::WHEN, &[]);
+        keys.when = table.get("time").and_then(|time| self.time(reader, time));
+        keys.origin = table.get("origin").and_then(|value| login::origins(reader, value));
+        keys.remote = table.get("remote").and_then(|value| login::networks(reader, value));
+        keys.session = table.get("session").and_then(|value| login::states(reader, value));
+        Some(())
+    }
+
+    fn time(&mut self, reader: &mut Reader<'_>, time: &Value<'_>) -> Option<Arc<When>> {
         let texts = reader.strings(time, "time")?;
         if texts.is_empty() {
             reader.mistake(time.span(), "`time` holds no window, so that it would never hold", FORM);

@@ -2,6 +2,7 @@
 
 use super::command::Argument;
 use super::{CommandMeaning, HostMeaning, ProgramMeaning, Region};
+use crate::login_session::FromLogin;
 use crate::pattern::{Word, is_below, is_normal};
 
 impl Region {
@@ -15,8 +16,12 @@ impl Region {
         let windows = self.when.as_ref().is_none_or(|own| {
             other.when.as_ref().is_some_and(|others| others.iter().all(|window| own.contains(window)))
         });
+        let any = FromLogin::default();
+        let logins =
+            self.from_login.as_ref().is_none_or(|own| own.covers(other.from_login.as_ref().unwrap_or(&any)));
         groups
             && windows
+            && logins
             && (self.nested || !other.nested)
             && (!self.trusted_path || other.trusted_path)
             && self.not_before.is_none_or(|from| other.not_before.is_some_and(|others| from <= others))

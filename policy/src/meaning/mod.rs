@@ -14,6 +14,7 @@ pub(crate) use self::near::Near;
 pub(crate) use self::terms::Terms;
 use jiff::civil::Weekday;
 
+use crate::login_session::FromLogin;
 use crate::pattern::{HostPattern, Principal, Principals};
 use crate::policy::Core;
 use crate::rule::{Effect, Rule};
@@ -35,6 +36,8 @@ pub(crate) struct Region {
     pub(crate) except_commands: Vec<CommandMeaning>,
     /// Each window for each of its days; `None` is always.
     pub(crate) when: Option<Vec<WindowMeaning>>,
+    /// From which login sessions; `None` is from any.
+    pub(crate) from_login: Option<FromLogin>,
     pub(crate) nested: bool,
     pub(crate) trusted_path: bool,
     pub(crate) not_before: Option<jiff::Timestamp>,
@@ -104,6 +107,7 @@ impl Core {
             grant: _,
             restrict: _,
             when,
+            from_login,
             users,
             except_users,
             hosts,
@@ -128,6 +132,7 @@ impl Core {
             commands: self.commands_of(commands),
             except_commands: self.commands_of(except_commands),
             when: when.as_ref().map(|when| windows(when)),
+            from_login: from_login.as_deref().cloned(),
             nested: *nested,
             // A deny is about any path.
             trusted_path: *trusted_path && rule.effect == Effect::Allow,

@@ -9,6 +9,7 @@ use proptest::sample::{select, subsequence};
 
 use super::support::{Ask, Walls, account};
 use crate::{Group, Resolved, Sha256};
+use crate::{LoginSession, Origin, Remote};
 
 const USERS: [&str; 9] = ["alice", "bob", "#1000", "#0", "%web", "%docker", "%#33", "ALL", "@crew"];
 const HOSTS: [&str; 8] =
@@ -108,10 +109,41 @@ fn both() -> impl Strategy<Value = String> {
             subsequence(COMMANDS[1..].to_vec(), 0..=2).prop_map(|list| format!("[{}]", list.join(", "))),
         ),
         some("nested", any::<bool>().prop_map(|nested| nested.to_string())),
+        from_login(),
         some("when.time", subsequence(WINDOWS.to_vec(), 1..4).prop_map(|list| format!("{list:?}"))),
     );
     (who, whom, what)
-        .prop_map(|((a, b, c, d), (e, f, g), (h, i, j, k))| [a, b, c, d, e, f, g, h, i, j, k].concat())
+        .prop_map(|((a, b, c, d), (e, f, g), (h, i, j, k, l))| [a, b, c, d, e, f, g, h, i, j, k, l].concat())
+}
+
+fn from_login() -> impl Strategy<Value = String> {
+    let networks = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "2001:db8::/32", "0.0.0.0/0"];
+    let list = |from: &[&'static str]| {
+        subsequence(from.to_vec(), 1..=from.len()).prop_map(|list| format!("{list:?}"))
+    };
+    let keys = (
+        some("when.origin", list(&["local", "ssh"])),
+        some("when.remote", list(&networks)),
+        some("when.session", list(&["active", "unlocked"])),
+    );
+    keys.prop_map(|(origin, remote, session)| [origin, remote, session].concat())
+}
+
+fn login() -> impl Strategy<Value = LoginSession> {
+    let addresses = ["10.1.2.3", "10.9.9.9", "192.0.2.1", "::ffff:10.1.2.3", "2001:db8::7"];
+    let origins = vec![Origin::Local, Origin::Ssh, Origin::Other];
+    let known = |value: bool| option::weighted(0.9, proptest::bool::weighted(if value { 0.7 } else { 0.3 }));
+    let facts = (
+        option::weighted(0.8, select(origins)),
+        option::weighted(0.8, option::weighted(0.8, select(addresses.to_vec()))),
+        known(true),
+        known(true),
+    );
+    facts.prop_map(|(origin, remote, active, unlocked)| {
+        let address = |address: &str| Remote::Address(address.parse().unwrap());
+        let remote = remote.map_or(Remote::Unknown, |remote| remote.map_or(Remote::None, address));
+        LoginSession { origin, remote, active, unlocked, unknown: "so".into() }
+    })
 }
 
 /// A rule without its `[[rule]]` and id.
@@ -212,51 +244,54 @@ pub(super) fn ask() -> impl Strategy<Value = Ask> {
         option::weighted(0.1, select(vec!["LANG", "LD_X", "PATH"])),
         option::weighted(0.05, select(vec!["r0", "r1"])),
     );
-    (command, edited, people, place, asked).prop_map(|(command, edited, people, place, asked)| {
-        let who = |name: &str, web: bool| {
-            let web = if web { vec![33] } else { vec![] };
-            match name {
-                "alice" => account(1000, 1000, &["alice", "ali"], &[vec![1000], web].concat()),
-                "bob" => account(1001, 1001, &["bob"], &[vec![1001, 990], web].concat()),
-                "postgres" => account(70, 70, &["postgres"], &[70, 990]),
-                "www" => account(33, 33, &["www"], &[33]),
-                _ => account(0, 0, &["root"], &[0]),
+    (command, edited, people, place, asked, login()).prop_map(
+        |(command, edited, people, place, asked, login)| {
+            let who = |name: &str, web: bool| {
+                let web = if web { vec![33] } else { vec![] };
+                match name {
+                    "alice" => account(1000, 1000, &["alice", "ali"], &[vec![1000], web].concat()),
+                    "bob" => account(1001, 1001, &["bob"], &[vec![1001, 990], web].concat()),
+                    "postgres" => account(70, 70, &["postgres"], &[70, 990]),
+                    "www" => account(33, 33, &["www"], &[33]),
+                    _ => account(0, 0, &["root"], &[0]),
+                }
+            };
+            let mut ask = Ask {
+                path: command.0.into(),
+                leads_to: command.1.map(Into::into),
+                trusted: command.3,
+                sha256: command.4.map(ending),
+                ..Ask::default()
+            };
+            ask.args = command.2.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+            if let Some(files) = edited {
+                ask = Ask { trusted: ask.trusted, ..Ask::to_run(&format!("sudoedit {}", files.join(" "))) };
             }
-        };
-        let mut ask = Ask {
-            path: command.0.into(),
-            leads_to: command.1.map(Into::into),
-            trusted: command.3,
-            sha256: command.4.map(ending),
-            ..Ask::default()
-        };
-        ask.args = command.2.iter().map(|arg| arg.as_bytes().to_vec()).collect();
-        if let Some(files) = edited {
-            ask = Ask { trusted: ask.trusted, ..Ask::to_run(&format!("sudoedit {}", files.join(" "))) };
-        }
-        ask.user = who(people.0, people.1);
-        ask.target = if people.2 == people.0 { ask.user.clone() } else { who(people.2, false) };
-        ask.group = people.3.map(|gid| Group { gid, name: String::new() });
-        ask.preserve_groups = people.4;
-        ask.host = place.0.into();
-        ask.tags = place.1.into_iter().map(str::to_owned).collect();
-        (ask.nested, ask.now) = (place.2, place.3.parse().unwrap());
-        ask.zones = Walls { local: if place.4 { "" } else { "Europe/Berlin" } };
-        ask.cwd = asked.0.map(|folder| folder.as_bytes().to_vec());
-        ask.cwd_is_callers = asked.1;
-        ask.timeout = asked.2.map(Duration::from_secs);
-        ask.duration = asked.3.map(Duration::from_secs);
-        ask.assignments = asked.4.iter().map(|name| name.as_bytes().to_vec()).collect();
-        ask.rule = asked.5.map(str::to_owned);
-        for (from, to, writable) in [
-            ("/srv/r/1", "/srv/r/1", false),
-            ("/srv/link", "/srv/r/2", false),
-            ("/srv/out", "/etc/shadow", false),
-            ("/srv/r/mine", "/srv/r/mine", true),
-            ("b/x", "/srv/r/b/x", false),
-        ] {
-            ask.resolved.insert(from.into(), Resolved { path: to.into(), writable });
-        }
-        ask
-    })
+            ask.user = who(people.0, people.1);
+            ask.target = if people.2 == people.0 { ask.user.clone() } else { who(people.2, false) };
+            ask.group = people.3.map(|gid| Group { gid, name: String::new() });
+            ask.preserve_groups = people.4;
+            ask.host = place.0.into();
+            ask.tags = place.1.into_iter().map(str::to_owned).collect();
+            (ask.nested, ask.now) = (place.2, place.3.parse().unwrap());
+            ask.zones = Walls { local: if place.4 { "" } else { "Europe/Berlin" } };
+            ask.login = login;
+            ask.cwd = asked.0.map(|folder| folder.as_bytes().to_vec());
+            ask.cwd_is_callers = asked.1;
+            ask.timeout = asked.2.map(Duration::from_secs);
+            ask.duration = asked.3.map(Duration::from_secs);
+            ask.assignments = asked.4.iter().map(|name| name.as_bytes().to_vec()).collect();
+            ask.rule = asked.5.map(str::to_owned);
+            for (from, to, writable) in [
+                ("/srv/r/1", "/srv/r/1", false),
+                ("/srv/link", "/srv/r/2", false),
+                ("/srv/out", "/etc/shadow", false),
+                ("/srv/r/mine", "/srv/r/mine", true),
+                ("b/x", "/srv/r/b/x", false),
+            ] {
+                ask.resolved.insert(from.into(), Resolved { path: to.into(), writable });
+            }
+            ask
+        },
+    )
 }

@@ -12,6 +12,7 @@ mod format;
 mod generated;
 mod lint;
 mod login;
+mod login_session;
 mod meaning;
 mod mistakes;
 mod naive;

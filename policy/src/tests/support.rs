@@ -115,6 +115,7 @@ pub(crate) struct Ask {
     pub(crate) nested: bool,
     pub(crate) now: jiff::Timestamp,
     pub(crate) zones: Walls,
+    pub(crate) login: crate::LoginSession,
     pub(crate) resolved: BTreeMap<Vec<u8>, Resolved>,
     /// The digest of the file; none can't be told.
     pub(crate) sha256: Option<Sha256>,
@@ -146,6 +147,7 @@ impl Default for Ask {
             nested: false,
             now: "2026-06-01T12:00:00Z".parse().unwrap(),
             zones: Walls::default(),
+            login: crate::LoginSession::default(),
             resolved: BTreeMap::new(),
             sha256: None,
             hashed: Cell::new(0),
@@ -193,6 +195,7 @@ impl Ask {
             nested: self.nested,
             now: self.now,
             zones: &self.zones,
+            login: &self.login,
             asked: Asked {
                 cwd: self.cwd.as_deref(),
                 cwd_is_callers: self.cwd_is_callers,
@@ -236,6 +239,7 @@ fn line(decision: &Decision<'_>) -> String {
                 Why::OtherFile(rules, Err(_)) => format!("unknown file for {}", ids(rules)),
                 Why::UntrustedPath(rules) => format!("untrusted path for {}", ids(rules)),
                 Why::Options(rules) => format!("options for {}", ids(rules)),
+                Why::Login(rules) => format!("not in this login session for {}", ids(rules)),
                 Why::Time(rules) => format!("not at this time for {}", ids(rules)),
                 Why::NoRuleMatches => "no rule matches".to_owned(),
             };

@@ -182,6 +182,7 @@ impl Ask {
             nested: self.nested,
             now: self.time.parse().unwrap(),
             zones: &Host,
+            login: &jit_policy::LoginSession::default(),
             asked: Asked {
                 cwd: self.cwd.as_ref().map(String::as_bytes),
                 timeout: self.timeout.as_ref().map(time),

@@ -77,6 +77,7 @@ pub(crate) fn permits(policy: &Policy, path: &[u8], args: &[Vec<u8>]) -> bool {
         nested: false,
         now: now(),
         zones: &NoZones,
+        login: &jit_policy::LoginSession::default(),
         asked: Asked::default(),
     };
     let decision = policy.evaluate(&request, &Names).expect("no look-up fails");

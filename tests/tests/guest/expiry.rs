@@ -130,3 +130,34 @@ fn a_grant_with_one_use_is_good_once() {
     guest.as_user("xylon").run("jit-sudo -n --reason once id -u").success().prints("0");
     guest.as_user("xylon").run("jit-sudo -n id -u").exits(1).silent();
 }
+
+/// "screen locked": the hint of the session that the command was asked for in, as the desktop sets it.
+#[test]
+fn what_runs_ends_when_its_login_session_is_locked() {
+    let more = "require.authentication = \"none\"\nwhen.origin = [\"local\"]\nwhen.session = [\"active\", \"unlocked\"]";
+    let (guest, _policy) = eligible("xenios", more);
+    let mut terminal = guest.as_user("xenios").terminal("bash --norc -i");
+    terminal.type_line("jit-sudo sleep 68001; echo status $?");
+    guest.until("pgrep -f '^sleep 68001'", Duration::from_secs(40));
+    let lock = |locked: bool| {
+        let session =
+            "$(loginctl list-sessions --no-legend | awk '$3 == \"xenios\" { print $1 }' | head -n 1)";
+        let path = "$(busctl --json=short call org.freedesktop.login1 /org/freedesktop/login1 \
+            org.freedesktop.login1.Manager GetSession s \"$session\" | python3 -c 'import json, sys; \
+            print(json.load(sys.stdin)[\"data\"][0])')";
+        guest
+            .sh(&format!(
+                "session={session}; busctl call org.freedesktop.login1 {path} org.freedesktop.login1.Session \
+                 SetLockedHint b {locked}"
+            ))
+            .success();
+    };
+    lock(true);
+    terminal.expect("the session ends: a condition of its rule no longer holds").expect("status");
+    guest.until("! pgrep -f '^sleep 68001'", Duration::from_secs(40));
+    terminal.type_line("jit-sudo -n id -u; echo then $?").expect("in this login session").expect("then 1");
+    lock(false);
+    terminal.type_line("jit-sudo -n id -u; echo and $?").expect("0\r\nand 0");
+    terminal.type_line("exit 0");
+    terminal.finish();
+}

@@ -4,10 +4,12 @@
 mod words;
 
 use jiff::tz::TimeZone;
+use std::net::IpAddr;
 use toml::{Table, Value};
 
 use self::words::{glob, one_word, split};
 use super::support::Ask;
+use crate::Remote;
 use crate::{Account, Zones};
 
 /// Rules and sets of all files.
@@ -75,18 +77,21 @@ impl Naive {
         let mut rules: Vec<&Table> = self.rules.iter().collect();
         rules.sort_by_key(|rule| id(rule));
         let (denies, allows): (Vec<&Table>, Vec<&Table>) = rules.into_iter().partition(|rule| is_deny(rule));
-        let denied = |rule: &&Table| self.state(rule, ask, Files::Seen) != State::No && is_open(rule, ask);
+        let denied = |rule: &&Table| {
+            self.state(rule, ask, Files::Seen) != State::No && is_open(rule, ask) && is_from_there(rule, ask)
+        };
         if let Some(deny) = denies.into_iter().find(denied) {
             return format!("deny: by {}{has_none}", id(deny));
         }
-        let (mut permit, mut other, mut untrusted, mut options, mut closed) =
-            (vec![], vec![], vec![], vec![], vec![]);
+        let (mut permit, mut other, mut untrusted, mut options, mut closed, mut elsewhere) =
+            (vec![], vec![], vec![], vec![], vec![], vec![]);
         for rule in allows {
             let list = match self.state(rule, ask, Files::Hoped) {
                 State::No => continue,
                 State::Untrusted => &mut untrusted,
                 State::Holds { any_command } if !serves(rule, ask, any_command) => &mut options,
                 State::Holds { .. } if !is_open(rule, ask) => &mut closed,
+                State::Holds { .. } if !is_from_there(rule, ask) => &mut elsewhere,
                 State::Holds { .. } => match self.state(rule, ask, Files::Seen) {
                     State::Holds { .. } => &mut permit,
                     _ => &mut other,
@@ -105,6 +110,7 @@ impl Naive {
             (if ask.sha256.is_some() { "deny: another file for " } else { "deny: unknown file for " }, other),
             ("deny: untrusted path for ", untrusted),
             ("deny: not at this time for ", closed),
+            ("deny: not in this login session for ", elsewhere),
             ("deny: options for ", options),
         ] {
             if !rules.is_empty() {
@@ -298,6 +304,45 @@ fn is_open(rule: &Table, ask: &Ask) -> bool {
         }
     }
     unknown && is_deny(rule)
+}
+
+/// `when.origin`, `when.remote`, `when.session`: each one's answer, if there is one.
+fn is_from_there(rule: &Table, ask: &Ask) -> bool {
+    let list = |key: &str| -> Option<Vec<&str>> {
+        let list = rule.get("when")?.get(key)?.as_array().unwrap();
+        Some(list.iter().map(|value| value.as_str().unwrap()).collect())
+    };
+    let mut answers = vec![];
+    if let Some(origins) = list("origin") {
+        answers.push(ask.login.origin.map(|origin| origins.contains(&origin.name())));
+    }
+    if let Some(networks) = list("remote") {
+        answers.push(match ask.login.remote {
+            Remote::Unknown => None,
+            Remote::None => Some(false),
+            Remote::Address(address) => Some(networks.iter().any(|network| is_inside(address, network))),
+        });
+    }
+    for state in list("session").unwrap_or_default() {
+        answers.push(if state == "active" { ask.login.active } else { ask.login.unlocked });
+    }
+    let no = answers.contains(&Some(false));
+    if is_deny(rule) { !no } else { !no && !answers.contains(&None) }
+}
+
+/// Bit for bit, as text.
+fn is_inside(address: IpAddr, network: &str) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => format!("{:032b}", u32::from(address)),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => format!("{:032b}", u32::from(address)),
+            None => format!("{:0128b}", u128::from(address)),
+        },
+    };
+    let (first, count) = network.split_once('/').unwrap_or((network, "128"));
+    let (address, first) = (bits(address), bits(first.parse().unwrap()));
+    let count = count.parse::<usize>().unwrap().min(first.len());
+    address.len() == first.len() && address[..count] == first[..count]
 }
 
 fn window_is_open(days: &str, hours: &str, zone: &TimeZone, now: jiff::Timestamp) -> bool {

@@ -76,6 +76,7 @@ impl<'a> World<'a> {
             nested: false,
             now: jiff::Timestamp::now(),
             zones: &NoZones,
+            login: &jit_policy::LoginSession::default(),
             asked: Asked::default(),
         };
         match policy.evaluate(&request, self).unwrap() {

@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::Args;
 use jit_policy::{
-    Account, Asked, Command, Directory, EDIT, Explanation, Group, Host, LookupFailed, Policy, Request,
-    Resolved, Sha256, Target,
+    Account, Asked, Command, Directory, EDIT, Explanation, Group, Host, LoginSession, LookupFailed, Policy,
+    Request, Resolved, Sha256, Target,
 };
 use jit_protocol::escape;
 use jit_sys::account::{self, NameOrId};
@@ -71,6 +71,10 @@ impl Explain {
         if self.edits() {
             args = args.iter().map(|path| file(&this, path)).collect::<Result<_, _>>()?;
         }
+        let login = LoginSession {
+            unknown: "there is none in this question; a [[test]] can say one".to_owned(),
+            ..LoginSession::default()
+        };
         let mut explained: Option<(Program, Explanation)> = None;
         for program in self.programs(&policy, &this)? {
             let sha256 = || program.digest(&this);
@@ -82,6 +86,7 @@ impl Explain {
                 nested: false,
                 now: jiff::Timestamp::now(),
                 zones: &HostZones,
+                login: &login,
                 asked: Asked::default(),
             };
             let explanation = policy
