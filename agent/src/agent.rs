@@ -8,6 +8,7 @@ use jit_policy::Host;
 use crate::admission::Admission;
 use crate::anchors::Anchors;
 use crate::audit::Audit;
+use crate::bus::Bus;
 use crate::clock::{Clock, Moment};
 use crate::denials::Denials;
 use crate::grants::{Grant, Grants};
@@ -60,6 +61,8 @@ pub struct Agent {
     pub store: Store,
     /// The audit log.
     pub audit: Audit,
+    /// The system bus, if there is one.
+    pub bus: Bus,
     /// Who is told of approvals and grants, besides.
     pub hooks: Hooks,
     /// Denials, counted under a flood.

@@ -88,6 +88,11 @@ fn check_ids(sender: Sender, no_user: u32, no_group: u32) -> Result<(), String> 
     Ok(())
 }
 
+/// Whether a uid that somebody else attests is a user's here.
+pub fn is_user(uid: u32) -> bool {
+    uid != *NO_USER && uid != u32::MAX
+}
+
 /// Which ids stand for those without a number here (`proc_sys_kernel(5)`), as they were at the start.
 static NO_USER: LazyLock<u32> = LazyLock::new(|| overflow_id("overflowuid"));
 static NO_GROUP: LazyLock<u32> = LazyLock::new(|| overflow_id("overflowgid"));

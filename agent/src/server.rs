@@ -17,6 +17,7 @@ use crate::admission::{Admission, Limits};
 use crate::agent::Agent;
 use crate::anchors::{self, Anchors};
 use crate::audit::{self, Audit};
+use crate::bus::{self, Bus};
 use crate::clock::{Clock, SystemClock};
 use crate::conversation::Conversation;
 use crate::denials::Denials;
@@ -104,6 +105,7 @@ impl Server {
             host_id,
             live: Live::default(),
             anchors: Anchors::default(),
+            bus: Bus::default(),
             hooks: Hooks::default(),
             logind: Logind::at(&paths.bus),
             denials: Denials::default(),
@@ -174,6 +176,7 @@ impl Server {
             tokio::spawn(accept(Arc::clone(&agent), pam, login_places, Door::Logins)),
             tokio::spawn(accept_monitors(Arc::clone(&agent), monitor)),
             tokio::spawn(earlier::forget_lost(Arc::clone(&agent))),
+            tokio::spawn(bus::serve(Arc::clone(&agent), agent.audit.follow())),
             tokio::spawn(hooks::tell_all(Arc::clone(&agent), agent.audit.follow())),
             tokio::spawn(logind::watch(Arc::clone(&agent))),
         ];

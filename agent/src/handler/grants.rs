@@ -16,9 +16,14 @@ pub fn grants(agent: &Agent, peer: &Peer, all: bool) -> Result<Response, Refusal
     if all && !is_root(peer) {
         return Err(for_root_only());
     }
+    Ok(Response::Grants(seen_by(agent, peer.uid(), all)))
+}
+
+/// A user's live grants, or all.
+pub fn seen_by(agent: &Agent, uid: u32, all: bool) -> Vec<GrantView> {
     let sessions = agent.live.all();
     let own = agent.grants.all(agent.clock.now()).into_iter();
-    let own = own.filter(|grant| all || grant.purpose.uid == peer.uid());
+    let own = own.filter(|grant| all || grant.purpose.uid == uid);
     let view = |grant: crate::grants::Grant| GrantView {
         sessions: sessions.iter().filter(|it| it.grant == grant.id).map(|it| it.id.clone()).collect(),
         id: grant.id,
@@ -33,5 +38,5 @@ pub fn grants(agent: &Agent, peer: &Peer, all: bool) -> Result<Response, Refusal
         reason: grant.reason,
         approved_by: grant.approved.map_or_else(Vec::new, |approved| approved.by),
     };
-    Ok(Response::Grants(own.map(view).collect()))
+    own.map(view).collect()
 }

@@ -28,24 +28,29 @@ const WAIT: Duration = Duration::from_mins(1);
 /// # Errors
 /// If accounts can't be looked up.
 pub async fn requests(agent: &Arc<Agent>, peer: &Peer) -> Result<Response, Refusal> {
-    let (uid, all) = (peer.uid(), is_root(peer));
+    seen_by(agent, peer.uid()).await.map(Response::Requests)
+}
+
+/// A user's own requests, those addressed to them, and for root all.
+///
+/// # Errors
+/// If accounts can't be looked up.
+pub async fn seen_by(agent: &Arc<Agent>, uid: u32) -> Result<Vec<RequestView>, Refusal> {
     let known = agent.requests.all();
     if known.is_empty() {
-        return Ok(Response::Requests(Vec::new()));
+        return Ok(Vec::new());
     }
     let task = Arc::clone(agent);
     let work = move || {
         let seen = |request: Request| {
             let answerable = request.purpose.uid != uid && is_addressed(&task, uid, &request)?;
-            let shown = all || answerable || request.purpose.uid == uid;
+            let shown = uid == 0 || answerable || request.purpose.uid == uid;
             Ok(shown.then(|| view(&task, &request, answerable)))
         };
         known.into_iter().filter_map(|request| seen(request).transpose()).collect::<Result<_, _>>()
     };
     let views = agent.lookup.run(uid, work).await;
-    views
-        .map(|views| Response::Requests(as_many_as_fit(views)))
-        .map_err(|error| Refusal::failure(error.to_string()))
+    views.map(as_many_as_fit).map_err(|error| Refusal::failure(error.to_string()))
 }
 
 /// Of very many the ones that wait for the peer's answer come first: nobody can hide them behind others.

@@ -1,6 +1,6 @@
 //! `jitctl sessions`.
 
-use jit_protocol::response::Response;
+use jit_protocol::response::{Response, SessionView};
 
 use super::{for_root_only, is_root};
 use crate::agent::Agent;
@@ -16,6 +16,11 @@ pub fn sessions(agent: &Agent, peer: &Peer, all: bool) -> Result<Response, Refus
     if all && !is_root(peer) {
         return Err(for_root_only());
     }
-    let own = agent.live.all().into_iter().filter(|session| all || session.uid == peer.uid());
-    Ok(Response::Sessions(own.map(|session| Session::view(&session)).collect()))
+    Ok(Response::Sessions(seen_by(agent, peer.uid(), all)))
+}
+
+/// A user's live sessions, or all.
+pub fn seen_by(agent: &Agent, uid: u32, all: bool) -> Vec<SessionView> {
+    let own = agent.live.all().into_iter().filter(|session| all || session.uid == uid);
+    own.map(|session| Session::view(&session)).collect()
 }

@@ -83,7 +83,6 @@ fn parts(agent: &Agent) -> Vec<Part> {
         sink => part("log", State::Works, sink.to_owned()),
     });
     parts.push(agent.hooks.part(&agent.paths));
-    // Nothing of this version asks D-Bus for anything.
-    parts.push(part("dbus", State::Works, "not needed".to_owned()));
+    parts.push(agent.bus.part());
     parts
 }

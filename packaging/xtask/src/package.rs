@@ -137,6 +137,7 @@ fn items(programs: &Programs, triplet: &str) -> Done<Vec<Item>> {
         item(own("pam-configs/jit-sudo"), "usr/share/pam-configs/jit-sudo", 0o644),
         item(own("sysusers.d/jit-sudo.conf"), "usr/lib/sysusers.d/jit-sudo.conf", 0o644),
         item(own("tmpfiles.d/jit-sudo.conf"), "usr/lib/tmpfiles.d/jit-sudo.conf", 0o644),
+        item(own("dbus/org.jitsudo.Agent1.conf"), "usr/share/dbus-1/system.d/org.jitsudo.Agent1.conf", 0o644),
         item(own("deb/copyright"), "usr/share/doc/jit-sudo/copyright", 0o644),
         item(own("deb/lintian-overrides"), "usr/share/lintian/overrides/jit-sudo", 0o644),
         item(own("deb/changelog"), "usr/share/doc/jit-sudo/changelog", 0o644),
