@@ -11,6 +11,7 @@
 mod approvals;
 mod audit;
 mod authentication;
+mod bus;
 mod callers;
 mod canary;
 mod clients;
