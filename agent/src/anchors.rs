@@ -16,6 +16,8 @@ use crate::live::Session;
 use crate::process::{is_in_audit_session, start_of};
 use crate::scope::Anchor;
 
+/// What a terminal's last command leaves behind is known by then, as is that it has ended.
+const MOMENT: Duration = Duration::from_secs(2);
 /// Between two looks, where nothing tells by itself.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -48,6 +50,7 @@ pub fn watch(agent: &Arc<Agent>, key: &str) {
         let why = match anchor {
             Anchor::Leader(pid, start) => {
                 leader_is_gone(pid, start).await;
+                sleep(MOMENT).await;
                 kept = outlived(&agent, &key);
                 "its terminal is gone"
             }
@@ -62,16 +65,20 @@ pub fn watch(agent: &Arc<Agent>, key: &str) {
         let ends = |session: &Session| session.is_bound_to_its_grant();
         let goes = |grant: &Grant| grant.purpose.key == key && !kept.contains(&grant.id);
         let _ = agent.end_grants(why, goes, ends).await; // shows in `status`
-        let others =
-            |session: &Session| kept.contains(&session.grant) && !session.outlives_terminal && ends(session);
+        let others = |session: &Session| kept.contains(&session.grant) && !outlives(session) && ends(session);
         agent.live.end(why, others);
     });
 }
 
-/// Grants for a terminal that something began on with `nohup`, which is what that is for: they live to their time, and nobody
-/// can ask with their key any more.
+/// What a command has left behind is there to stay (a daemon, a job of Ansible's), and so is what was begun with `-b` or
+/// `nohup`.
+fn outlives(session: &Session) -> bool {
+    session.outlives_terminal || session.leftover
+}
+
+/// Grants for a terminal that such a session runs on: they live to their time, and nobody can ask with their key any more.
 fn outlived(agent: &Agent, key: &str) -> HashSet<String> {
-    let sessions = agent.live.all().into_iter().filter(|session| session.outlives_terminal);
+    let sessions = agent.live.all().into_iter().filter(outlives);
     let used: HashSet<String> = sessions.map(|session| session.grant).collect();
     let grants = agent.grants.unexpired(agent.clock.now()).into_iter();
     grants

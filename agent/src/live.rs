@@ -47,7 +47,7 @@ pub struct Session {
     pub subject: Option<Subject>,
     /// The keys that sessions nested in it use.
     pub keys: Keys,
-    /// It was begun with hang-ups ignored (`nohup`): its terminal's end is not its own.
+    /// It was begun in the background (`-b`), or with hang-ups ignored (`nohup`): its terminal's end is not its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outlives_terminal: bool,
     /// Path of its cgroup below the spawner's subtree, once it runs.

@@ -53,7 +53,7 @@ fn it_is_shown_so_that_it_cannot_be_taken_for_something_else() {
         "reason: INC-1: \\u{202e}grün \\x1b[2J",
         "rule: deploy",
         "program: '/usr/bin/id'",
-        "argument: '\\xff' (letters beyond ASCII",
+        "argument: 1. '\\xff' (letters beyond ASCII",
         "variable: A='1'",
         "to be spent: 2020-01-01T00:00:00Z to 2099-01-01T00:00:00Z",
         "grant lives: 900 s from then",

@@ -112,7 +112,7 @@ pub async fn fulfil(
         ends_with_grant: rule.grant.on_expiry == jit_policy::OnExpiry::Terminate,
         subject: Some(plan.subject.clone()),
         keys: keys.clone(),
-        outlives_terminal: order.ignored_signals.contains(&HANG_UP),
+        outlives_terminal: order.background || order.ignored_signals.contains(&HANG_UP),
         cgroup: None,
         starting: true,
         leftover: false,
