@@ -79,7 +79,7 @@ fn a_user_can_end_what_is_his_own_and_nothing_else() {
 fn what_was_begun_with_nohup_outlives_its_terminal() {
     let (guest, _policy) = eligible("xenia", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
     let mut terminal = guest.as_user("xenia").terminal("bash --norc -i");
-    terminal.type_line("jit-sudo setsid sh -c 'trap \"\" HUP TERM; while :; do sleep 67011; done' &");
+    terminal.type_line("jit-sudo sh -c 'trap \"\" HUP TERM; while :; do sleep 67011; done' &");
     let waits =
         "sh -c 'touch /run/xenia; until [ -e /run/xenia.on ]; do sleep 0.1; done; touch /run/xenia.done'";
     terminal.type_line(&format!("nohup jit-sudo {waits} &"));
@@ -97,7 +97,7 @@ fn what_was_begun_with_nohup_outlives_its_terminal() {
 fn what_runs_ends_when_its_terminal_is_gone() {
     let (guest, _policy) = eligible("xanthe", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
     let mut terminal = guest.as_user("xanthe").terminal("bash --norc -i");
-    let deaf = "jit-sudo setsid sh -c 'trap \"\" HUP TERM; while :; do sleep 67001; done' &";
+    let deaf = "jit-sudo sh -c 'trap \"\" HUP TERM; while :; do sleep 67001; done' &";
     terminal.type_line(deaf);
     guest.until("pgrep -f '^sleep 67001'", Duration::from_secs(40));
     guest.sh("jitctl grants --all").success().shows("xanthe");
@@ -142,9 +142,8 @@ fn what_runs_ends_when_its_login_session_is_locked() {
     let lock = |locked: bool| {
         let session =
             "$(loginctl list-sessions --no-legend | awk '$3 == \"xenios\" { print $1 }' | head -n 1)";
-        let path = "$(busctl --json=short call org.freedesktop.login1 /org/freedesktop/login1 \
-            org.freedesktop.login1.Manager GetSession s \"$session\" | python3 -c 'import json, sys; \
-            print(json.load(sys.stdin)[\"data\"][0])')";
+        let path = "$(busctl call org.freedesktop.login1 /org/freedesktop/login1 \
+            org.freedesktop.login1.Manager GetSession s \"$session\" | cut -d'\"' -f2)";
         guest
             .sh(&format!(
                 "session={session}; busctl call org.freedesktop.login1 {path} org.freedesktop.login1.Session \
