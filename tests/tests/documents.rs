@@ -191,3 +191,21 @@ fn tree(package: &str) -> BTreeSet<String> {
     let lines = String::from_utf8(output.stdout).unwrap();
     lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
+
+// The guest is one for all tests: a user of two of them would have the rules and grants of both.
+#[test]
+fn each_guest_test_has_users_of_its_own() {
+    let folder = workspace().join("tests/tests/guest");
+    let mut known = BTreeSet::new();
+    for path in files("rs").into_iter().filter(|path| path.starts_with(&folder)) {
+        let text = fs::read_to_string(&path).unwrap();
+        for call in ["eligible(", "add_user(", "two_people("] {
+            for rest in text.split(call).skip(1) {
+                let Some(rest) = rest.trim_start().strip_prefix('"') else { continue };
+                let name = rest.split('"').next().unwrap();
+                assert!(known.insert(name.to_owned()), "{}: {name} is another test's user", path.display());
+            }
+        }
+    }
+    assert!(known.len() > 100, "{known:?}");
+}

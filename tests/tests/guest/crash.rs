@@ -121,6 +121,7 @@ fn without_the_agent_that_asked_a_password_starts_nothing() {
         running.join().unwrap().exits(1).complains("the agent went away").complains("hint: ");
         host.sh(&format!("ls /run/{user}.ran")).exits(2);
         assert!(host.audit(&["\"session.started\"", &user]).is_empty());
+        host.until(SPAWNER_WORKS, 40);
         host.run(&user, &format!("echo {PASSWORD} | jit-sudo -S id -u")).success().prints("0");
     });
 }

@@ -77,19 +77,18 @@ fn a_user_can_end_what_is_his_own_and_nothing_else() {
 /// nohup(1): "run a command immune to hangups". What else ran on the same grant ends with the terminal.
 #[test]
 fn what_was_begun_with_nohup_outlives_its_terminal() {
-    let (guest, _policy) = eligible("xenia", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
-    let mut terminal = guest.as_user("xenia").terminal("bash --norc -i");
+    let (guest, _policy) = eligible("xantippe", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
+    let mut terminal = guest.as_user("xantippe").terminal("bash --norc -i");
     terminal.type_line("jit-sudo sh -c 'trap \"\" HUP TERM; while :; do sleep 67011; done' &");
-    let waits =
-        "sh -c 'touch /run/xenia; until [ -e /run/xenia.on ]; do sleep 0.1; done; touch /run/xenia.done'";
+    let waits = "sh -c 'touch /run/xantippe; until [ -e /run/xantippe.on ]; do sleep 0.1; done; touch /run/xantippe.done'";
     terminal.type_line(&format!("nohup jit-sudo {waits} &"));
-    guest.until("ls /run/xenia && pgrep -f '^sleep 67011'", Duration::from_secs(40));
+    guest.until("ls /run/xantippe && pgrep -f '^sleep 67011'", Duration::from_secs(40));
     terminal.type_line("disown -a; exit 0");
     terminal.finish();
     guest.until("! pgrep -f '^sleep 67011'", Duration::from_secs(40));
-    guest.sh("touch /run/xenia.on").success();
-    guest.until("ls /run/xenia.done", Duration::from_secs(40));
-    guest.sh("jitctl revoke --user xenia").success();
+    guest.sh("touch /run/xantippe.on").success();
+    guest.until("ls /run/xantippe.done", Duration::from_secs(40));
+    guest.sh("jitctl revoke --user xantippe").success();
 }
 
 /// "terminal gone (scope terminal)": also what is deaf to that, and has left the terminal.

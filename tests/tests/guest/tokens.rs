@@ -77,7 +77,7 @@ fn a_token_is_asked_for_signed_elsewhere_and_spent_once() {
         .input(&token)
         .run("jitctl token show")
         .success()
-        .shows("argument: '-un'")
+        .shows("argument: 1. '-un'")
         .shows("1 signature");
     guest
         .as_user("tilo")
