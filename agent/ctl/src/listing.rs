@@ -57,7 +57,7 @@ impl Listing {
     ) -> Result<(), Failure> {
         let first = ask()?;
         if self.watch {
-            return self.follow(first, output, ask, until_next);
+            return self.follow(first, output, ask, || pause(PAUSE));
         }
         self.show(&first, output)
     }
@@ -130,11 +130,11 @@ fn without_empty(
     (titles, rows.collect())
 }
 
-/// Waits a second; an end if nobody reads what is printed any more.
-fn until_next() -> Result<(), Failure> {
+/// Waits so long; an end if nobody reads what is printed any more, as on a terminal that is gone.
+pub(crate) fn pause(time: Timespec) -> Result<(), Failure> {
     let stdout = io::stdout();
     let mut reader = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];
-    match retry_on_intr(|| poll(&mut reader, Some(&PAUSE))) {
+    match retry_on_intr(|| poll(&mut reader, Some(&time))) {
         Ok(0) => Ok(()),
         _ => Err(Failure::NobodyReads),
     }

@@ -154,6 +154,21 @@ fn a_wrong_password_approves_nothing() {
     guest.as_user("quido").run("jit-sudo -n --reason INC-6 id -un").exits(1).complains("already");
 }
 
+// "Approvers are told: […] a line on their terminals if they opted in"
+#[test]
+fn an_approver_who_wants_it_gets_a_line_on_the_terminal_which_ends_with_it() {
+    let (guest, _policy) = two_people("quendrik", "ragna", "");
+    let follows = "pgrep --uid ragna --full '^jitctl requests --follow'";
+    let mut desk = guest.as_user("ragna").ssh_terminal("(jitctl requests --follow &); cat");
+    guest.until(follows, Duration::from_secs(40));
+    guest.as_user("quendrik").run("jit-sudo -n --reason INC-8 id -un").exits(1);
+    let id = pending(guest, "quendrik");
+    let line = format!("jit-sudo: quendrik asks to run as root: id -un (INC-8); jitctl approve {}", &id[..8]);
+    desk.expect(&line).type_line("typed on").expect("typed on");
+    desk.hang_up();
+    guest.until(&format!("! {follows}"), Duration::from_secs(40));
+}
+
 // "Scenario test with three people (asker, approver, administrator) in a guest, on real terminals, over real ssh, from
 // request to audit."
 #[test]

@@ -1,11 +1,13 @@
 //! `jitctl requests`.
 
+mod follow;
+
 use clap::Args;
 use jit_protocol::request::Request;
 use jit_protocol::response::{RequestState, RequestView, Response};
 
 use crate::failure::Failure;
-use crate::listing::{Listed, Listing, Seen};
+use crate::listing::{self, Listed, Listing, Seen};
 use crate::output::{Output, command_line};
 use crate::{agent, ids, times};
 
@@ -14,10 +16,16 @@ use crate::{agent, ids, times};
 pub(crate) struct Requests {
     #[command(flatten)]
     listing: Listing,
+    /// Print a line for each request that you may answer, until your terminal is gone; in ~/.profile: `(jitctl requests --follow &)`
+    #[arg(long, conflicts_with_all = ["json", "watch"])]
+    follow: bool,
 }
 
 impl Requests {
     pub(crate) fn run(&self, output: &mut Output) -> Result<(), Failure> {
+        if self.follow {
+            return follow::run(output, all, || listing::pause(follow::PAUSE));
+        }
         self.listing.run(output, all)
     }
 }
@@ -91,7 +99,7 @@ mod tests {
     use super::*;
     use crate::output::table;
 
-    fn request(state: RequestState, answerable: bool) -> RequestView {
+    pub(crate) fn request(state: RequestState, answerable: bool) -> RequestView {
         let person = |name: &str, uid| Person { name: name.to_owned(), uid };
         RequestView {
             id: "0123456789abcdef".to_owned(),
