@@ -9,6 +9,7 @@ mod import;
 mod install;
 mod junit;
 mod lint;
+mod login;
 mod test;
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::Args;
 use jit_policy::{
-    Account, Asked, Command, Directory, EDIT, Explanation, Group, Host, LoginSession, LookupFailed, Policy,
-    Request, Resolved, Sha256, Target,
+    Account, Asked, Command, Directory, EDIT, Explanation, Group, Host, LookupFailed, Policy, Request,
+    Resolved, Sha256, Target,
 };
 use jit_protocol::escape;
 use jit_sys::account::{self, NameOrId};
 use jit_sys::path::{self, Found, PathError};
 
+use super::login::LoginOptions;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::policy_source::{self, Installed, ThisHost};
@@ -39,6 +40,8 @@ pub(crate) struct Explain {
     /// Target group: a name or #gid
     #[arg(short = 'g', value_name = "GROUP")]
     pub(super) group: Option<String>,
+    #[command(flatten)]
+    pub(super) login: LoginOptions,
     /// Print one object as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -71,10 +74,7 @@ impl Explain {
         if self.edits() {
             args = args.iter().map(|path| file(&this, path)).collect::<Result<_, _>>()?;
         }
-        let login = LoginSession {
-            unknown: "there is none in this question; a [[test]] can say one".to_owned(),
-            ..LoginSession::default()
-        };
+        let login = self.login.facts();
         let mut explained: Option<(Program, Explanation)> = None;
         for program in self.programs(&policy, &this)? {
             let sha256 = || program.digest(&this);

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::check::Check;
 use super::explain::Explain;
+use super::login::LoginOptions;
 use super::which::Which;
 use crate::failure::Failure;
 use crate::output::tests::Captured;
@@ -80,6 +81,7 @@ impl Host {
             host: None,
             target: None,
             group: None,
+            login: LoginOptions::default(),
             json: false,
             command: command.iter().map(OsString::from).collect(),
         };

@@ -1,5 +1,6 @@
 //! `policy explain`.
 
+use super::super::login::{LoginOptions, State, Way};
 use super::{Host, rule};
 use crate::commands::policy::explain::Explain;
 
@@ -63,4 +64,30 @@ fn an_explanation_for_programs_is_json() {
     let (permitted, text) = host.explain("root", &["/usr/bin/env"], |explain| explain.json = true);
     let object: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(permitted && object["permitted"] == true && object["permitting"][0]["rule"] == "web", "{text}");
+}
+
+#[test]
+fn the_login_session_is_what_is_said_of_it_and_else_not_known() {
+    let host = Host::new();
+    let when = "when = { origin = [\"ssh\"], remote = [\"10.0.0.0/8\"], session = [\"active\"] }";
+    host.write("etc/policy.d/web.toml", &rule("web", when));
+    let explain = |way, remote: Option<&str>, states: Option<Vec<State>>| {
+        host.explain("root", &["/usr/bin/env"], |explain| {
+            let remote = remote.map(|address| address.parse().unwrap());
+            explain.login = LoginOptions { origin: way, remote, session: states };
+        })
+    };
+    let active = || Some(vec![State::Active]);
+    assert!(explain(Some(Way::Ssh), Some("10.1.2.3"), active()).0);
+    for (way, remote, states, says) in [
+        (None, None, None, "where the login session came from can't be told: say it with --origin"),
+        (Some(Way::Local), Some("10.1.2.3"), active(), "the login session came by local"),
+        (Some(Way::Ssh), Some("192.0.2.1"), active(), "192.0.2.1 is not in 10.0.0.0/8"),
+        (Some(Way::Ssh), Some("10.1.2.3"), Some(vec![State::None]), "the login session is not active"),
+        (Some(Way::Ssh), Some("10.1.2.3"), None, "the state of the login session can't be told"),
+        (Some(Way::Local), None, active(), "the login session has no remote address"),
+    ] {
+        let (permitted, told) = explain(way, remote, states);
+        assert!(!permitted && told.contains(says), "{says}: {told}");
+    }
 }
