@@ -7,10 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jit_policy::LoginSession;
+use jit_protocol::response::{Part, State};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{sleep, timeout};
 use zbus::export::futures_core::Stream;
@@ -60,6 +61,8 @@ fn unknown(why: &str) -> LoginSession {
 pub struct Logind {
     address: String,
     connection: Mutex<Option<Connection>>,
+    /// Why the last question had no answer, if it had none.
+    silent: std::sync::Mutex<Option<String>>,
     /// Somebody needs to know.
     wanted: Notify,
     /// Something may have changed.
@@ -70,7 +73,24 @@ impl Logind {
     /// Over the bus with this socket.
     pub fn at(bus: &Path) -> Self {
         let address = format!("unix:path={}", bus.display());
-        Self { address, connection: Mutex::default(), wanted: Notify::new(), look: Notify::new() }
+        Self {
+            address,
+            connection: Mutex::default(),
+            silent: std::sync::Mutex::default(),
+            wanted: Notify::new(),
+            look: Notify::new(),
+        }
+    }
+
+    /// Whether it answers, as far as anybody asked, for the status of a policy that needs it.
+    pub fn part(&self) -> Part {
+        let (state, detail) = match self.silent.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            None => (State::Works, String::new()),
+            Some(why) => {
+                (State::Degraded, format!("{why}: rules on origin, remote and session do not permit"))
+            }
+        };
+        Part { id: "logind".to_owned(), state, detail }
     }
 
     /// The login session of a process: by the kernel's audit session, which nobody can leave, or by the cgroup that
@@ -133,12 +153,17 @@ impl Logind {
         if fetched.is_err() {
             *connection = None;
         }
+        self.heard(&fetched);
         fetched
     }
 
     async fn connect(&self) -> Result<Connection, String> {
         let connected = zbus::connection::Builder::address(self.address.as_str()).build().await;
         connected.map_err(|error| format!("there is no system bus: {error}"))
+    }
+
+    fn heard<T>(&self, answer: &Result<T, String>) {
+        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = answer.as_ref().err().cloned();
     }
 
     /// Over a connection of their own: signals that nobody takes must not hold up answers.
@@ -181,7 +206,9 @@ async fn properties(bus: &Connection, id: &str) -> Result<Option<Properties>, St
 pub async fn watch(agent: Arc<Agent>) {
     agent.logind.wanted.notified().await;
     loop {
-        let mut signals = agent.logind.signals().await.ok();
+        let signals = agent.logind.signals().await;
+        agent.logind.heard(&signals);
+        let mut signals = signals.ok();
         loop {
             look_at_logins_again(&agent).await;
             let told = async {

@@ -38,6 +38,7 @@ pub fn status(agent: &Agent, peer: &Peer) -> Result<Response, Refusal> {
         parts: parts(agent)
             .into_iter()
             .map(|part| if root { part } else { Part { detail: String::new(), ..part } })
+            .chain((root && loaded.policy.asks_about_logins()).then(|| agent.logind.part()))
             .collect(),
         policy,
         grants: grants.iter().filter(|grant| own(grant.purpose.uid)).count(),

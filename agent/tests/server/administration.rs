@@ -1,11 +1,14 @@
 //! What the command line asks: status, grants, sessions, revoke, the log's head.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::{Request, Revoke};
-use jit_protocol::response::Response;
+use jit_protocol::response::{Response, State};
 
 use crate::messages::as_user;
-use crate::stage::{Stage, rule, us};
+use crate::stage::{SOON, Stage, rule, us};
 use crate::wire::{Wire, id};
 
 const NO_DUTY: &str = "require.authentication = \"none\"";
@@ -19,8 +22,28 @@ fn status_tells_what_works() {
     assert_eq!(status.policy.files, if us() == 0 { &files[..] } else { &[] }, "paths are for root");
     assert_eq!(status.policy.digest.len(), 64);
     let spawner = status.parts.iter().find(|part| part.id == "spawner").expect("the spawner");
-    assert_eq!(spawner.state, jit_protocol::response::State::Works);
+    assert_eq!(spawner.state, State::Works);
     assert_eq!((status.grants, status.sessions), (0, 0));
+}
+
+#[test]
+fn a_logind_that_rules_need_and_that_does_not_answer_is_in_the_status() {
+    crate::stage::needs_root(); // what policy is like is for root
+    let logind = |stage: &Stage| {
+        let Response::Status(status) = stage.connect().ask(Request::Status) else { panic!() };
+        status.parts.into_iter().find(|part| part.id == "logind")
+    };
+    assert_eq!(logind(&Stage::with(&rule("id", NO_DUTY))), None);
+    let stage = Stage::with(&rule("id", "when.origin = [\"ssh\"]"));
+    assert_eq!(logind(&stage).unwrap().state, State::Works, "nobody has asked");
+    crate::stage::refusal(&stage, id());
+    let end = Instant::now() + SOON;
+    while logind(&stage).unwrap().state == State::Works {
+        assert!(Instant::now() < end, "nobody has noticed");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let detail = logind(&stage).unwrap().detail;
+    assert!(detail.starts_with("there is no system bus"), "{detail}");
 }
 
 // "`revoke` ends grants and their sessions"
