@@ -1,16 +1,19 @@
-//! What an earlier agent left in the store: sessions whose monitors call, or that are lost; and what the log has of their
-//! ends already, because that agent ended between log and store.
+//! What an earlier agent left in the store: sessions whose monitors call, or that are lost; what the log has of their
+//! ends already, because that agent ended between log and store; and what it stored, and ended before the log had that.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jit_audit::Event;
+use jit_protocol::response::RequestState;
 
 use crate::agent::{Agent, about_grant};
 use crate::audit::{Audit, Told};
 use crate::grants::Grants;
 use crate::handler::case::Case;
+use crate::handler::requests;
 use crate::live::Session;
+use crate::requests::Request;
 use crate::store::{Change, Contents, Store, Table};
 
 /// How long monitors of an earlier agent have to call before their sessions count as lost.
@@ -36,6 +39,41 @@ pub fn forget_unissued(store: &Store, audit: &Audit, contents: &mut Contents, to
         record.result = Some("void: the agent ended before it was issued".to_owned());
         audit.note(record);
         store.note(Change::remove(Table::Grants, &grant.id));
+    }
+}
+
+/// Requests of an earlier agent: what it stored and the log does not have, nobody was told of, and it did not happen. What the log
+/// has already is not said again.
+pub fn settle_requests(agent: &Arc<Agent>, told: &Told) {
+    let now = agent.clock.now();
+    let is_in_log = |request: &Request| match request.state {
+        // Each yes is in the log before it is stored.
+        RequestState::Pending => {
+            !request.approvals.is_empty() || told.has(Event::ApprovalRequested, &request.id)
+        }
+        RequestState::Approved => {
+            request.grant.as_deref().is_some_and(|grant| told.has(Event::GrantIssued, grant))
+        }
+        RequestState::Refused | RequestState::Withdrawn => {
+            told.has_answer(&request.id, request.answer.as_deref().unwrap_or_default())
+        }
+        RequestState::Expired => true,
+    };
+    for request in agent.requests.settle(now, is_in_log) {
+        if let Some(last) = request.approvals.last() {
+            let case = Case::of_answer(agent, &request, &last.name);
+            let mut record = case.record(agent, Event::ApprovalRefused);
+            let why = "the agent ended before the grant was issued";
+            record.result = Some(format!("the approval does not count: {why}"));
+            agent.audit.note(record);
+        }
+    }
+    for request in agent.requests.sweep(now) {
+        if told.has(Event::ApprovalExpired, &request.id) {
+            agent.requests.note(&request, now);
+        } else {
+            requests::expired(agent, request);
+        }
     }
 }
 

@@ -1,98 +1,20 @@
-//! Requests for approval: what was asked for and waits for somebody else. Each change is durable before anyone is told.
+//! Requests for approval: what was asked for and waits for somebody else. Each change is stored, then in the log, then told:
+//! what is not in the log has not happened, and is taken back, by the next agent if need be.
+
+mod request;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jit_protocol::binding::Binding;
-use jit_protocol::link::Deadline;
 use jit_protocol::response::RequestState;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use self::request::{Approval, Request};
 use crate::clock::{Clock, Moment, over_reboot};
-use crate::grants::Purpose;
-use crate::identities::Identities;
-use crate::scope::Keys;
 use crate::store::{Change, Store, Table};
-use crate::translate::Subject;
-
-/// How long it is known how a request came out, in nanoseconds: for those who wait, or look again.
-const KNOWN: u64 = 60 * 60 * 1_000_000_000;
 
 /// Of how many decided requests of one user that is known.
 const DECIDED: usize = 16;
-
-/// One request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// 32 hex digits.
-    pub id: String,
-    /// What exactly is asked for.
-    pub binding: Binding,
-    /// SHA-256 of that, hex.
-    pub digest: String,
-    /// A yes counts for all that the rule permits to this user as this target.
-    pub for_rule: bool,
-    /// What the grant will be for.
-    pub purpose: Purpose,
-    /// What was decided upon, to decide again.
-    pub subject: Subject,
-    /// Why it is asked for.
-    pub reason: Option<String>,
-    /// Login uid of who asked.
-    pub loginuid: Option<u32>,
-    /// Who asked, whoever that is: none of them may approve.
-    pub asker: Identities,
-    /// The session of who asked: nobody in it may approve.
-    pub keys: Keys,
-    /// `CLOCK_REALTIME` in nanoseconds.
-    pub asked_ns: i64,
-    /// Until when it waits; once it is decided, until when that is known. `boottime_ns` counts in the boot of `boot_id`.
-    pub until: Deadline,
-    /// Nanoseconds left of that when it was last stored.
-    pub left_ns: u64,
-    /// When that was, `CLOCK_REALTIME` in nanoseconds.
-    pub at_ns: i64,
-    /// The boot in which `until.boottime_ns` counts.
-    pub boot_id: String,
-    /// How it stands.
-    pub state: RequestState,
-    /// Who has said yes.
-    pub approvals: Vec<Approval>,
-    /// Who said no, and why.
-    pub answer: Option<String>,
-    /// The grant that it became.
-    pub grant: Option<String>,
-}
-
-/// One yes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// Whose.
-    pub name: String,
-    /// Its uid.
-    pub uid: u32,
-    /// Whoever that is.
-    pub person: Identities,
-}
-
-impl Request {
-    /// Whether it waits.
-    pub fn is_pending(&self, now: Moment) -> bool {
-        self.state == RequestState::Pending && !now.is_past(self.until)
-    }
-
-    /// How it stands now.
-    pub fn state(&self, now: Moment) -> RequestState {
-        let is_late = self.state == RequestState::Pending && now.is_past(self.until);
-        if is_late { RequestState::Expired } else { self.state }
-    }
-
-    fn put(&self, now: Moment) -> Result<Change, String> {
-        let stored = Self { left_ns: now.until(self.until), at_ns: now.realtime_ns, ..self.clone() };
-        Change::put(Table::Requests, &self.id, &stored).map_err(|error| error.to_string())
-    }
-}
 
 /// Why nothing was filed or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,12 +27,26 @@ pub enum Unchanged {
     NotStored(String),
 }
 
-/// A change that is durable, and not known yet.
+/// A change that is durable, and not known yet: [`Requests::tell`] it once it is in the log, or [`Requests::undo`] it.
 #[derive(Debug)]
+#[must_use]
 pub struct Committed<'r> {
-    /// How the request is now.
+    /// The request as it will be known.
     pub request: Request,
+    /// As it is known; none: it is new.
+    before: Option<Box<Request>>,
+    /// Ids of those that are forgotten with it.
+    forgotten: Vec<String>,
     _one_at_a_time: tokio::sync::MutexGuard<'r, ()>,
+}
+
+/// What becomes of a request that is to be filed.
+#[derive(Debug)]
+pub enum Filed<'r> {
+    /// It is filed.
+    New(Committed<'r>),
+    /// The user has asked for the very same before, and that still waits.
+    Already(Request),
 }
 
 /// All of them.
@@ -147,58 +83,36 @@ impl Requests {
         Self { store, held: Mutex::new(held), changing: tokio::sync::Mutex::new(()), changed }
     }
 
-    /// Files a request, unless the user has asked for the very same already: then that one is the answer, and false.
+    /// Files a request, unless the user has asked for the very same already.
     ///
     /// # Errors
     /// [`Unchanged::TooMany`] if `most` of the user's wait already.
-    pub async fn file(
-        &self,
-        request: Request,
-        most: usize,
-        now: Moment,
-    ) -> Result<(Request, bool), Unchanged> {
-        let _one_at_a_time = self.changing.lock().await;
+    pub async fn file(&self, request: Request, most: usize, now: Moment) -> Result<Filed<'_>, Unchanged> {
+        let one_at_a_time = self.changing.lock().await;
         {
             let held = self.lock();
             let own =
                 || held.values().filter(|it| it.purpose.uid == request.purpose.uid && it.is_pending(now));
             let is_same = |it: &&Request| it.digest == request.digest && it.purpose == request.purpose;
             if let Some(same) = own().find(is_same) {
-                return Ok((same.clone(), false));
+                return Ok(Filed::Already(same.clone()));
             }
             if own().count() >= most {
                 return Err(Unchanged::TooMany);
             }
         }
+        let request = Request { recorded: false, ..request };
         let forgotten = self.too_many_decided(request.purpose.uid);
         let forget = forgotten.iter().map(|id| Change::remove(Table::Requests, id)).collect();
-        if let Err(why) = self.store(&request, now, forget).await {
-            self.store.note(Change::remove(Table::Requests, &request.id));
-            return Err(why);
-        }
-        self.know(request.clone());
-        self.lock().retain(|id, _| !forgotten.contains(id));
-        Ok((request, true))
+        self.store(&request, None, now, forget).await?;
+        Ok(Filed::New(Committed { request, before: None, forgotten, _one_at_a_time: one_at_a_time }))
     }
 
-    /// Changes one that waits, with other changes in the same commit; how it is then. A decided one is known for an hour.
+    /// Changes one that waits, with other changes in the same commit. Nobody sees it, and nothing else changes, until it is
+    /// told.
     ///
     /// # Errors
     /// Why it is as it was. `change` says no by an error of its own.
-    pub async fn change<E: From<Unchanged>>(
-        &self,
-        id: &str,
-        now: Moment,
-        change: impl FnOnce(&mut Request) -> Result<Vec<Change>, E>,
-    ) -> Result<Request, E> {
-        let committed = self.commit(id, now, change).await?;
-        Ok(self.tell(committed))
-    }
-
-    /// As [`Self::change`], but nobody sees it, and nothing else changes, until it is told.
-    ///
-    /// # Errors
-    /// As [`Self::change`].
     pub async fn commit<E: From<Unchanged>>(
         &self,
         id: &str,
@@ -207,34 +121,42 @@ impl Requests {
     ) -> Result<Committed<'_>, E> {
         let one_at_a_time = self.changing.lock().await;
         let before = self.get(id).filter(|it| it.is_pending(now)).ok_or(Unchanged::Decided)?;
-        let mut request = before.clone();
+        let mut request = Request { recorded: false, ..before.clone() };
         let with = change(&mut request)?;
-        if request.state != RequestState::Pending {
-            request.until = now.after(KNOWN);
-        }
-        if let Err(why) = self.store(&request, now, with).await {
-            // A commit that failed may be on the disk all the same: a yes that does not count must not come back.
-            if let Ok(undo) = before.put(now) {
-                self.store.note(undo);
-            }
-            return Err(why.into());
-        }
-        Ok(Committed { request, _one_at_a_time: one_at_a_time })
+        self.store(&request, Some(&before), now, with).await?;
+        let before = Some(Box::new(before));
+        Ok(Committed { request, before, forgotten: Vec::new(), _one_at_a_time: one_at_a_time })
     }
 
-    /// From now on it is known.
-    pub fn tell(&self, committed: Committed<'_>) -> Request {
-        self.know(committed.request.clone());
-        committed.request
+    /// The log has it: from now on it is known. One that is decided is for an hour.
+    pub fn tell(&self, committed: Committed<'_>, now: Moment) -> Request {
+        let request = committed.request.recorded(now);
+        self.note(&request, now);
+        self.lock().retain(|id, _| !committed.forgotten.contains(id));
+        self.lock().insert(request.id.clone(), request.clone());
+        self.changed.send_replace(());
+        request
     }
 
-    /// Takes one back that the log could not be told of.
-    pub async fn take_back(&self, id: &str, now: Moment) {
-        let undo = |request: &mut Request| {
-            request.state = RequestState::Withdrawn;
-            Ok::<_, Unchanged>(Vec::new())
-        };
-        let _ = self.change(id, now, undo).await; // shows in `status`; it expires in any case
+    /// The log does not have it: nothing has changed.
+    pub fn undo(&self, committed: &Committed<'_>, now: Moment) {
+        self.put_back(&committed.request.id, committed.before.as_deref(), now);
+    }
+
+    /// At the start: what an earlier agent stored, and ended before it noted that the log has it. Where `is_in_log` says so it
+    /// counts. Nobody was told of the others: they are as they were before, and this returns them as they were stored.
+    pub fn settle(&self, now: Moment, is_in_log: impl Fn(&Request) -> bool) -> Vec<Request> {
+        let mut held = self.lock();
+        let unrecorded: Vec<Request> = held.extract_if(|_, it| !it.recorded).map(|(_, it)| it).collect();
+        let (known, undone): (Vec<_>, Vec<_>) = unrecorded.into_iter().partition(is_in_log);
+        for request in &undone {
+            self.put_back(&request.id, request.clone().before().as_ref(), now);
+        }
+        let known = known.into_iter().map(|request| request.recorded(now));
+        let known: Vec<Request> = known.inspect(|request| self.note(request, now)).collect();
+        let all = known.into_iter().chain(undone.iter().cloned().filter_map(Request::before));
+        held.extend(all.map(|request| (request.id.clone(), request)));
+        undone
     }
 
     /// Those of a user's that are decided but for the newest: whoever asks and takes back all the time fills nothing.
@@ -246,18 +168,38 @@ impl Requests {
         decided.into_iter().skip(DECIDED).map(|it| it.id.clone()).collect()
     }
 
-    async fn store(&self, request: &Request, now: Moment, mut with: Vec<Change>) -> Result<(), Unchanged> {
+    async fn store(
+        &self,
+        request: &Request,
+        before: Option<&Request>,
+        now: Moment,
+        mut with: Vec<Change>,
+    ) -> Result<(), Unchanged> {
         with.push(request.put(now).map_err(Unchanged::NotStored)?);
-        self.store.commit(with).await.map_err(Unchanged::NotStored)
+        let stored = self.store.commit(with).await;
+        if stored.is_err() {
+            // A commit that failed may be on the disk all the same: a yes that does not count must not come back.
+            self.put_back(&request.id, before, now);
+        }
+        stored.map_err(Unchanged::NotStored)
     }
 
-    fn know(&self, request: Request) {
-        self.lock().insert(request.id.clone(), request);
-        self.changed.send_replace(());
+    fn put_back(&self, id: &str, before: Option<&Request>, now: Moment) {
+        match before {
+            Some(before) => self.note(before, now),
+            None => self.store.note(Change::remove(Table::Requests, id)),
+        }
     }
 
-    /// Those that nobody answered in time, as they are now; and forgets those that were decided long ago.
-    /// Nothing while one is being changed: it may just have been answered.
+    /// Lets the store know how one is, soon.
+    pub fn note(&self, request: &Request, now: Moment) {
+        if let Ok(change) = request.put(now) {
+            self.store.note(change);
+        }
+    }
+
+    /// Those that nobody answered in time, as they are now, for the log and then the store ([`Self::note`]); and forgets those
+    /// that were decided long ago. Nothing while one is being changed: it may just have been answered.
     pub fn sweep(&self, now: Moment) -> Vec<Request> {
         let Ok(_one_at_a_time) = self.changing.try_lock() else { return Vec::new() };
         let mut held = self.lock();
@@ -267,11 +209,7 @@ impl Requests {
         for id in over {
             let Some(request) = held.get_mut(&id) else { continue };
             if request.state == RequestState::Pending {
-                request.state = RequestState::Expired;
-                request.until = now.after(KNOWN);
-                if let Ok(change) = request.put(now) {
-                    self.store.note(change);
-                }
+                *request = Request { state: RequestState::Expired, ..request.clone() }.recorded(now);
                 expired.push(request.clone());
             } else {
                 held.remove(&id);

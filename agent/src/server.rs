@@ -24,7 +24,6 @@ use crate::denials::Denials;
 use crate::earlier;
 use crate::grants::Grants;
 use crate::handler;
-use crate::handler::case::Case;
 use crate::hooks::{self, Hooks};
 use crate::host_id;
 use crate::hostname;
@@ -122,6 +121,7 @@ impl Server {
             settings,
             paths,
         });
+        earlier::settle_requests(&agent, &told);
         earlier::remember_sessions(&agent, &contents.sessions, &told).await;
         for grant in agent.grants.unexpired(agent.clock.now()) {
             anchors::watch(&agent, &grant.purpose.key);
@@ -259,7 +259,7 @@ async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
 }
 
 /// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.
-fn pass_time(agent: &Agent, kept: &mut Head) {
+fn pass_time(agent: &Arc<Agent>, kept: &mut Head) {
     let now = agent.clock.now();
     let expired = agent.grants.sweep(now);
     for grant in &expired {
@@ -284,7 +284,7 @@ fn pass_time(agent: &Agent, kept: &mut Head) {
         });
     }
     for request in agent.requests.sweep(now) {
-        agent.audit.note(Case::of_request(agent, &request).record(agent, Event::ApprovalExpired));
+        handler::requests::expired(agent, request);
     }
     agent.nonces.sweep(now);
     for (uid, count) in agent.denials.take(now) {

@@ -4,29 +4,40 @@ use std::collections::HashSet;
 
 use jit_audit::{Event, Record};
 
-/// Ends, and grants that were issued, that the last records of the log tell of: all since the store last kept its head, and at least those in its last
-/// 64 KiB.
+/// Ends, grants that were issued, and what became of requests, that the last records of the log tell of: all since the
+/// store last kept its head, and at least those in its last 64 KiB.
 #[derive(Debug, Default)]
 pub struct Told(HashSet<(Event, String)>);
 
 impl Told {
     pub(super) fn note(&mut self, record: &Record) {
         let about = match record.event {
-            Event::SessionExpired | Event::SessionEnded | Event::SessionRefused => &record.session,
-            Event::GrantIssued | Event::GrantExpired => &record.grant,
-            _ => &None,
+            Event::SessionExpired | Event::SessionEnded | Event::SessionRefused => record.session.clone(),
+            Event::GrantIssued | Event::GrantExpired => record.grant.clone(),
+            Event::ApprovalRequested | Event::ApprovalExpired => record.request.clone(),
+            Event::ApprovalRefused => record.request.as_deref().zip(record.result.as_deref()).map(answer),
+            _ => None,
         };
-        self.0.extend(about.clone().map(|id| (record.event, id)));
+        self.0.extend(about.map(|id| (record.event, id)));
     }
 
     pub(super) fn add(&mut self, earlier: Self) {
         self.0.extend(earlier.0);
     }
 
-    /// Whether the log has this event of the session or grant.
+    /// Whether the log has this event of the session, grant or request.
     pub fn has(&self, event: Event, id: &str) -> bool {
         self.0.contains(&(event, id.to_owned()))
     }
+
+    /// Whether the log has this very no to a request: that a yes did not count is told by the same event.
+    pub fn has_answer(&self, request: &str, words: &str) -> bool {
+        self.has(Event::ApprovalRefused, &answer((request, words)))
+    }
+}
+
+fn answer((request, words): (&str, &str)) -> String {
+    format!("{request} {words}")
 }
 
 #[cfg(test)]
@@ -57,5 +68,21 @@ mod tests {
         {
             assert!(!told.has(event, id), "{event} {id}");
         }
+    }
+
+    #[test]
+    fn a_no_to_a_request_is_known_by_its_words() {
+        let record = |event, words: &str| Record {
+            request: Some("r".to_owned()),
+            result: Some(words.to_owned()),
+            ..Record::new(event, String::new(), String::new(), String::new())
+        };
+        let mut told = Told::default();
+        told.note(&record(Event::ApprovalRequested, ""));
+        told.note(&record(Event::ApprovalRefused, "the approval does not count: no space"));
+        assert!(told.has(Event::ApprovalRequested, "r") && !told.has(Event::ApprovalExpired, "r"));
+        assert!(!told.has_answer("r", "bob said no"));
+        told.note(&record(Event::ApprovalRefused, "bob said no"));
+        assert!(told.has_answer("r", "bob said no") && !told.has_answer("q", "bob said no"));
     }
 }

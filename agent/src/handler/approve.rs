@@ -115,34 +115,34 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
         // A reload decides again on the grants that there are: on this one, too, unless it came before.
         if Arc::ptr_eq(&agent.policy.current(), &loaded) { Ok(vec![added]) } else { Err(no_longer_sure()) }
     });
-    let committed = match committed.await {
-        Ok(committed) => committed,
-        Err(refusal) => {
-            agent.grants.withdraw(&id);
-            let mut undone = record(Event::ApprovalRefused);
-            undone.result = Some(format!("the approval does not count: {}", refusal.why));
-            agent.audit.note(undone);
-            return Err(refusal);
-        }
+    let does_not_count = |refusal: Refusal| {
+        agent.grants.withdraw(&id);
+        let mut undone = record(Event::ApprovalRefused);
+        undone.result = Some(format!("the approval does not count: {}", refusal.why));
+        agent.audit.note(undone);
+        refusal
     };
+    let committed = committed.await.map_err(does_not_count)?;
+    let now = agent.clock.now();
     let Some(issued) = committed.request.grant.clone() else {
-        let request = agent.requests.tell(committed);
+        let request = agent.requests.tell(committed, now);
         let (have, user) = (request.approvals.len(), &request.binding.user.name);
         return Ok(format!("approved: {have} of {needed} that {user} needs\n"));
     };
     let until = rfc3339(grant.expires.realtime_ns);
     let by: Vec<&str> = committed.request.approvals.iter().map(|it| it.name.as_str()).collect();
-    let mut record = record(Event::GrantIssued);
-    record.grant = Some(issued.clone());
-    record.approver = Some(by.join(", "));
-    record.result = Some(format!("until {until}"));
-    let recorded = agent.audit.append(record).await;
-    match recorded {
-        Ok(()) => agent.grants.share(&issued, agent.clock.now()),
-        Err(_) => agent.grants.withdraw(&issued),
+    let mut of_grant = record(Event::GrantIssued);
+    of_grant.grant = Some(issued.clone());
+    of_grant.approver = Some(by.join(", "));
+    of_grant.result = Some(format!("until {until}"));
+    if let Err(why) = agent.audit.append(of_grant).await {
+        // It waits as before, and can be approved once the log is well.
+        agent.requests.undo(&committed, now);
+        return Err(does_not_count(Refusal::unrecorded(why)));
     }
-    let request = agent.requests.tell(committed);
-    recorded.map_err(Refusal::unrecorded)?;
+    let now = agent.clock.now();
+    agent.grants.share(&issued, now);
+    let request = agent.requests.tell(committed, now);
     Ok(format!("approved: {} has a grant until {until}\n", request.binding.user.name))
 }
 

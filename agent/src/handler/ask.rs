@@ -21,7 +21,7 @@ use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::identifier;
 use crate::refusal::Refusal;
-use crate::requests::{Request, Unchanged};
+use crate::requests::{Filed, Request, Unchanged};
 use crate::translate::nanoseconds;
 
 /// Files the request for an elevation that misses approvals.
@@ -121,10 +121,11 @@ async fn file(
         approvals: Vec::new(),
         answer: None,
         grant: None,
+        recorded: false,
     };
     let most = agent.settings.limits.pending_per_user;
     let filed = agent.requests.file(request, most, now).await;
-    let (request, is_new) = filed.map_err(|why| match why {
+    let filed = filed.map_err(|why| match why {
         Unchanged::TooMany => {
             let what = format!("{most} requests of yours wait for approval already");
             Refusal::new(what, "jitctl requests lists them, jitctl deny ID takes one back")
@@ -132,14 +133,19 @@ async fn file(
         Unchanged::NotStored(why) => Refusal::unstored(why),
         Unchanged::Decided => Refusal::failure("a request that was decided before it was filed"),
     })?;
-    case.know_asked(&request);
-    if is_new {
-        let recorded = agent.audit.append(case.record(agent, Event::ApprovalRequested)).await;
-        if let Err(why) = recorded {
-            agent.requests.take_back(&request.id, now).await;
-            return Err(Refusal::unrecorded(why));
+    let (request, since) = match filed {
+        Filed::Already(request) => {
+            case.know_asked(&request);
+            (request, " already")
         }
-    }
-    let since = if is_new { "" } else { " already" };
+        Filed::New(committed) => {
+            case.know_asked(&committed.request);
+            if let Err(why) = agent.audit.append(case.record(agent, Event::ApprovalRequested)).await {
+                agent.requests.undo(&committed, now);
+                return Err(Refusal::unrecorded(why));
+            }
+            (agent.requests.tell(committed, now), "")
+        }
+    };
     Ok((request.id, format!("this waits{since} for approval by {}", approval.in_words())))
 }

@@ -352,13 +352,14 @@ async fn make_durable(
     now: Moment,
     changes: Vec<Change>,
 ) -> Result<(), Refusal> {
-    agent.grants.settle(taken, now, changes).await.map_err(|why| {
-        if let Some(token) = token {
-            token.give_back(agent);
-        }
-        match why {
-            Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again"),
-            Unsettled::NotStored(why) => Refusal::unstored(why),
+    agent.grants.settle(taken, now, changes).await.map_err(|why| match why {
+        // Revoked while it was stored: its token is spent all the same.
+        Unsettled::Ended => Refusal::new("the grant has ended meanwhile", "try again"),
+        Unsettled::NotStored(why) => {
+            if let Some(token) = token {
+                token.give_back(agent);
+            }
+            Refusal::unstored(why)
         }
     })?;
     case.know_grant(&taken.grant);

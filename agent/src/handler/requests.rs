@@ -170,20 +170,36 @@ pub async fn decline(
         (RequestState::Refused, format!("{name} said no{why}"))
     };
     let now = agent.clock.now();
-    let changed = agent.requests.change(id, now, |request| {
+    let committed = agent.requests.commit(id, now, |request| {
         request.state = state;
         request.answer = Some(answer.clone());
         Ok::<_, Unchanged>(Vec::new())
     });
-    let request = changed.await.map_err(|why| match why {
+    let committed = committed.await.map_err(|why| match why {
         Unchanged::NotStored(why) => Refusal::unstored(why),
         _ => no_such(),
     })?;
-    let mut record = Case::of_request(agent, &request).record(agent, Event::ApprovalRefused);
+    let mut record = Case::of_request(agent, &committed.request).record(agent, Event::ApprovalRefused);
     record.approver = (!is_own).then_some(name);
     record.result = Some(answer);
-    agent.audit.append(record).await.map_err(Refusal::unrecorded)?;
+    if let Err(why) = agent.audit.append(record).await {
+        agent.requests.undo(&committed, now);
+        return Err(Refusal::unrecorded(why));
+    }
+    agent.requests.tell(committed, agent.clock.now());
     Ok(Response::Done { message: if is_own { "taken back" } else { "denied" }.to_owned() })
+}
+
+/// Nobody has answered it in time. The store is told once the log has that: so it is said, and only once.
+pub fn expired(agent: &Arc<Agent>, request: Request) {
+    let record = Case::of_request(agent, &request).record(agent, Event::ApprovalExpired);
+    let (agent, written) = (Arc::clone(agent), agent.audit.submit(record.clone()));
+    tokio::spawn(async move {
+        match written.await {
+            Ok(()) => agent.requests.note(&request, agent.clock.now()),
+            Err(_) => agent.audit.note(record), // by this agent when there is room, or by the next
+        }
+    });
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 use jit_policy::Account;
-use jit_protocol::binding::{Folder, Person};
+use jit_protocol::binding::{Binding, Folder, Person};
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::grants::Purpose;
+use crate::identities::Identities;
 use crate::scope::Scope;
+use crate::translate::Subject;
 
 const MINUTE: u64 = 60_000_000_000;
 pub(crate) const START: Moment =
@@ -115,6 +118,7 @@ pub(crate) fn request(id: &str, argument: &str, now: Moment) -> Request {
         approvals: Vec::new(),
         answer: None,
         grant: None,
+        recorded: true,
     }
 }
 
@@ -122,13 +126,40 @@ fn is_known_as(requests: &Requests, id: &str, now: Moment) -> Option<RequestStat
     requests.get(id).map(|request| request.state(now))
 }
 
+/// Files it, and tells of it; false: it waits already.
+async fn file(
+    requests: &Requests,
+    request: Request,
+    most: usize,
+    now: Moment,
+) -> Result<(Request, bool), Unchanged> {
+    Ok(match requests.file(request, most, now).await? {
+        Filed::New(committed) => (requests.tell(committed, now), true),
+        Filed::Already(request) => (request, false),
+    })
+}
+
+async fn end(requests: &Requests, id: &str, state: RequestState, now: Moment) -> Result<Request, Unchanged> {
+    Ok(requests.tell(requests.commit(id, now, to(state)).await?, now))
+}
+
 async fn refuse(requests: &Requests, id: &str, now: Moment) -> Result<Request, Unchanged> {
-    let no = |request: &mut Request| {
-        request.state = RequestState::Refused;
-        request.answer = Some("bob said no".to_owned());
+    end(requests, id, RequestState::Refused, now).await
+}
+
+/// An answer of bob's.
+fn to(state: RequestState) -> impl FnOnce(&mut Request) -> Result<Vec<Change>, Unchanged> {
+    move |request| {
+        request.state = state;
+        if state == RequestState::Approved {
+            let person = Identities::default();
+            request.approvals.push(Approval { name: "bob".into(), uid: 1001, person });
+            request.grant = Some("g".to_owned());
+        } else {
+            request.answer = Some("bob said no".to_owned());
+        }
         Ok(Vec::new())
-    };
-    requests.change(id, now, no).await
+    }
 }
 
 #[tokio::test]
@@ -136,22 +167,22 @@ async fn the_same_asked_twice_is_one_request_and_too_many_are_refused() {
     let (mut host, clock) = (Host::new(), clock());
     let requests = host.start(&clock).await;
     let now = clock.now();
-    let (first, is_new) = requests.file(request("a", "1", now), 2, now).await.unwrap();
+    let (first, is_new) = file(&requests, request("a", "1", now), 2, now).await.unwrap();
     assert!(is_new);
-    let (again, is_new) = requests.file(request("b", "1", now), 2, now).await.unwrap();
+    let (again, is_new) = file(&requests, request("b", "1", now), 2, now).await.unwrap();
     assert_eq!((again.id, is_new), (first.id, false));
-    assert!(requests.file(request("c", "2", now), 2, now).await.unwrap().1);
-    assert_eq!(requests.file(request("d", "3", now), 2, now).await.unwrap_err(), Unchanged::TooMany);
+    assert!(file(&requests, request("c", "2", now), 2, now).await.unwrap().1);
+    assert_eq!(file(&requests, request("d", "3", now), 2, now).await.unwrap_err(), Unchanged::TooMany);
     assert!(
-        !requests.file(request("e", "2", now), 2, now).await.unwrap().1,
+        !file(&requests, request("e", "2", now), 2, now).await.unwrap().1,
         "what waits is found at the limit too"
     );
     let mut somebodys = request("f", "1", now);
     somebodys.purpose.uid = 1001;
-    assert!(requests.file(somebodys, 2, now).await.unwrap().1, "each user has a limit of their own");
+    assert!(file(&requests, somebodys, 2, now).await.unwrap().1, "each user has a limit of their own");
     refuse(&requests, "a", now).await.unwrap();
     assert!(
-        requests.file(request("g", "1", now), 2, now).await.unwrap().1,
+        file(&requests, request("g", "1", now), 2, now).await.unwrap().1,
         "what is decided can be asked for again"
     );
 }
@@ -163,8 +194,8 @@ async fn whoever_asks_and_takes_back_all_the_time_fills_nothing() {
     for number in 0..100 {
         clock.pass(1);
         let id = number.to_string();
-        requests.file(request(&id, &id, clock.now()), 1, clock.now()).await.unwrap();
-        requests.take_back(&id, clock.now()).await;
+        file(&requests, request(&id, &id, clock.now()), 1, clock.now()).await.unwrap();
+        end(&requests, &id, RequestState::Withdrawn, clock.now()).await.unwrap();
     }
     assert_eq!(requests.all().len(), DECIDED + 1);
     assert_eq!(
@@ -181,7 +212,7 @@ async fn a_request_outlives_a_crash_and_what_became_of_it_does_too() {
     let mut requests = host.start(&clock).await;
     let now = clock.now();
     for (id, argument) in [("a", "1"), ("b", "2")] {
-        requests.file(request(id, argument, now), 9, now).await.unwrap();
+        file(&requests, request(id, argument, now), 9, now).await.unwrap();
     }
     refuse(&requests, "b", now).await.unwrap();
     requests = host.start(&clock).await;
@@ -197,7 +228,7 @@ async fn a_request_outlives_a_crash_and_what_became_of_it_does_too() {
 async fn nobody_answers_what_has_waited_too_long_and_it_is_forgotten_an_hour_later() {
     let (mut host, clock) = (Host::new(), clock());
     let mut requests = host.start(&clock).await;
-    requests.file(request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
+    file(&requests, request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
     clock.pass(30 * MINUTE - 1);
     assert!(requests.sweep(clock.now()).is_empty());
     clock.pass(1);
@@ -211,6 +242,7 @@ async fn nobody_answers_what_has_waited_too_long_and_it_is_forgotten_an_hour_lat
     assert_eq!(expired.iter().map(|request| request.id.as_str()).collect::<Vec<_>>(), ["a"]);
     assert!(changes.has_changed().unwrap(), "who waits is told");
     assert!(requests.sweep(clock.now()).is_empty(), "once");
+    requests.note(&expired[0], clock.now());
     requests = host.start(&clock).await;
     assert_eq!(is_known_as(&requests, "a", clock.now()), Some(RequestState::Expired));
     clock.pass(60 * MINUTE);
@@ -224,17 +256,14 @@ async fn nobody_answers_what_has_waited_too_long_and_it_is_forgotten_an_hour_lat
 async fn what_is_committed_is_known_once_it_is_told_and_nothing_comes_in_between() {
     let (mut host, clock) = (Host::new(), clock());
     let requests = host.start(&clock).await;
-    requests.file(request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
-    let yes = |request: &mut Request| {
-        request.state = RequestState::Approved;
-        Ok::<_, Unchanged>(Vec::new())
-    };
+    file(&requests, request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
+    let yes = to(RequestState::Approved);
     let committed = requests.commit("a", clock.now(), yes).await.unwrap();
     let changes = requests.changes();
     assert_eq!(is_known_as(&requests, "a", clock.now()), Some(RequestState::Pending));
     clock.pass(40 * MINUTE);
     assert!(requests.sweep(clock.now()).is_empty(), "it has been answered in time");
-    requests.tell(committed);
+    requests.tell(committed, clock.now());
     assert!(changes.has_changed().unwrap());
     assert_eq!(is_known_as(&requests, "a", clock.now()), Some(RequestState::Approved));
     assert_eq!(is_known_as(&host.start(&clock).await, "a", clock.now()), Some(RequestState::Approved));
@@ -248,7 +277,7 @@ async fn a_reboot_makes_nothing_wait_longer() {
     {
         let (mut host, clock) = (Host::new(), clock());
         let requests = host.start(&clock).await;
-        requests.file(request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
+        file(&requests, request("a", "1", clock.now()), 1, clock.now()).await.unwrap();
         let boot =
             Moment { boottime_ns: MINUTE, realtime_ns: START.realtime_ns + wall_minutes * 60_000_000_000 };
         let after = ManualClock::new(boot, "next boot");
@@ -263,12 +292,12 @@ async fn nothing_is_changed_by_a_no_of_the_change_itself() {
     let (mut host, clock) = (Host::new(), clock());
     let requests = host.start(&clock).await;
     let now = clock.now();
-    requests.file(request("a", "1", now), 1, now).await.unwrap();
+    file(&requests, request("a", "1", now), 1, now).await.unwrap();
     let failing = |request: &mut Request| {
         request.state = RequestState::Approved;
         Err::<Vec<Change>, _>(Unchanged::NotStored("no".to_owned()))
     };
-    assert!(requests.change("a", now, failing).await.is_err());
+    assert!(requests.commit("a", now, failing).await.is_err());
     assert_eq!(is_known_as(&requests, "a", now), Some(RequestState::Pending));
 }
 
@@ -290,14 +319,75 @@ async fn what_could_not_be_stored_is_noted_as_it_was_before() {
     let waits = request("a", "1", now);
     let (store, noted) = Store::failing();
     let requests = Requests::load(store, &[("a".to_owned(), serde_json::to_vec(&waits).unwrap())], &clock);
-    let yes = |request: &mut Request| {
-        request.approvals.push(Approval { name: "bob".into(), uid: 1001, person: Identities::default() });
-        Ok::<_, Unchanged>(Vec::new())
-    };
-    assert!(matches!(requests.change("a", now, yes).await, Err(Unchanged::NotStored(_))));
-    let filed = requests.file(request("b", "2", now), 9, now).await;
+    let yes = to(RequestState::Approved);
+    assert!(matches!(requests.commit("a", now, yes).await, Err(Unchanged::NotStored(_))));
+    let filed = file(&requests, request("b", "2", now), 9, now).await;
     assert!(matches!(filed, Err(Unchanged::NotStored(_))));
     assert_eq!(requests.all(), std::slice::from_ref(&waits));
     drop(requests);
     assert_eq!(noted(), [waits.put(now).unwrap(), Change::remove(Table::Requests, "b")]);
+}
+
+// "Every state change is on disk before anyone is told": the store has it before the log does, and an agent may end in between.
+#[tokio::test]
+async fn what_is_not_in_the_log_when_the_agent_ends_is_as_it_was_before() {
+    for in_log in [true, false] {
+        let (mut host, clock) = (Host::new(), clock());
+        let requests = host.start(&clock).await;
+        let now = clock.now();
+        let answers = [RequestState::Approved, RequestState::Refused, RequestState::Withdrawn];
+        for (number, state) in (0..).zip(answers) {
+            let id = format!("{number}");
+            file(&requests, request(&id, &id, now), 9, now).await.unwrap();
+            drop(requests.commit(&id, now, to(state)).await.unwrap());
+        }
+        let Filed::New(filed) = requests.file(request("new", "new", now), 9, now).await.unwrap() else {
+            panic!("it is new")
+        };
+        drop(filed);
+        assert_eq!(is_known_as(&requests, "new", now), None, "nobody was told");
+
+        let mut requests = host.start(&clock).await;
+        let undone = requests.settle(now, |_| in_log);
+        assert_eq!(undone.len(), if in_log { 0 } else { 4 });
+        // And once more: what this one noted is what the next one finds.
+        for again in [false, true] {
+            if again {
+                requests = host.start(&clock).await;
+                assert!(requests.settle(now, |_| panic!("all is settled")).is_empty());
+            }
+            for (number, state) in (0..).zip(answers) {
+                let id = format!("{number}");
+                let is = requests.get(&id).unwrap();
+                let expected = if in_log { state } else { RequestState::Pending };
+                assert_eq!((is.state, is.answer.is_some()), (expected, in_log && number > 0), "{id}");
+                assert_eq!(
+                    (is.approvals.len(), is.grant.is_some()),
+                    if in_log && number == 0 { (1, true) } else { (0, false) }
+                );
+                assert_eq!(now.until(is.until) / MINUTE, if in_log { 60 } else { 30 });
+            }
+            assert_eq!(is_known_as(&requests, "new", now), in_log.then_some(RequestState::Pending));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_log_does_not_take_has_not_happened() {
+    let (mut host, clock) = (Host::new(), clock());
+    let requests = host.start(&clock).await;
+    let now = clock.now();
+    file(&requests, request("a", "1", now), 9, now).await.unwrap();
+    let committed = requests.commit("a", now, to(RequestState::Approved)).await.unwrap();
+    requests.undo(&committed, now);
+    drop(committed);
+    let Filed::New(filed) = requests.file(request("b", "2", now), 9, now).await.unwrap() else { panic!() };
+    requests.undo(&filed, now);
+    drop(filed);
+    let next = host.start(&clock).await;
+    for requests in [&requests, &next] {
+        assert_eq!(is_known_as(requests, "a", now), Some(RequestState::Pending));
+        assert_eq!(is_known_as(requests, "b", now), None);
+    }
+    assert!(next.settle(now, |_| panic!("nothing is open")).is_empty());
 }

@@ -164,6 +164,59 @@ fn who_waits_is_told_as_soon_as_it_is_decided() {
     );
 }
 
+// "Every state change is on disk before anyone is told"
+#[test]
+fn what_the_log_does_not_take_is_neither_asked_for_nor_answered() {
+    needs_root(); // others than root cannot fill the place of the log
+    let mut stage = Stage::with(&rule("id", APPROVAL));
+    let (waits, _) = file(&stage, id());
+    std::fs::rename(&stage.paths.audit, stage.root().join("aside")).unwrap();
+    std::fs::create_dir(&stage.paths.audit).unwrap();
+    assert!(refusal(&stage, command(&["id", "-g"])).contains("the audit log cannot be written"));
+    let take_back = || Request::Decline { request: waits.clone(), reason: None };
+    assert!(refused(stage.connect().ask(take_back())).contains("the audit log cannot be written"));
+    std::fs::remove_dir(&stage.paths.audit).unwrap();
+    std::fs::rename(stage.root().join("aside"), &stage.paths.audit).unwrap();
+    for restarts in [false, true] {
+        if restarts {
+            stage.crash();
+            stage.start();
+        }
+        let [request] = requests(&stage).try_into().unwrap();
+        assert_eq!((&request.id, request.state, &request.answer), (&waits, RequestState::Pending, &None));
+    }
+    let (_, told) = file(&stage, command(&["id", "-g"]));
+    assert_eq!(told, "this waits for approval by daemon", "for the first time");
+    assert!(matches!(stage.connect().ask(take_back()), Response::Done { .. }));
+    assert_eq!(stage.await_events("approval.requested", 2).len(), 2);
+    assert_eq!(stage.await_events("approval.refused", 1).len(), 1);
+    stage.verify_audit();
+}
+
+// An agent that ends between log and store has said it already.
+#[test]
+fn that_nobody_answered_in_time_is_said_once() {
+    for already in [false, true] {
+        let mut stage = Stage::with(&rule("id", APPROVAL));
+        let (waits, _) = file(&stage, id());
+        stage.crash();
+        if already {
+            crate::restart::write_records(&stage, &[(jit_audit::Event::ApprovalExpired, "", "")]);
+        }
+        stage.clock.pass(30 * 60 * SECOND);
+        for option in ["-g", "-n"] {
+            stage.start();
+            assert_eq!(requests(&stage)[0].state, RequestState::Expired);
+            // Its record comes after what the agent had to say when it started.
+            file(&stage, command(&["id", option]));
+            let said = stage.await_events("approval.expired", 1);
+            assert_eq!((said.len(), &said[0]["request"]), (1, &waits.clone().into()));
+            stage.crash();
+        }
+        stage.verify_audit();
+    }
+}
+
 #[test]
 fn what_is_no_request_and_what_is_somebody_elses_look_the_same() {
     needs_root();

@@ -153,7 +153,7 @@ fn what_one_agent_has_recorded_the_next_one_does_not_record_again() {
 }
 
 /// What an agent that ended between log and store has left: records that the store knows nothing of.
-fn write_records(stage: &Stage, events: &[(Event, &str, &str)]) {
+pub fn write_records(stage: &Stage, events: &[(Event, &str, &str)]) {
     let text = std::fs::read_to_string(&stage.paths.audit).unwrap();
     let last = jit_audit::chain::open(text.lines().last().unwrap()).unwrap();
     let mut head = Head { seq: last.seq, hash: last.hash };
