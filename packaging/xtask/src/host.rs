@@ -40,7 +40,8 @@ pub(crate) const DEMO: &[Need] = &[
 ];
 
 /// To make system calls fail.
-pub(crate) const FAULTS: &[Need] = &[("strace", "makes the calls of running programs fail")];
+pub(crate) const FAULTS: &[Need] =
+    &[("strace", "makes the calls of running programs fail"), ("openssh-client", "ssh-keygen signs tokens")];
 /// To fuzz.
 pub(crate) const FUZZ: &[Need] = &[("g++", "libFuzzer is C++")];
 

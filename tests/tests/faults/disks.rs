@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jit_tests::process::run;
 
+use crate::deeds::{Deed, Scene};
 use crate::play::Play;
 use crate::stage::{jitctl, shell};
 use crate::tracer::{Fault, Target, Tracer, calls};
@@ -21,8 +22,27 @@ pub(crate) fn all(play: &mut Play) -> usize {
             checks += 1;
         }
     }
-    the_intent_is_durable_before_go(play);
-    println!("{:<12} {:<8} {checks:>4} points", "disks", "");
+    // No record, no command: the log is on the disk, and the use of the grant is, before the monitor may go on.
+    nothing_is_said_before_it_is_durable(play, "{\\\"go\\\":", |play| {
+        let name = play.stage.next_name();
+        play.stage.elevate(&name).success();
+    });
+    for (deed, said) in [
+        (Deed::Ask, "this waits"),
+        (Deed::Approve, "approved: "),
+        (Deed::Deny, "{\\\"done\\\":"),
+        (Deed::TakeBack, "{\\\"done\\\":"),
+        (Deed::Spend, "{\\\"go\\\":"),
+    ] {
+        let scene = Scene::set(deed, play.stage.next_name());
+        let mut outcome = None;
+        nothing_is_said_before_it_is_durable(play, said, |_| outcome = Some(scene.act()));
+        for wrong in scene.aftermath(play, &outcome.unwrap()) {
+            play.tell(format!("{deed:?}: {wrong}"));
+        }
+        checks += 1;
+    }
+    println!("{:<23} {:<8} {checks:>4} points", "disks", "");
     checks
 }
 
@@ -69,24 +89,23 @@ fn state(part: &str) -> String {
     part.and_then(|part| part["state"].as_str()).unwrap_or("unknown").to_owned()
 }
 
-/// No record, no command: the log is on the disk, and the use of the grant is, before the monitor may go on.
-fn the_intent_is_durable_before_go(play: &mut Play) {
+/// Whatever is done: log and store are on the disk before this is said.
+fn nothing_is_said_before_it_is_durable(play: &mut Play, said: &str, act: impl FnOnce(&mut Play)) {
     let all = [FILES, SENDS].concat();
     let target = Target { calls: &all, files: &[], children: false, number: None, fault: Fault::None };
     let threads = [AUDIT, STORE, LOOP].map(|who| play.threads(who)).concat();
     let tracer = Tracer::attach(&threads, target).expect("the agent runs");
-    let name = play.stage.next_name();
-    play.stage.elevate(&name).success();
+    act(play);
     tracer.finish();
     let calls = calls();
-    let go = calls.iter().position(|call| call.starts_with("sendmsg(") && call.contains("{\\\"go\\\":"));
-    let Some(go) = go else { return play.tell("nobody said Go") };
+    let told = calls.iter().position(|call| call.starts_with("send") && call.contains(said));
+    let Some(told) = told else { return play.tell(format!("nobody said {said}: {calls:#?}")) };
     for (file, write) in [("audit.jsonl", "write("), ("state.redb", "pwrite64(")] {
         let is = |call: &String, kind: &str| call.starts_with(kind) && call.contains(file);
-        let written = calls[..go].iter().rposition(|call| is(call, write));
-        let synced = calls[..go].iter().rposition(|call| is(call, "fdatasync(") && call.ends_with("= 0"));
+        let written = calls[..told].iter().rposition(|call| is(call, write));
+        let synced = calls[..told].iter().rposition(|call| is(call, "fdatasync(") && call.ends_with("= 0"));
         if written.is_none() || synced < written {
-            play.tell(format!("{file} is not on the disk before Go: {:#?}", &calls[..=go]));
+            play.tell(format!("{file} is not on the disk before {said}: {:#?}", &calls[..=told]));
         }
     }
 }

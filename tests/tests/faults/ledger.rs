@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use crate::stage::{AUDIT, MARKS, as_user, jitctl, shell};
 
-/// How often the policy lets a grant be used.
-const USES: usize = 2;
+/// How often the policy lets a grant of this rule be used.
+fn uses_of(rule: &str) -> usize {
+    if rule == "let" { 1 } else { 2 }
+}
 
 /// Everything that was seen, from the first point to the last.
 #[derive(Default)]
@@ -26,11 +28,15 @@ pub(crate) struct Ledger {
     /// The session that each elevation began, by the name of its mark.
     starts: HashMap<String, Vec<String>>,
     /// Marks by name: the grant.
-    marks: HashMap<String, String>,
+    pub(crate) marks: HashMap<String, String>,
     /// Marks that were read.
     lines: usize,
     /// When each grant ends, as its first record says.
     ends: HashMap<String, String>,
+    /// The rule of each grant.
+    rules: HashMap<String, String>,
+    /// Records of each request, and of each token, by its nonce.
+    pub(crate) requests: BTreeMap<String, Vec<Value>>,
     /// The grant that nobody touches.
     bystander: String,
     /// Sessions of each grant.
@@ -56,8 +62,10 @@ impl Ledger {
     /// What does not hold after an elevation under a fault.
     pub(crate) fn check(&mut self, name: &str, outcome: &Outcome) -> Vec<String> {
         let mut wrong = Vec::new();
+        // One that did not get so far may be tried again, if it was given back.
+        let starts_before = self.starts.get(name).map_or(0, Vec::len);
         self.read_log(&mut wrong);
-        self.read_marks(&mut wrong);
+        self.read_marks(name, starts_before, &mut wrong);
         self.check_grants(name, &mut wrong);
         let ran = self.marks.contains_key(name);
         if outcome.is_ok() && !ran {
@@ -85,7 +93,7 @@ impl Ledger {
         }
         for (grant, name) in &self.gone {
             let uses = self.users.get(grant).map_or(0, HashSet::len);
-            if uses != USES {
+            if uses != self.uses(grant) {
                 wrong.push(format!("since {name} grant {grant} is gone without a record after {uses} uses"));
             }
         }
@@ -98,7 +106,7 @@ impl Ledger {
         wrong
     }
 
-    fn read_log(&mut self, wrong: &mut Vec<String>) {
+    pub(crate) fn read_log(&mut self, wrong: &mut Vec<String>) {
         let mut file = fs::File::open(AUDIT).unwrap();
         file.seek(SeekFrom::Start(self.read)).unwrap();
         let mut text = String::new();
@@ -122,6 +130,12 @@ impl Ledger {
             {
                 self.ends.insert(grant.clone(), end.to_owned());
             }
+            if !grant.is_empty() {
+                self.rules.entry(grant.clone()).or_insert_with(|| field("rule"));
+            }
+            if let Some(request) = record["request"].as_str() {
+                self.requests.entry(request.to_owned()).or_default().push(record.clone());
+            }
             if event == "session.started" {
                 let name = record["command"][1].as_str().unwrap_or_default().to_owned();
                 self.starts.entry(name).or_default().push(session.clone());
@@ -137,25 +151,31 @@ impl Ledger {
         }
     }
 
-    fn read_marks(&mut self, wrong: &mut Vec<String>) {
+    /// Elevations with the name of the one that was just tried had so many starts before.
+    fn read_marks(&mut self, tried: &str, starts_before: usize, wrong: &mut Vec<String>) {
         let text = fs::read_to_string(MARKS).unwrap_or_default();
         for line in text.lines().skip(self.lines) {
             self.lines += 1;
             let [name, grant, records] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-            if records != "1" {
-                wrong.push(format!("it ran with {records} records of its start"));
+            let starts_before = if name == tried { starts_before } else { 0 };
+            if records != (starts_before + 1).to_string() {
+                wrong.push(format!("it ran with {records} records of its start, after {starts_before}"));
             }
             if self.marks.insert(name.to_owned(), grant.to_owned()).is_some() {
                 wrong.push("it ran twice".to_owned());
             }
             let uses = self.marks.values().filter(|used| *used == grant).count();
-            if uses > USES {
-                wrong.push(format!("grant {grant} for {USES} uses was used {uses} times"));
+            if uses > self.uses(grant) {
+                wrong.push(format!("grant {grant} for {} uses was used {uses} times", self.uses(grant)));
             }
-            if self.starts.get(name).map_or(0, Vec::len) != 1 {
+            if self.starts.get(name).map_or(0, Vec::len) != starts_before + 1 {
                 wrong.push(format!("it has these starts: {:?}", self.starts.get(name)));
             }
         }
+    }
+
+    fn uses(&self, grant: &str) -> usize {
+        uses_of(self.rules.get(grant).map_or("", String::as_str))
     }
 
     fn check_grants(&mut self, name: &str, wrong: &mut Vec<String>) {

@@ -1,15 +1,19 @@
 //! Every write, sync, rename and send on the way of an elevation fails once, and every process on that way is killed
 //! before each of them: no grant may be lost, doubled or longer, no command may run without its record, no record may
-//! be there twice, and no process may be left.
+//! be there twice, and no process may be left. So does the agent where people ask for approval, answer, and spend tokens:
+//! what was told holds, what was not holds wholly or not at all, no yes is used wider, and no token twice.
 //!
 //! ```text
 //! main          into the sandbox; then every walk
-//! walks         who is walked, over which calls, with which faults
+//! walks         who is walked at what, over which calls, with which faults
 //! play          one point after the other
+//! deeds         what people do besides running commands, and what must hold after each
+//! people        alice, who asks; bob, who answers; carol, who signs
 //! disks         what fails for as long as it likes; and what is durable before what
 //! tracer        strace(1) makes one call of a running program fail, or kills the program before it
 //! stage         the real agent, spawner, PAM and helper; the command that leaves a mark
 //! ledger        what must hold after each point, and at the end of all
+//! answers       and of requests and tokens
 //! ```
 //!
 //! The programs are those that the package installs; nothing in them knows of this. `cargo xtask faults` builds and
@@ -26,8 +30,11 @@
     reason = "a test program"
 )]
 
+mod answers;
+mod deeds;
 mod disks;
 mod ledger;
+mod people;
 mod play;
 mod stage;
 mod tracer;
@@ -64,7 +71,7 @@ fn main() {
         fs::copy(&own, folder.join(name)).unwrap();
     }
     let policy = stage.join("etc/jit-sudo/policy.d/faults.toml");
-    fs::write(&policy, stage::POLICY).unwrap();
+    fs::write(&policy, stage::POLICY.to_owned() + people::RULE).unwrap();
     for (path, mode) in [(policy, 0o644), (folder, 0o755), (stage.join("run"), 0o755)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }

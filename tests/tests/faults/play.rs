@@ -1,6 +1,6 @@
 //! Walking: one elevation for each point, and the ledger after each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,12 @@ use jit_tests::Outcome;
 use jit_tests::process::run;
 use serde_json::Value;
 
+use crate::deeds::{Deed, Scene};
 use crate::disks;
 use crate::ledger::Ledger;
 use crate::stage::{Stage, agent_log, jitctl, shell};
 use crate::tracer::{Fault, Target, Tracer, calls, hit};
-use crate::walks::{WALKS, Walk, Who};
+use crate::walks::{Walk, Who, walks};
 
 /// More calls than any walk has.
 const MOST: usize = 400;
@@ -25,14 +26,15 @@ pub(crate) fn all(words: &[String]) -> bool {
     let names: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "verbose").collect();
     let mut play = Play { stage: Stage::new(), ledger: Ledger::open(), wrong: 0, verbose };
     let mut points = 0;
-    for walk in WALKS.iter().filter(|walk| names.is_empty() || names.contains(&walk.name)) {
+    for walk in walks().iter().filter(|walk| names.is_empty() || names.contains(&walk.name)) {
         for fault in walk.faults {
             let started = Instant::now();
             let walked = play.walk(walk, *fault);
             let took = started.elapsed().as_secs_f64();
-            println!("{:<12} {:<8} {walked:>4} points {took:>6.1} s", walk.name, fault.to_string());
+            let who = if let Who::Agent(thread) = walk.who { thread } else { "" };
+            println!("{:<12} {who:<10} {:<8} {walked:>4} points {took:>6.1} s", walk.name, fault.to_string());
             if walked == 0 {
-                play.tell(format!("{}: nothing was walked", walk.name));
+                play.tell(format!("{} {who}: nothing was walked", walk.name));
             }
             points += walked;
         }
@@ -90,6 +92,9 @@ impl Play {
         let all: Vec<&str> = walk.calls.iter().copied().flatten().copied().collect();
         let children = walk.who.has_children();
         let target = Target { calls: &all, files: walk.files, children, number: None, fault: Fault::None };
+        if walk.deed != Deed::Elevate {
+            return self.walk_deed(walk, target, fault);
+        }
         let name = self.stage.next_name();
         self.under(walk.who, target, &name);
         let made: BTreeSet<String> =
@@ -100,6 +105,58 @@ impl Play {
             if matches!(walk.who, Who::Agent(_)) { &[Use::First, Use::Second] } else { &[Use::Any] };
         let each = uses.iter().flat_map(|uses| made.iter().map(move |call| (*uses, *call)));
         each.map(|(uses, call)| self.walk_call(walk, call, fault, uses)).sum()
+    }
+
+    /// As many of each call as the deed makes without a fault.
+    fn walk_deed(&mut self, walk: &Walk, target: Target<'_>, fault: Fault) -> usize {
+        run(shell("jitctl revoke --user alice"), b"", Duration::from_secs(10));
+        let mut made = BTreeMap::new();
+        for call in self.deed(walk, target) {
+            *made.entry(call.split('(').next().unwrap().to_owned()).or_insert(0) += 1;
+        }
+        let children = target.children;
+        let each = made.iter().flat_map(|(call, count)| (1..=*count).map(move |number| (call, number)));
+        let points = each.map(|(call, number)| {
+            let number = Some(number);
+            !self.deed(walk, Target { calls: &[call], files: walk.files, children, number, fault }).is_empty()
+        });
+        points.filter(|met| *met).count()
+    }
+
+    /// One deed; the calls that the fault has met, or all if there is none.
+    fn deed(&mut self, walk: &Walk, target: Target<'_>) -> Vec<String> {
+        let name = self.stage.next_name();
+        let started = Instant::now();
+        let scene = Scene::set(walk.deed, name.clone());
+        let tracer = self.attach(walk.who, target);
+        let outcome = scene.act();
+        self.stage.await_quiet();
+        tracer.finish();
+        let mut wrong = Vec::new();
+        if walk.deed != Deed::Wait {
+            wrong.extend(self.stage.settle().err());
+        }
+        let met = if target.fault == Fault::None { calls() } else { Vec::from_iter(hit()) };
+        wrong.extend(scene.aftermath(self, &outcome));
+        wrong.extend(self.stage.settle().err());
+        let call = met.first().map_or("no call", String::as_str);
+        let (fault, number) = (target.fault, target.number.unwrap_or(0));
+        if self.verbose {
+            let took = started.elapsed().as_millis();
+            println!("{} {fault} #{number} {name} {took} ms {:?} at {call}", walk.name, outcome.code());
+        }
+        for wrong in wrong {
+            self.tell(format!(
+                "{} {:?} {fault} #{number} ({name}) at {call}: {wrong}\n  {outcome}",
+                walk.name, walk.who
+            ));
+        }
+        met
+    }
+
+    fn attach(&self, who: Who, target: Target<'_>) -> Tracer {
+        let mut tries = (0..10).map(|_| Tracer::attach(&self.threads(who), target));
+        tries.find_map(|tracer| tracer).expect("there is somebody to trace")
     }
 
     fn walk_call(&mut self, walk: &Walk, call: &str, fault: Fault, uses: Use) -> usize {
@@ -175,8 +232,7 @@ impl Play {
                 self.stage.elevate(name)
             }
             _ => {
-                let mut tries = (0..10).map(|_| Tracer::attach(&self.threads(who), target));
-                let tracer = tries.find_map(|tracer| tracer).expect("there is somebody to trace");
+                let tracer = self.attach(who, target);
                 let outcome = match who {
                     Who::MonitorOfTerminal => self.stage.elevate_on_terminal(name),
                     _ => self.stage.elevate(name),

@@ -11,6 +11,8 @@ use jit_tests::process::run;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::people;
+
 /// What the command does (it is this very program under another name): leaves a mark, which says which elevation it is,
 /// on which grant, and how many records of its start it found; and a process behind.
 pub(crate) fn leave_mark(words: &[String]) {
@@ -88,6 +90,7 @@ impl Stage {
         // As real as PAM's default, but quick.
         let quick = "echo alice:demo | chpasswd --crypt-method SHA512 --sha-rounds 1000";
         run(shell(quick), b"", PATIENCE).success();
+        people::prepare();
         let mut stage = Self { agent: start_agent(&[]), count: 0 };
         stage.settle().unwrap();
         stage
@@ -169,6 +172,13 @@ impl Stage {
         let _ = self.agent.wait();
     }
 
+    /// Starts the agent again if it has ended.
+    pub(crate) fn revive(&mut self) {
+        if self.agent.try_wait().unwrap().is_some() {
+            self.agent = start_agent(&[]);
+        }
+    }
+
     /// Does what a supervisor of daemons does, until everything works and only that is there.
     ///
     /// # Errors
@@ -176,9 +186,7 @@ impl Stage {
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         loop {
-            if self.agent.try_wait().unwrap().is_some() {
-                self.agent = start_agent(&[]);
-            }
+            self.revive();
             let parts = parts().unwrap_or_default();
             let works = |id: &str| parts.iter().any(|part| part["id"] == id && part["state"] == "works");
             let left = left_over(self.agent.id());

@@ -1,5 +1,6 @@
-//! Who is walked, over which calls, with which faults.
+//! Who is walked at what, over which calls, with which faults.
 
+use crate::deeds::Deed;
 use crate::tracer::Fault;
 
 pub(crate) const FILES: &[&str] = &[
@@ -27,7 +28,7 @@ pub(crate) const EIO: Fault = Fault::Error("EIO");
 pub(crate) const ENOSPC: Fault = Fault::Error("ENOSPC");
 
 /// Who is traced.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     /// The agent's thread of this name.
     Agent(&'static str),
@@ -50,9 +51,11 @@ impl Who {
     }
 }
 
-/// One walk: every one of these calls that an elevation makes, with each of the faults.
+/// One walk: every one of these calls at this deed, with each of the faults.
+#[derive(Clone, Copy)]
 pub(crate) struct Walk {
     pub(crate) name: &'static str,
+    pub(crate) deed: Deed,
     pub(crate) who: Who,
     pub(crate) calls: &'static [&'static [&'static str]],
     /// On these alone; none: on all.
@@ -81,19 +84,48 @@ const ALL: &[&[&str]] = &[FILES, SENDS, OTHERS];
 
 /// First those that end the agent: a session that its monitor and two agents have lost ends half a minute later.
 #[rustfmt::skip]
-pub(crate) const WALKS: &[Walk] = &[
-    Walk { name: "start-kills", who: Who::Starting, calls: ALL, files: ANY, faults: &[Fault::Kill] },
-    Walk { name: "start-errors", who: Who::Starting, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
-    Walk { name: "store-kills", who: STORE, calls: ALL, files: ANY, faults: &[Fault::Kill] },
-    Walk { name: "audit-kills", who: AUDIT, calls: ALL, files: ANY, faults: &[Fault::Kill] },
-    Walk { name: "loop-kills", who: LOOP, calls: ALL, files: ANY, faults: &[Fault::Kill] },
-    Walk { name: "store-errors", who: STORE, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
-    Walk { name: "audit-errors", who: AUDIT, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
-    Walk { name: "audit-sends", who: AUDIT, calls: &[SENDS], files: ANY, faults: &[EIO] },
-    Walk { name: "loop-sends", who: LOOP, calls: &[SENDS], files: ANY, faults: &[EIO] },
-    Walk { name: "spawner", who: Who::Spawner, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
-    Walk { name: "monitor", who: Who::Monitor, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
-    Walk { name: "terminal", who: Who::MonitorOfTerminal, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
-    Walk { name: "command", who: Who::Command, calls: &[BECOMING], files: ANY, faults: &[EIO, Fault::Kill] },
-    Walk { name: "helper", who: Who::Helper, calls: &[SENDS, WAITS], files: ANY, faults: &[Fault::Kill] },
+const ELEVATIONS: &[Walk] = &[
+    Walk { name: "start-kills", deed: Deed::Elevate, who: Who::Starting, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "start-errors", deed: Deed::Elevate, who: Who::Starting, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "store-kills", deed: Deed::Elevate, who: STORE, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "audit-kills", deed: Deed::Elevate, who: AUDIT, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "loop-kills", deed: Deed::Elevate, who: LOOP, calls: ALL, files: ANY, faults: &[Fault::Kill] },
+    Walk { name: "store-errors", deed: Deed::Elevate, who: STORE, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "audit-errors", deed: Deed::Elevate, who: AUDIT, calls: &[FILES], files: WRITTEN, faults: &[EIO, ENOSPC] },
+    Walk { name: "audit-sends", deed: Deed::Elevate, who: AUDIT, calls: &[SENDS], files: ANY, faults: &[EIO] },
+    Walk { name: "loop-sends", deed: Deed::Elevate, who: LOOP, calls: &[SENDS], files: ANY, faults: &[EIO] },
+    Walk { name: "spawner", deed: Deed::Elevate, who: Who::Spawner, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "monitor", deed: Deed::Elevate, who: Who::Monitor, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "terminal", deed: Deed::Elevate, who: Who::MonitorOfTerminal, calls: ALL, files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "command", deed: Deed::Elevate, who: Who::Command, calls: &[BECOMING], files: ANY, faults: &[EIO, Fault::Kill] },
+    Walk { name: "helper", deed: Deed::Elevate, who: Who::Helper, calls: &[SENDS, WAITS], files: ANY, faults: &[Fault::Kill] },
 ];
+
+/// What the agent does when people ask, answer and spend.
+const DEEDS: &[(&str, Deed)] = &[
+    ("ask", Deed::Ask),
+    ("approve", Deed::Approve),
+    ("deny", Deed::Deny),
+    ("take-back", Deed::TakeBack),
+    ("use", Deed::Use),
+    ("spend", Deed::Spend),
+];
+
+/// All of them.
+pub(crate) fn walks() -> Vec<Walk> {
+    let mut walks = ELEVATIONS.to_vec();
+    for (name, deed) in DEEDS {
+        let walk = |who, calls, files, faults| Walk { name, deed: *deed, who, calls, files, faults };
+        walks.extend([
+            walk(STORE, ALL, ANY, &[Fault::Kill]),
+            walk(AUDIT, ALL, ANY, &[Fault::Kill]),
+            walk(LOOP, ALL, ANY, &[Fault::Kill]),
+            walk(STORE, &[FILES], WRITTEN, &[EIO]),
+            walk(AUDIT, &[FILES], WRITTEN, &[EIO]),
+            walk(LOOP, &[SENDS], ANY, &[EIO]),
+        ]);
+    }
+    let (name, deed) = ("wait", Deed::Wait);
+    walks.push(Walk { name, deed, who: LOOP, calls: &[SENDS], files: ANY, faults: &[Fault::Kill] });
+    walks
+}
