@@ -73,6 +73,9 @@ pub enum Event {
     /// Its time was up, and what ran in it was ended.
     #[serde(rename = "session.expired")]
     SessionExpired,
+    /// A process of a session was found outside of its cgroup, as a full root can be; `result` says which and where.
+    #[serde(rename = "elevation.outside")]
+    ElevationOutside,
     /// A login that policy names is allowed.
     #[serde(rename = "login.allowed")]
     LoginAllowed,
@@ -89,7 +92,7 @@ pub enum Event {
 
 impl Event {
     /// Every event that this version writes.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::AgentStarted,
         Self::AgentStopped,
         Self::PolicyLoaded,
@@ -112,6 +115,7 @@ impl Event {
         Self::SessionRefused,
         Self::SessionEnded,
         Self::SessionExpired,
+        Self::ElevationOutside,
         Self::LoginAllowed,
         Self::LoginDenied,
         Self::AuditGap,
@@ -143,6 +147,7 @@ impl Event {
             Self::SessionRefused => "session.refused",
             Self::SessionEnded => "session.ended",
             Self::SessionExpired => "session.expired",
+            Self::ElevationOutside => "elevation.outside",
             Self::LoginAllowed => "login.allowed",
             Self::LoginDenied => "login.denied",
             Self::AuditGap => "audit.gap",

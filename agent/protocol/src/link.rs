@@ -5,7 +5,7 @@
 //!         ◀─ Go | Refuse ──────────────────────────────────────────── agent (grant and session.started are durable)
 //!         ── Accepted (by PAM, at the same time) ───────────────────▶ agent
 //!         ◀─ Finish (instead of Go, where nothing is to be run) ───── agent
-//!         ── Refused | Running, Expired, Ended, Gone ───────────────▶ agent
+//!         ── Refused | Running, Outside, Expired, Ended, Gone ───────────────▶ agent
 //!         ◀─ Terminate ────────────────────────────────────────────── agent (revoked)
 //! ```
 //! A monitor whose agent went away dials [`crate::paths::MONITOR_SOCKET`] and begins with `Resume`, then `Running`
@@ -54,6 +54,15 @@ pub enum FromMonitor {
     },
     /// Its time is up (or it was told to terminate): what runs in it is being ended.
     Expired,
+    /// A process of the session was found outside of its cgroup.
+    Outside {
+        /// Its number.
+        pid: i32,
+        /// Its name, which it chooses itself.
+        name: String,
+        /// Where it is, as `/proc/PID/cgroup` shows it.
+        cgroup: String,
+    },
     /// The command ended.
     Ended {
         /// How.

@@ -173,10 +173,13 @@ impl Cgroup {
     /// Whether a process is in it or below, as `/proc/PID/cgroup` says.
     pub fn holds(&self, pid: Pid) -> bool {
         let Ok(text) = read_text(format!("/proc/{pid}/cgroup")) else { return false };
-        own_cgroup(&text).is_some_and(|path| {
-            path.split_once(&format!("/{}", self.path))
-                .is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/'))
-        })
+        own_cgroup(&text).is_some_and(|path| self.is_around(&path))
+    }
+
+    /// Whether a path, as `/proc/PID/cgroup` shows it, is its own or leads below it.
+    pub fn is_around(&self, path: &str) -> bool {
+        let found = path.split_once(&format!("/{}", self.path));
+        found.is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Removes it with what is below, once nothing lives there; false if something does.
@@ -220,7 +223,7 @@ fn mount_point(mountinfo: &str) -> Option<PathBuf> {
 }
 
 /// The v2 entry of a cgroup text (`0::PATH`, cgroups(7)).
-fn own_cgroup(text: &str) -> Option<String> {
+pub fn own_cgroup(text: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 

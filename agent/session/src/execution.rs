@@ -139,7 +139,7 @@ impl<'a> Execution<'a, '_> {
             cwd: cwd.as_fd(),
         };
         let cgroup = match tree {
-            Tree::Cgroup(cgroup, _) => Some(cgroup),
+            Tree::Cgroup(cgroup, ..) => Some(cgroup),
             Tree::Descendants => None,
         };
         command::start(&command, cgroup, deadline)
@@ -177,6 +177,9 @@ impl Running<'_> {
     pub fn answer(&mut self, status: ExitStatus) {
         self.supervisor.release_helper();
         let leftover = self.supervisor.has_leftover();
+        if leftover {
+            self.supervisor.report_strays();
+        }
         if leftover && self.go.kill_leftover {
             self.supervisor.kill_all();
         } else if leftover && !self.supervisor.is_ending() {

@@ -118,7 +118,7 @@ fn start(program: &Path, user: &Account, event: &OwnedFd, tree: &Tree) -> io::Re
     // Opened anew: each has a place of its own to read from.
     let input = File::open(format!("/proc/self/fd/{}", event.as_raw_fd()))?;
     let cgroup = match tree {
-        Tree::Cgroup(cgroup, _) => Some(cgroup.handle().as_fd()),
+        Tree::Cgroup(cgroup, ..) => Some(cgroup.handle().as_fd()),
         Tree::Descendants => None,
     };
     fork_into(cgroup, || {

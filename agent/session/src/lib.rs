@@ -11,7 +11,8 @@
 //!        open_session.rs  the PAM session of the target user
 //!        command.rs       the command's process, made; become_command.rs what it does between clone3 and exec
 //!        execution.rs     from Go to the last process
-//!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes
+//!        supervise.rs     output, stops, signals, expiry, exit; relay.rs copies, tree.rs ends processes, strays.rs those that
+//!                         have left their cgroup
 //!        hooks.rs         or, instead of all this: programs are told of an event
 //!        link.rs, watch.rs  the agent and the spawner, and the next ones when they are started anew
 //! ```
@@ -42,6 +43,7 @@ pub mod relay;
 pub mod report;
 pub mod service;
 pub mod spawner;
+pub mod strays;
 pub mod supervise;
 pub mod timer;
 pub mod tree;

@@ -141,8 +141,8 @@ fn session(ready: Ready, order: &Order, helper: &Rc<Helper>, link: &mut Link) ->
     let opened = OpenSession::open(&mut pam, order, &inherited)?;
     still(own)?;
     let terminal = prepare_terminal(order, helper, &stdio)?;
+    let signals = prepare_signals().map_err(|error| Refusal::internal("signals", error))?;
     let tree = place(order, cgroup, subtree.as_deref(), &spawner)?;
-    let signals = prepare_signals(&tree).map_err(|error| Refusal::internal("signals", error))?;
     go_on(helper, &spawner)?;
     let copy = pinned::look_at(program)?;
     let go = await_go(link)?;

@@ -1,5 +1,6 @@
 //! While the command runs: its output, stops, signals and end; its deadline; the agent's word; the helper's going.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use crate::link::Link;
 use crate::notices::Notices;
 use crate::relay::Relay;
 use crate::report::Report;
+use crate::strays::Stray;
 use crate::timer::{DeadlineTimer, Timer};
 use crate::tree::Tree;
 use crate::watch::Watch;
@@ -30,6 +32,8 @@ use crate::watch::Watch;
 const TICK: Duration = Duration::from_millis(200);
 /// How many wishes of the helper are heard in a row.
 const WISHES: usize = 32;
+/// Of how many processes outside of its cgroup a session tells.
+const MOST_REPORTED: usize = 64;
 /// How long a monitor that has nothing left to do waits for an agent to tell the end to.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -54,6 +58,8 @@ pub struct Supervisor<'a> {
     /// What the person is told of the end before it comes.
     notices: Notices,
     ending: Ending,
+    /// Processes that the agent was told of: they have left the cgroup.
+    reported: HashSet<i32>,
 }
 
 /// How far the end of a tree has come.
@@ -98,6 +104,7 @@ impl<'a> Supervisor<'a> {
             deadline,
             notices,
             ending: Ending::No,
+            reported: HashSet::new(),
         }
     }
 
@@ -178,6 +185,19 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
+    /// Tells the agent of processes that have left the cgroup, of each once. Where there is none the next one is told.
+    pub fn report_strays(&mut self) {
+        for Stray { pid, name, cgroup, .. } in self.tree.strays() {
+            let pid = pid.as_raw();
+            if self.link.is_cut() || self.reported.len() == MOST_REPORTED {
+                return;
+            }
+            if self.reported.insert(pid) {
+                self.link.send(&FromMonitor::Outside { pid, name, cgroup });
+            }
+        }
+    }
+
     /// Lets an agent that was away know the end, for a while.
     pub fn report_to_next_agent(&mut self) {
         let mut waited = Duration::ZERO;
@@ -193,6 +213,7 @@ impl<'a> Supervisor<'a> {
         if !matches!(self.ending, Ending::No) {
             return;
         }
+        self.report_strays();
         self.tree.terminate();
         let timer = Timer::boottime().and_then(|timer| timer.set_in(self.grace).map(|()| timer));
         self.ending = if let Ok(timer) = timer {
@@ -261,15 +282,13 @@ impl<'a> Supervisor<'a> {
         None
     }
 
-    /// Where there is no cgroup, orphans become our children and must be waited for.
+    /// Orphans have become our children, and must be waited for.
     fn adopt(&self) {
-        if matches!(self.tree, Tree::Descendants) {
-            while let Ok(Some(pid)) = waitid_any() {
-                if pid == self.child.pid {
-                    return; // `reap` takes its status
-                }
-                let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+        while let Ok(Some(pid)) = waitid_any() {
+            if pid == self.child.pid {
+                return; // `reap` takes its status
             }
+            let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
         }
     }
 
@@ -351,6 +370,9 @@ impl<'a> Supervisor<'a> {
     fn handle_agent(&mut self) {
         if self.link.is_cut() {
             self.link.redial();
+            if !self.link.is_cut() {
+                self.report_strays();
+            }
         }
         while let Some(word) = self.link.receive() {
             if let ToMonitor::Terminate { why } = word {
@@ -401,18 +423,16 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// Blocks all signals, so that none ends this process but SIGKILL, and takes SIGCHLD as a descriptor. Orphans of a tree
-/// without a cgroup become our children.
+/// Blocks all signals, so that none ends this process but SIGKILL, and takes SIGCHLD as a descriptor. Orphans become our
+/// children from here on.
 ///
 /// # Errors
 /// Those of signalfd(2), sigaction(2) and prctl(2).
-pub fn prepare_signals(tree: &Tree) -> io::Result<SignalFd> {
+pub fn prepare_signals() -> io::Result<SignalFd> {
     signals::block_all()?;
     // Modules may have changed them; without SIGCHLD the command's end would not be told.
     signals::reset_dispositions(&IGNORED)?;
-    if matches!(tree, Tree::Descendants) {
-        process::adopt_orphans()?;
-    }
+    process::adopt_orphans()?;
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(Signal::SIGCHLD);
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)

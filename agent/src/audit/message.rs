@@ -92,6 +92,7 @@ fn identity(event: Event) -> (&'static str, Severity) {
         Event::SessionRefused => ("07e93b57a67041e787bb3aeaed2794de", Severity::Warning),
         Event::SessionEnded => ("e264b94642ab479fb5b95b06515efe97", Severity::Info),
         Event::SessionExpired => ("4e6402b62d64429bbcded1b081ed546b", Severity::Notice),
+        Event::ElevationOutside => ("d7749fe535454e1f9a8a442073384bea", Severity::Warning),
         Event::LoginAllowed => ("dcbec2510e124636be283173dfd78ff0", Severity::Info),
         Event::LoginDenied => ("019216816cdf4667a2eaf578c16d7897", Severity::Warning),
         Event::AuditGap => ("f2d47e5d7eb34573b400c01303799b39", Severity::Error),

@@ -4,12 +4,13 @@ use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::sync::Arc;
 
 use jit_audit::record::{Event, Exit, Record};
+use jit_protocol::escape;
 use jit_protocol::link::{ExitStatus, FromMonitor, MAX_MESSAGE, ToMonitor};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, timeout};
 
-use super::case::Case;
+use super::case::{Case, cut_text};
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::grants::Taken;
@@ -19,6 +20,9 @@ use crate::store::{Change, Table};
 
 /// How long a monitor may take to read a word of ours.
 const SEND: Duration = Duration::from_secs(5);
+
+/// Most bytes of a cgroup's path in a record.
+const MOST_SHOWN: usize = 512;
 
 /// The way to a monitor.
 #[derive(Debug, Default)]
@@ -105,6 +109,13 @@ impl Following {
                     });
                     // So that an agent that is started anew knows who is nested in it.
                     self.keep(agent, None);
+                }
+                Some(FromMonitor::Outside { pid, name, cgroup }) => {
+                    let mut record = self.case.record(agent, Event::ElevationOutside);
+                    let (name, cgroup) = (escape(name.as_bytes()), escape(cgroup.as_bytes()));
+                    let cgroup = cut_text(&cgroup, MOST_SHOWN);
+                    record.result = Some(format!("process {pid} ({name}) is in the cgroup {cgroup}"));
+                    agent.audit.note(record);
                 }
                 Some(FromMonitor::Expired) => self.expired(agent),
                 Some(FromMonitor::Ended { status, leftover }) => {
@@ -218,7 +229,8 @@ pub async fn resume(agent: Arc<Agent>, socket: Seqpacket) {
     // It counts among its user's, even if there were no place for it any more.
     let _place = agent.session_places.admit(known.uid);
     let case = Case::of_session(&agent, &known);
-    let grant_lives = agent.grants.unexpired(agent.clock.now()).iter().any(|grant| grant.id == known.grant);
+    let now = agent.clock.now();
+    let grant_lives = agent.grants.get(&known.grant).is_some_and(|grant| !now.is_past(grant.expires));
     if !grant_lives && known.ends_with_grant && ended.is_none() {
         link.send(&ToMonitor::Terminate { why: "its grant has ended".to_owned() }).await;
     }

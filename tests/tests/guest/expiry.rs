@@ -40,6 +40,22 @@ sleep 62008
     guest.until("! pgrep -f '[s]leep 6200|[k]ill -STOP'", Duration::from_secs(40));
 }
 
+/// "a process of the grant found outside its cgroup is an audit event"; and it ends with the grant, wherever it is.
+#[test]
+fn what_has_left_its_cgroup_is_recorded_and_ends_too() {
+    let (guest, _policy) = eligible("xenxen", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
+    guest.sh("mkdir /sys/fs/cgroup/xenxen").success();
+    let leave = "echo 0 >/sys/fs/cgroup/xenxen/cgroup.procs; trap '' TERM HUP; exec setsid sleep 69001";
+    guest.as_user("xenxen").run(&format!("jit-sudo sh -c '({leave}) >/dev/null 2>&1 & sleep 1'")).success();
+    guest.until("grep -qx 0::/xenxen /proc/$(pgrep -f '^sleep 69001')/cgroup", Duration::from_secs(40));
+    guest.sh("jitctl sessions --all").success().shows("xenxen");
+    guest.sh("jitctl revoke --user xenxen").success();
+    guest.until("! pgrep -f '^sleep 69001'", Duration::from_secs(40));
+    let told = guest.audit(&["\"elevation.outside\"", "\"xenxen\"", " (sleep) is in the cgroup /xenxen\""]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    guest.until("rmdir /sys/fs/cgroup/xenxen", Duration::from_secs(40));
+}
+
 #[test]
 fn what_a_command_leaves_behind_ends_with_the_grant_too() {
     let (guest, _policy) = eligible("xandra", SHORT);

@@ -1,5 +1,6 @@
 //! How a session ends: on time, early, or with its command.
 
+use std::fs;
 use std::time::Duration;
 
 use jit_protocol::frame::{Frame, Kind};
@@ -15,6 +16,7 @@ pub(crate) const ENDS: &[Test] = &[
     ("what_is_to_be_told_of_the_end_is_told_before_it", told_ahead),
     ("leftover_is_kept_until_the_deadline_then_ended", leftover_kept),
     ("leftover_is_killed_at_once_where_policy_says_so", leftover_killed),
+    ("who_has_left_the_cgroup_is_told_of_and_ends_with_the_grant", outside),
     ("a_killed_monitor_leaves_nothing_running", killed_monitor),
     ("a_helper_that_goes_away_ends_its_command", helper_gone),
     ("signals_of_the_helper_reach_the_command", forwarded_signal),
@@ -92,6 +94,39 @@ fn leftover_killed(stage: &Stage) {
     session.go(None, Duration::from_millis(100), true);
     session.finish();
     assert_eq!(stage::count_processes(&mark), 0);
+}
+
+// A full root can leave its cgroup: the command itself, what it leaves behind, and what that starts.
+fn outside(stage: &Stage) {
+    if stage.lacks_cgroup() {
+        return; // then all are found by descent anyway
+    }
+    let elsewhere = stage.cgroup_folder("").unwrap().with_file_name("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let mark = format!("{}.47", std::process::id());
+    let leave = format!("echo 0 >{}/cgroup.procs", elsewhere.display());
+    let left = |script: &str| {
+        let mut session = stage.begin(&order(&shell(script)));
+        session.expect_accepted();
+        session.go(Some(Duration::from_secs(3)), Duration::from_millis(200), false);
+        let run = session.finish();
+        assert!(run.messages.contains(&FromMonitor::Expired) && run.messages.contains(&FromMonitor::Gone));
+        assert_eq!(stage::count_processes(&mark), 0);
+        let outside = |message: &FromMonitor| match message {
+            FromMonitor::Outside { name, cgroup, .. } => Some((name.clone(), cgroup.clone())),
+            _ => None,
+        };
+        run.messages.iter().filter_map(outside).collect::<Vec<_>>()
+    };
+    let sleeper = [("sleep".to_owned(), "/elsewhere".to_owned())];
+    assert_eq!(left(&format!("{leave}; exec sleep {mark}")), sleeper);
+    let deaf =
+        format!("({leave}; trap '' TERM HUP; exec setsid sleep {mark}) >/dev/null 2>&1 & sleep 1; exit 3");
+    assert_eq!(left(&deaf), sleeper);
+    // One is outside, and the other has not left.
+    let forked = format!("({leave}; (setsid sleep {mark} &)) & setsid sleep {mark} & wait; sleep {mark}");
+    assert_eq!(left(&forked), sleeper);
+    stage::until("nothing is left of it", || fs::remove_dir(&elsewhere).is_ok());
 }
 
 fn killed_monitor(stage: &Stage) {

@@ -83,6 +83,15 @@ static int misbehave(struct pam_handle *pam, int argc, const char **argv)
     }
     if (!strcmp(how, "fork"))
         return fork() < 0 ? AUTH_ERR : SUCCESS; /* both go on */
+    if (!strcmp(how, "leave") && argc > 1) {
+        pid_t child = fork(); /* a daemon, as some modules start one */
+        if (child == 0) {
+            closefrom(0);
+            execlp("sleep", "sleep", argv[1], NULL);
+            _exit(1);
+        }
+        return child < 0 ? AUTH_ERR : SUCCESS;
+    }
     if (!strcmp(how, "thread"))
         return pthread_create(&thread, NULL, forever, NULL) ? AUTH_ERR : SUCCESS;
     if (!strcmp(how, "endless"))

@@ -23,6 +23,7 @@ pub(crate) const MODULES: &[Test] = &[
     ("what_a_module_does_to_the_process_does_not_reach_the_command", module_changes_attributes),
     ("what_a_module_puts_into_the_environment_is_filtered", module_environment),
     ("a_module_that_forks_and_returns_twice_runs_nothing_twice", module_forks),
+    ("what_a_module_leaves_running_is_none_of_the_sessions", module_leaves),
     ("a_module_that_leaves_a_thread_behind_is_refused", module_thread),
     ("a_module_that_asks_without_an_end_is_cut_off", module_asks_endlessly),
     ("a_module_with_a_binary_or_endless_message_harms_nobody", module_odd_messages),
@@ -52,6 +53,21 @@ fn closed_terminal_session(stage: &Stage) {
             assert!(run.messages.contains(&FromMonitor::Gone), "{:?}", run.messages);
             assert!(Path::new(&mark).exists(), "the PAM session was not closed");
         });
+    });
+}
+
+fn module_leaves(stage: &Stage) {
+    if stage.lacks_cgroup() {
+        return; // there it counts as the command's
+    }
+    // It ends by itself.
+    let seconds = format!("20.{}", std::process::id());
+    with_misbehaviour(stage, "session", &format!("leave {seconds}"), || {
+        let run = stage.run(&order(&shell("exit 3")));
+        let ended = FromMonitor::Ended { status: ExitStatus::Status(3), leftover: false };
+        assert!(run.messages.contains(&ended), "{:?}", run.messages);
+        let outside = |message: &&FromMonitor| matches!(message, FromMonitor::Outside { .. });
+        assert_eq!(run.messages.iter().find(outside), None);
     });
 }
 
