@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Bytes;
+use crate::{Bytes, escape};
 
 /// All of one elevation that matters. What the command reads from standard input, and what stands in files that its
 /// arguments name, is not part of it.
@@ -80,7 +80,7 @@ impl Binding {
     pub fn difference(&self, other: &Self) -> Option<String> {
         let Self { version, host, rule, user, target, groups, mode, program, sha256, .. } = self;
         let Self { command, environment, folder, duration, uses, .. } = self;
-        let file = String::from_utf8_lossy(program.as_slice());
+        let (file, now) = (escape(program.as_slice()), escape(other.program.as_slice()));
         [
             (version == &other.version, "the version".to_owned()),
             (host == &other.host, "the host's name".to_owned()),
@@ -89,7 +89,7 @@ impl Binding {
             (target == &other.target, "the target user".to_owned()),
             (groups == &other.groups, "the groups".to_owned()),
             (mode == &other.mode, "the way it is run".to_owned()),
-            (program == &other.program, "the program".to_owned()),
+            (program == &other.program, format!("the program, which is {now} now")),
             (command == &other.command, "the arguments".to_owned()),
             (sha256 == &other.sha256, format!("the file {file}")),
             (environment == &other.environment, "the environment that was asked for".to_owned()),
@@ -102,10 +102,12 @@ impl Binding {
         .find_map(|(same, what)| (!same).then_some(what))
     }
 
-    /// Whether this asks for the same command: then it is worth saying in what else it differs.
+    /// Whether this asks for the same command: then it is worth saying in what else it differs. The same words in the same
+    /// folder ask for the same command, whatever they lead to by now.
     pub fn is_same_command(&self, other: &Self) -> bool {
         let same_who = self.user == other.user && self.target == other.target && self.mode == other.mode;
-        same_who && self.rule == other.rule && self.program == other.program && self.command == other.command
+        let same_way = self.program == other.program || self.folder == other.folder;
+        same_who && self.rule == other.rule && same_way && self.command == other.command
     }
 }
 
@@ -143,6 +145,23 @@ mod tests {
         );
         let text = String::from_utf8(binding().canonical()).unwrap();
         assert_eq!(text, expected.replace("SUM", &"ab".repeat(32)));
+    }
+
+    #[test]
+    fn the_same_words_in_the_same_folder_are_the_same_command() {
+        let with = |change: fn(&mut Binding)| {
+            let mut other = binding();
+            change(&mut other);
+            binding().is_same_command(&other)
+        };
+        assert!(with(|it| it.program = "/usr/bin/ie".into()), "a link on its way leads elsewhere");
+        assert!(with(|it| it.folder.path = "/".into()));
+        assert!(!with(|it| {
+            it.program = "/usr/bin/ie".into();
+            it.folder.path = "/".into();
+        }));
+        assert!(!with(|it| it.command.push("x".into())));
+        assert!(!with(|it| it.user.uid = 0));
     }
 
     #[test]

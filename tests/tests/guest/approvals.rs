@@ -7,7 +7,7 @@ use jit_tests::Terminal;
 use jit_tests::guest::Guest;
 
 /// Who asks under a rule that wants `approver`'s yes, and both of them.
-fn two_people(
+pub(crate) fn two_people(
     asker: &str,
     approver: &str,
     more: &str,
@@ -23,7 +23,7 @@ fn two_people(
 }
 
 /// The id of the only request of this user's that waits.
-fn pending(guest: &Guest, user: &str) -> String {
+pub(crate) fn pending(guest: &Guest, user: &str) -> String {
     let list = guest.as_user(user).run("jitctl requests --json").success().stdout;
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let mut waits = list.as_array().unwrap().iter().filter(|it| it["state"] == "pending");
@@ -32,7 +32,7 @@ fn pending(guest: &Guest, user: &str) -> String {
     id
 }
 
-fn approve(guest: &Guest, approver: &str, id: &str) {
+pub(crate) fn approve(guest: &Guest, approver: &str, id: &str) {
     let mut terminal = guest.as_user(approver).terminal(&format!("jitctl approve {id}"));
     terminal.expect("Approve? [y/N]").type_line("y").expect("assword").type_line(PASSWORD);
     terminal.finish().success().shows("approved: ");

@@ -31,6 +31,7 @@ mod pins;
 mod places;
 mod policy_files;
 mod reboot;
+mod swaps;
 mod tokens;
 mod upgrade;
 

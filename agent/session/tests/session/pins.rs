@@ -1,14 +1,14 @@
 //! Programs that run for what is in them.
 
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jit_protocol::link::{ExitStatus, FromMonitor};
-use jit_protocol::order::{Cwd, Order, Pin};
+use jit_protocol::order::{Cwd, FolderFacts, Order, Pin};
 
 use crate::Test;
 use crate::fuse::{self, Fuse};
@@ -22,6 +22,7 @@ pub(crate) const PINS: &[Test] = &[
     ("a_pinned_script_that_others_can_change_does_not_run", script),
     ("a_pinned_file_that_is_swapped_after_the_decision_does_not_run", swapped),
     ("a_pinned_file_that_is_written_before_exec_runs_as_it_was_pinned", written_before_exec),
+    ("a_working_folder_that_is_swapped_after_the_decision_is_refused", folder_swapped),
     ("a_race_of_swaps_never_runs_what_was_not_pinned", race),
 ];
 
@@ -146,6 +147,32 @@ fn written_before_exec(stage: &Stage) {
     // A file is no folder: it got as far as that with what had been copied.
     assert!(run.refused().first_text().contains("working folder"), "{:?}", run.frames);
     assert!(!Path::new(&mark).exists());
+}
+
+fn folder_swapped(stage: &Stage) {
+    let [one, two, aside] = ["folder-one", "folder-two", "folder-aside"].map(|name| stage.path(name));
+    fs::create_dir(&one).unwrap();
+    fs::create_dir(&two).unwrap();
+    let decided = fs::metadata(&one).unwrap();
+    let order_in = |cwd: Cwd| {
+        let mut wanted = order(&["/usr/bin/touch", "mark"]);
+        wanted.restrictions.folder = Some(FolderFacts { device: decided.dev(), inode: decided.ino() });
+        wanted.restrictions.cwd = cwd;
+        wanted
+    };
+    let ways = [Cwd::Caller, Cwd::Path(one.as_str().into()), Cwd::Asked(one.as_str().into())];
+    for cwd in &ways {
+        assert_eq!(stage.run_in(&one, &order_in(cwd.clone())).ended(), ExitStatus::Status(0));
+    }
+    for (from, to) in [(&one, &aside), (&two, &one), (&aside, &two)] {
+        fs::rename(from, to).unwrap();
+    }
+    for cwd in &ways {
+        let run = stage.run_in(&one, &order_in(cwd.clone()));
+        let told = run.refused().first_text();
+        assert!(told.ends_with("its working folder is not the one that was approved"), "{told}");
+    }
+    assert!(!Path::new(&one).join("mark").exists());
 }
 
 /// Ends the other side of a race, also where this one fails.
