@@ -65,6 +65,8 @@ pub struct Signed {
 pub struct SignedAs<'n> {
     /// Those of the names that the key stands for; may be none.
     pub names: Vec<&'n str>,
+    /// The principals of all its entries, each as it is written.
+    pub principals: Vec<String>,
     /// The key's fingerprint: `SHA256:…`.
     pub key: String,
 }
@@ -147,7 +149,8 @@ pub fn verify_names<'n>(
     must_be_touched(&signature)?;
     let stands_for = |name: &&str| principals.iter().any(|list| list_matches(list, name));
     let names = names.into_iter().filter(stands_for).collect();
-    Ok(SignedAs { names, key: key.fingerprint(HashAlg::Sha256).to_string() })
+    let principals = principals.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    Ok(SignedAs { names, principals, key: key.fingerprint(HashAlg::Sha256).to_string() })
 }
 
 /// The signature, of this text for this purpose, by a key that is not revoked.

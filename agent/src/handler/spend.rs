@@ -10,10 +10,11 @@ use jit_policy::{Binding, Rule, is_own};
 use jit_protocol::link::Deadline;
 use jit_protocol::token::{Covers, MAX_VALID, Malformed, Signed, Token};
 use jit_signature::{GRANT, Rejection, Revoked, Signers, verify_names};
-use jit_sys::policy_files::read_file;
+use jit_sys::policy_files::read_file_in_its_folder;
 
 use super::people::people;
 use super::plan::{Plan, Question};
+use super::reason;
 use super::token::written;
 use crate::agent::Agent;
 use crate::clock::Moment;
@@ -110,6 +111,11 @@ pub fn present(agent: &Agent, question: &mut Question) -> Result<Option<Box<Spen
     let signed = Signed::parse(&text).map_err(Rejected::Malformed)?;
     let spend = check(agent, signed, people.user.names, question.now)?;
     let (asked, token) = (&mut question.asked, &spend.signed.token);
+    // Whoever wrote the text may be another program than ours.
+    if let Some(reason) = &token.reason {
+        let clean = reason::clean(reason).ok().filter(|clean| clean == reason);
+        clean.ok_or(Rejected::Malformed(Malformed::Recoded))?;
+    }
     let of_token = [
         (&mut asked.rule, Some(&token.binding.rule), "the rule"),
         (&mut asked.reason, token.reason.as_ref(), "the reason"),
@@ -144,13 +150,9 @@ fn check(agent: &Agent, signed: Signed, asker: Vec<String>, now: Moment) -> Resu
     let approval = loaded.policy.rule(&token.binding.rule).and_then(|rule| rule.require.approval.as_ref());
     // Nobody approves for themselves.
     let is_own = |name: &str| asker.iter().any(|user| is_own(name, user));
-    let names: Vec<&str> = approval
-        .iter()
-        .flat_map(|approval| &approval.signers)
-        .map(AsRef::as_ref)
-        .filter(|name| !is_own(name))
-        .collect();
-    let (by, keys) = verify(agent, &signed, &names, now.timestamp())?;
+    let signers = approval.iter().flat_map(|approval| &approval.signers);
+    let names: Vec<&str> = signers.map(AsRef::as_ref).filter(|name| !is_own(name)).collect();
+    let (by, keys) = verify(agent, &signed, &names, &is_own, now.timestamp())?;
     let approval = approval.filter(|approval| !approval.signers.is_empty()).ok_or(Rejected::NotForSigners)?;
     if token.host != agent.host_id {
         return Err(Rejected::OtherHost);
@@ -183,19 +185,21 @@ fn check(agent: &Agent, signed: Signed, asker: Vec<String>, now: Moment) -> Resu
     Ok(Spend { signed, until_ns, asker, by, keys })
 }
 
-/// Who signed, and with which keys. Every signature must be good.
+/// Who signed, and with which keys. Every signature must be good; a key that has a name of the asker's as well is the asker's.
 fn verify(
     agent: &Agent,
     signed: &Signed,
     names: &[&str],
+    is_own: &dyn Fn(&str) -> bool,
     now: Timestamp,
 ) -> Result<(Vec<String>, Vec<String>), Rejected> {
     if signed.signatures.is_empty() {
         return Err(Rejected::NotSigned);
     }
     let paths = &agent.paths;
-    let file =
-        |path: &Path| read_file(path, paths.owner).map_err(|refused| Rejected::Unusable(refused.to_string()));
+    let file = |path: &Path| {
+        read_file_in_its_folder(path, paths.owner).map_err(|refused| Rejected::Unusable(refused.to_string()))
+    };
     let flaw = |path: &Path, mistake| Rejected::Unusable(format!("{}: {mistake}", path.display()));
     let signers = file(&paths.allowed_signers)?.unwrap_or_default();
     let signers = Signers::parse(&signers).map_err(|mistake| flaw(&paths.allowed_signers, mistake))?;
@@ -208,7 +212,9 @@ fn verify(
         let by = verify_names(text.as_bytes(), signature, GRANT, (&signers, &revoked), now, names)
             .map_err(Rejected::Signature)?;
         keys.insert(by.key);
-        all.push(by.names);
+        if !by.principals.iter().any(|name| is_own(name)) {
+            all.push(by.names);
+        }
     }
     Ok((people_of(all), keys.into_iter().collect()))
 }

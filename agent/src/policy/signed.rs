@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jit_signature::bundle::{self, Bundle};
 use jit_signature::{POLICY, Revoked, Signers};
-use jit_sys::policy_files::read_file;
+use jit_sys::policy_files::read_file_in_its_folder;
 use serde::{Deserialize, Serialize};
 
 use super::durable;
@@ -40,7 +40,8 @@ pub(super) fn check(paths: &Paths, files: &Files, now: Moment) -> Result<Accepte
     let folder = files.folder.as_ref().ok_or("there is no folder of policy")?;
     let read = |name| folder.read(name).map_err(|refused| refused.to_string());
     let (text, signature) = (read(bundle::NAME)?, read(bundle::SIGNATURE)?);
-    let file = |path: &Path| read_file(path, paths.owner).map_err(|refused| refused.to_string());
+    let file =
+        |path: &Path| read_file_in_its_folder(path, paths.owner).map_err(|refused| refused.to_string());
     let flaw = |path: &Path, mistake| format!("{}: {mistake}", path.display());
     let signers = file(&paths.allowed_signers)?.ok_or("there is no allowed_signers: nobody may sign")?;
     let signers = Signers::parse(&signers).map_err(|mistake| flaw(&paths.allowed_signers, mistake))?;

@@ -39,21 +39,13 @@ impl CheckedFolder {
     /// # Errors
     /// [`RefusedFile`] names what is wrong with it.
     pub fn open(path: &Path, owner: u32) -> Result<Option<Self>, RefusedFile> {
-        for folder in path.parent().into_iter().chain([path]) {
-            let refused = |problem| RefusedFile { path: folder.to_owned(), problem };
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let descriptor = match openat2(CWD, folder, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-                Ok(descriptor) => descriptor,
-                Err(Errno::NOENT) => return Ok(None),
-                Err(errno) => return Err(refused(Problem::of_open(errno))),
-            };
-            check_owner(&fstat(&descriptor).map_err(|errno| refused(Problem::Os(errno)))?, owner)
-                .map_err(refused)?;
-            if folder == path {
-                return Ok(Some(Self { path: path.to_owned(), owner, descriptor }));
-            }
+        if let Some(parent) = path.parent()
+            && open_folder(parent, owner)?.is_none()
+        {
+            return Ok(None);
         }
-        Ok(None)
+        let opened = open_folder(path, owner)?;
+        Ok(opened.map(|descriptor| Self { path: path.to_owned(), owner, descriptor }))
     }
 
     /// The names in it, sorted. Nothing is selected: that is the policy's part.
@@ -92,13 +84,44 @@ impl CheckedFolder {
     }
 }
 
+/// A folder of `owner`'s that nobody else can write; none if there is none.
+fn open_folder(path: &Path, owner: u32) -> Result<Option<OwnedFd>, RefusedFile> {
+    let refused = |problem| RefusedFile { path: path.to_owned(), problem };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let descriptor = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(descriptor) => descriptor,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(refused(Problem::of_open(errno))),
+    };
+    let found = fstat(&descriptor).map_err(|errno| refused(Problem::Os(errno)))?;
+    check_owner(&found, owner).map_err(refused)?;
+    Ok(Some(descriptor))
+}
+
 /// The text of one file anywhere, with the same checks, but for its folder's. `Ok(None)`: it does not exist.
 ///
 /// # Errors
 /// [`RefusedFile`] names the file and what is wrong with it.
 pub fn read_file(path: &Path, owner: u32) -> Result<Option<String>, RefusedFile> {
+    read_from(openat2(CWD, path, OPEN_FILE, Mode::empty(), ResolveFlags::NO_SYMLINKS), path, owner)
+}
+
+/// As [`read_file`], with its folder's checks: who can write that could put another file of root's in its place, or none.
+///
+/// # Errors
+/// [`RefusedFile`] names the file, or its folder, and what is wrong with it.
+pub fn read_file_in_its_folder(path: &Path, owner: u32) -> Result<Option<String>, RefusedFile> {
     let refused = |problem| RefusedFile { path: path.to_owned(), problem };
-    match openat2(CWD, path, OPEN_FILE, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(refused(Problem::Os(Errno::INVAL)));
+    };
+    let Some(folder) = open_folder(parent, owner)? else { return Ok(None) };
+    read_from(openat(&folder, name, OPEN_FILE, Mode::empty()), path, owner)
+}
+
+fn read_from(opened: Result<OwnedFd, Errno>, path: &Path, owner: u32) -> Result<Option<String>, RefusedFile> {
+    let refused = |problem| RefusedFile { path: path.to_owned(), problem };
+    match opened {
         Ok(descriptor) => read_text(descriptor, owner).map_err(refused).map(Some),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(refused(Problem::of_open(errno))),
@@ -349,5 +372,24 @@ mod tests {
         assert_eq!(read_file(&path, us()).unwrap().as_deref(), Some("x = 1"));
         fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
         assert_eq!(read_file(&path, us()).unwrap_err().problem, Problem::Writable(0o666));
+    }
+
+    // Who can write the folder takes a list of revoked keys away, or puts another file of root's in its place.
+    #[test]
+    fn a_file_in_a_folder_that_others_can_write_is_refused_where_the_folder_counts() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = |name: &str| parent.path().join(name);
+        let read = |name: &str| read_file_in_its_folder(&path(name), us());
+        fs::write(path("keys"), "x").unwrap();
+        fs::set_permissions(path("keys"), PermissionsExt::from_mode(0o644)).unwrap();
+        symlink("keys", path("linked")).unwrap();
+        assert_eq!(read("keys"), Ok(Some("x".to_owned())));
+        assert_eq!((read("absent"), read("absent/keys")), (Ok(None), Ok(None)));
+        assert_eq!(read("linked").unwrap_err().problem, Problem::Link);
+        fs::set_permissions(parent.path(), PermissionsExt::from_mode(0o775)).unwrap();
+        for name in ["keys", "absent"] {
+            let refused = read(name).unwrap_err();
+            assert_eq!((refused.path.as_path(), refused.problem), (parent.path(), Problem::Writable(0o775)));
+        }
     }
 }

@@ -269,6 +269,12 @@ fn an_allowed_signers_that_others_can_write_or_that_is_not_understood_lets_nobod
     let good = fs::read_to_string(path).unwrap();
     write(path, &format!("{good}bob cert-authority ssh-ed25519 AAAA\n"));
     assert_eq!(refusal(&stage, with(&text, id())), told);
+    // Who can write its folder can take the list of revoked keys away.
+    write(path, &good);
+    let folder = path.parent().unwrap();
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o775)).unwrap();
+    assert_eq!(refusal(&stage, with(&text, id())), told);
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
     fs::remove_file(path).unwrap();
     rejected(&stage, with(&text, id()), "may not sign this");
     write(path, &good);
@@ -420,6 +426,37 @@ fn who_asks_does_not_sign_for_themselves() {
     assert_eq!(us(), 0);
     let text = sign(&stage, &ask(&stage, id()), &["root"]);
     rejected(&stage, with(&text, id()), "0 of the 1 signatures");
+}
+
+// … nor under another name of theirs.
+#[test]
+fn a_key_that_has_a_name_of_the_askers_as_well_is_the_askers() {
+    needs_root();
+    let lines = [
+        ("root@example.com,bob@example.com", "", "own"),
+        ("root", "", "two-lines"),
+        ("bob@example.com", "", "two-lines"),
+        ("bob@example.com,robot@example.com", "", "bob"),
+    ];
+    let stage = stage(&rule("id", SIGNER), &lines);
+    let token = ask(&stage, id());
+    for key in ["own", "two-lines"] {
+        rejected(&stage, with(&sign(&stage, &token, &[key]), id()), "0 of the 1 signatures");
+    }
+    order(&stage, with(&sign(&stage, &token, &["bob"]), id())).run(0);
+}
+
+// It is shown to others, and stands in the log, as one that was typed.
+#[test]
+fn a_reason_that_nobody_could_have_typed_counts_for_nothing_though_it_was_signed() {
+    let stage = with_bob(&rule("id", SIGNER));
+    let token = ask(&stage, id());
+    for reason in ["", " INC-1", "INC-1\nrule: other", "\u{202e}INC-1", &"x".repeat(513)] {
+        let other = Token { reason: Some(reason.to_owned()), ..token.clone() };
+        rejected(&stage, with(&sign(&stage, &other, &["bob"]), id()), "written anew");
+    }
+    let other = Token { reason: Some("x".repeat(512)), ..token };
+    order(&stage, with(&sign(&stage, &other, &["bob"]), id())).run(0);
 }
 
 #[test]
