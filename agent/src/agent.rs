@@ -56,7 +56,7 @@ pub struct Agent {
     /// The terminals and login sessions that grants count in.
     pub anchors: Anchors,
     /// What is known of login sessions.
-    pub logind: Logind,
+    pub logind: Arc<Logind>,
     /// What survives a crash.
     pub store: Store,
     /// The audit log.
@@ -73,6 +73,8 @@ pub struct Agent {
     pub void: Option<String>,
     /// How many sessions each may have.
     pub session_places: Admission,
+    /// How many may wait for answers to requests: each holds its connection for a minute.
+    pub wait_places: Admission,
 }
 
 /// What a record says of a grant.

@@ -13,7 +13,8 @@ use std::time::Duration;
 use jit_policy::LoginSession;
 use jit_protocol::response::{Part, State};
 use tokio::sync::{Mutex, Notify};
-use tokio::time::{sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 use zbus::export::futures_core::Stream;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath};
 
@@ -29,12 +30,15 @@ const SIGNALS: &str =
     "type='signal',sender='org.freedesktop.login1',path_namespace='/org/freedesktop/login1'";
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long what runs outlives a logind that does not answer, in seconds: it may be upgraded.
-const PATIENCE: usize = 10;
+/// How long what runs outlives a logind that does not answer: it may be upgraded.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks: not all changes are told, and none where there is no bus.
 const LOOK: Duration = Duration::from_secs(10);
 /// What comes together is looked at once.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// Users can make logind tell something as often as they like: before the next look passes four times as long as the last one took, but
+/// no more than this.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A login session.
 #[derive(Debug, Clone, Default)]
@@ -118,20 +122,24 @@ impl Logind {
         }
     }
 
-    /// What is known of some. A logind that does not answer is asked again for ten seconds.
-    pub async fn all(&self, ids: BTreeSet<String>) -> HashMap<String, LoginSession> {
-        let mut known = HashMap::new();
-        let mut left = PATIENCE;
-        for id in ids {
+    /// What is known of some, all asked about at once. A logind that does not answer is asked again for ten seconds.
+    pub async fn all(self: &Arc<Self>, ids: BTreeSet<String>) -> HashMap<String, LoginSession> {
+        if !ids.is_empty() {
             self.wanted.notify_one();
-            while left > 0 && self.fetch(&id).await.is_err() {
-                left -= 1;
-                sleep(Duration::from_secs(1)).await;
-            }
-            let facts = self.facts(&id).await;
-            known.insert(id, facts);
         }
-        known
+        let end = Instant::now() + PATIENCE;
+        let mut asked = JoinSet::new();
+        for id in ids {
+            let logind = Arc::clone(self);
+            asked.spawn(async move {
+                while Instant::now() < end && logind.fetch(&id).await.is_err() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                let facts = logind.facts(&id).await;
+                (id, facts)
+            });
+        }
+        asked.join_all().await.into_iter().collect()
     }
 
     /// Looks soon whether what was known still is.
@@ -141,20 +149,19 @@ impl Logind {
 
     /// None: there is no such session.
     async fn fetch(&self, id: &str) -> Result<Option<Properties>, String> {
-        let mut connection = self.connection.lock().await;
-        let fetched = timeout(ANSWER, async {
-            let bus = match &*connection {
-                Some(bus) => bus.clone(),
-                None => connection.insert(self.connect().await?).clone(),
-            };
-            properties(&bus, id).await
-        });
+        let fetched = timeout(ANSWER, async { properties(&self.connection().await?, id).await });
         let fetched = fetched.await.unwrap_or_else(|_| Err("logind does not answer".to_owned()));
-        if fetched.is_err() {
-            *connection = None;
-        }
         self.heard(&fetched);
         fetched
+    }
+
+    /// The one that there is; nobody has it alone, so that no question waits for the answer to another.
+    async fn connection(&self) -> Result<Connection, String> {
+        let mut connection = self.connection.lock().await;
+        match &*connection {
+            Some(bus) if !bus.is_closed() => Ok(bus.clone()),
+            _ => Ok(connection.insert(self.connect().await?).clone()),
+        }
     }
 
     async fn connect(&self) -> Result<Connection, String> {
@@ -210,7 +217,9 @@ pub async fn watch(agent: Arc<Agent>) {
         agent.logind.heard(&signals);
         let mut signals = signals.ok();
         loop {
+            let begin = Instant::now();
             look_at_logins_again(&agent).await;
+            let pause = (begin.elapsed() * 4).clamp(TOGETHER, PAUSE);
             let told = async {
                 match &mut signals {
                     Some(signals) => next(signals).await,
@@ -225,7 +234,7 @@ pub async fn watch(agent: Arc<Agent>) {
             if !goes_on {
                 break;
             }
-            sleep(TOGETHER).await;
+            sleep(pause).await;
             while let Some(signals) = &mut signals
                 && let Ok(Some(_)) = timeout(Duration::ZERO, next(signals)).await
             {}

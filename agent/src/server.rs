@@ -38,7 +38,7 @@ use crate::policy::PolicyHolder;
 use crate::records::Records;
 use crate::requests::Requests;
 use crate::rollback;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::socket::Seqpacket;
 use crate::spawner::Spawner;
 use crate::store::{AUDIT_HEAD, Change, Store, Table};
@@ -106,13 +106,14 @@ impl Server {
             anchors: Anchors::default(),
             bus: Bus::default(),
             hooks: Hooks::default(),
-            logind: Logind::at(&paths.bus),
+            logind: Arc::new(Logind::at(&paths.bus)),
             denials: Denials::default(),
             session_places: Admission::new(Limits {
                 per_user: limits.sessions_per_user,
                 all: limits.sessions,
                 reserved_for_root: 1,
             }),
+            wait_places: connections(limits),
             spawner,
             store,
             audit,
@@ -147,11 +148,7 @@ impl Server {
         let Self { agent, listeners, control } = self;
         let Listeners { agent: requests, pam, monitor } = listeners;
         let limits = &agent.settings.limits;
-        let places = Admission::new(Limits {
-            per_user: limits.connections_per_user,
-            all: limits.connections,
-            reserved_for_root: limits.reserved_for_root,
-        });
+        let places = connections(limits);
         let login_places = Admission::new(Limits {
             per_user: limits.login_connections_per_user,
             all: limits.login_connections,
@@ -204,6 +201,15 @@ impl Server {
         keep_head(&agent).await;
         told.map_err(io::Error::other)
     }
+}
+
+/// As many connections as the settings let each have.
+fn connections(limits: &settings::Limits) -> Admission {
+    Admission::new(Limits {
+        per_user: limits.connections_per_user,
+        all: limits.connections,
+        reserved_for_root: limits.reserved_for_root,
+    })
 }
 
 /// Which socket a connection came to.

@@ -20,6 +20,7 @@ use super::plan::{Plan, Question, plan};
 use super::reason;
 use super::spend::Spend;
 use super::{approve, ask, spend};
+use crate::admission::Place;
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::hostname;
@@ -56,9 +57,9 @@ pub struct Elevation {
 }
 
 /// Serves one elevation; every no is told and recorded.
-pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elevate) {
+pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elevate, place: Place) {
     let mut case = Case::of(agent, &conversation.peer);
-    let question = match Box::pin(identify(agent, &conversation.peer, asked, &mut case)).await {
+    let question = match Box::pin(identify(agent, &conversation.peer, asked, place, &mut case)).await {
         Ok(question) => question,
         Err(refusal) => return deny(agent, &conversation, &case, &refusal).await,
     };
@@ -91,7 +92,8 @@ pub async fn elevate(agent: &Arc<Agent>, conversation: Conversation, asked: Elev
     }
 }
 
-/// Who asks, as the kernel says; and from inside of what.
+/// Who asks, as the kernel says; and from inside of what. The connection has its place among its user's until that is known, for
+/// logind may be slow; what follows has limits of its own: look-ups, and with a command sessions.
 ///
 /// # Errors
 /// If it is not what it seems, or nothing can be started.
@@ -99,6 +101,7 @@ pub async fn identify(
     agent: &Agent,
     peer: &Peer,
     mut asked: Elevate,
+    place: Place,
     case: &mut Case,
 ) -> Result<Question, Refusal> {
     let facts = peer.facts().map_err(Refusal::protocol)?;
@@ -114,6 +117,7 @@ pub async fn identify(
     // A nested session uses the keys of the one around it.
     let keys = nested.as_ref().map(|session| session.keys.clone());
     let login = login(agent, peer, &facts, nested.as_ref()).await?;
+    drop(place);
     Ok(Question {
         login,
         uid: peer.uid(),
@@ -172,11 +176,9 @@ pub fn enclosing(
 
 /// Resolves and decides, off the event loop: accounts and paths may hang.
 async fn decide(agent: &Arc<Agent>, mut question: Question, case: &mut Case) -> Result<Elevation, Refusal> {
-    if let Some(nonce) = question.asked.token.as_deref().and_then(spend::nonce) {
-        case.know_token(&nonce);
-    }
     let (task, uid) = (Arc::clone(agent), question.uid);
     let work = move || {
+        let nonce = question.asked.token.as_deref().and_then(spend::nonce);
         let token = spend::present(&task, &mut question);
         let decided =
             token.and_then(|token| Ok((plan(&task, &question)?, token))).and_then(|(plan, token)| {
@@ -189,9 +191,13 @@ async fn decide(agent: &Arc<Agent>, mut question: Question, case: &mut Case) -> 
                 let makes_no_record = asked.ignore_record || asked.no_update;
                 Ok(Elevation { plan, order, keys, loginuid, asker, nested, token, makes_no_record })
             });
-        Ok(naming_who_is_denied(decided, uid))
+        Ok((nonce, naming_who_is_denied(decided, uid)))
     };
-    let decided = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()))?;
+    let decided = agent.lookup.run(uid, work).await.map_err(|error| Refusal::failure(error.to_string()));
+    let (nonce, decided) = decided?;
+    if let Some(nonce) = nonce {
+        case.know_token(&nonce);
+    }
     let elevation = decided.map_err(|denied| denied.told_to(case))?;
     case.know_plan(&elevation.plan, &elevation.order);
     Ok(elevation)

@@ -8,6 +8,7 @@ use jit_protocol::request::Elevate;
 use super::case::Case;
 use super::elevate::identify;
 use super::plan::explanation;
+use crate::admission::Place;
 use crate::agent::Agent;
 use crate::conversation::Conversation;
 use crate::refusal::Refusal;
@@ -16,8 +17,8 @@ use crate::refusal::Refusal;
 const LONGEST: usize = 15 * 1024;
 
 /// Answers with the explanation that the person may have.
-pub async fn explain(agent: &Arc<Agent>, conversation: Conversation, asked: Elevate) {
-    let frame = match answer(agent, &conversation, asked).await {
+pub async fn explain(agent: &Arc<Agent>, conversation: Conversation, asked: Elevate, place: Place) {
+    let frame = match answer(agent, &conversation, asked, place).await {
         Ok((text, permitted)) => {
             let end =
                 (0..=text.len().min(LONGEST)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
@@ -33,9 +34,10 @@ async fn answer(
     agent: &Arc<Agent>,
     conversation: &Conversation,
     asked: Elevate,
+    place: Place,
 ) -> Result<(String, bool), Refusal> {
     let peer = &conversation.peer;
-    let question = Box::pin(identify(agent, peer, asked, &mut Case::of(agent, peer))).await?;
+    let question = Box::pin(identify(agent, peer, asked, place, &mut Case::of(agent, peer))).await?;
     let task = Arc::clone(agent);
     let work = move || Ok(explanation(&task, &question));
     agent.lookup.run(peer.uid(), work).await.map_err(|error| Refusal::failure(error.to_string()))?

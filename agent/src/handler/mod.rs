@@ -60,12 +60,10 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
     let peer = &conversation.peer;
     let response = match request {
         Request::Elevate(asked) if asked.mode == Mode::Explain => {
-            drop(place); // what follows has limits of its own: look-ups, and with a command sessions
-            return explain::explain(agent, conversation, *asked).await;
+            return explain::explain(agent, conversation, *asked, place).await;
         }
         Request::Elevate(asked) => {
-            drop(place);
-            return Box::pin(elevate::elevate(agent, conversation, *asked)).await;
+            return Box::pin(elevate::elevate(agent, conversation, *asked, place)).await;
         }
         Request::Forget { all } => {
             let frame = match forget::forget(agent, peer, all) {
@@ -81,14 +79,11 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
         Request::Revoke(what) => revoke::revoke(agent, peer, what).await,
         Request::Requests => requests::requests(agent, peer).await,
         Request::Await { request } => {
-            drop(place); // a minute is long: what it waits for has a limit of its own
+            drop(place); // a minute is long
             requests::wait(agent, peer, &request).await
         }
         Request::Decline { request, reason } => requests::decline(agent, peer, &request, reason).await,
-        Request::Token(wish) => {
-            drop(place); // look-ups have limits of their own
-            Box::pin(token::token(agent, peer, *wish)).await
-        }
+        Request::Token(wish) => Box::pin(token::token(agent, peer, *wish, place)).await,
         Request::AuditHead if is_root(peer) => {
             let head = agent.audit.head();
             Ok(Response::AuditHead { seq: head.seq, hash: head.hash })

@@ -113,8 +113,11 @@ fn view(agent: &Agent, request: &Request, answerable: bool) -> RequestView {
 /// Waits for the end of a request of the peer's own; or a minute.
 ///
 /// # Errors
-/// If there is no such request of the peer's.
+/// If there is no such request of the peer's, or too many of theirs wait already.
 pub async fn wait(agent: &Agent, peer: &Peer, id: &str) -> Result<Response, Refusal> {
+    let Some(_place) = agent.wait_places.admit(peer.uid()) else {
+        return Err(Refusal::new("too many wait for you already", "jitctl requests tells how they stand"));
+    };
     let mut changes = agent.requests.changes();
     let decided = async {
         loop {

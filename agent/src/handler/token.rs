@@ -13,6 +13,7 @@ use jit_protocol::token::{Covers, MAX_VALID, Token};
 use super::case::{Case, record_denial};
 use super::elevate::{identify, naming_who_is_denied};
 use super::plan::{Plan, Question, plan, reason_required};
+use crate::admission::Place;
 use crate::agent::Agent;
 use crate::identifier;
 use crate::peer::Peer;
@@ -22,23 +23,29 @@ use crate::refusal::Refusal;
 ///
 /// # Errors
 /// As for the command itself; and if no signature can approve it.
-pub async fn token(agent: &Arc<Agent>, peer: &Peer, wish: Wish) -> Result<Response, Refusal> {
+pub async fn token(agent: &Arc<Agent>, peer: &Peer, wish: Wish, place: Place) -> Result<Response, Refusal> {
     let mut case = Case::of(agent, peer);
-    let made = make(agent, peer, wish, &mut case).await;
+    let made = make(agent, peer, wish, place, &mut case).await;
     if let Err(refusal) = &made {
         record_denial(agent, &case, refusal).await;
     }
     made
 }
 
-async fn make(agent: &Arc<Agent>, peer: &Peer, wish: Wish, case: &mut Case) -> Result<Response, Refusal> {
+async fn make(
+    agent: &Arc<Agent>,
+    peer: &Peer,
+    wish: Wish,
+    place: Place,
+    case: &mut Case,
+) -> Result<Response, Refusal> {
     let Wish { asked, not_before, valid } = wish;
     if asked.mode != Mode::Run || asked.token.is_some() {
         return Err(Refusal::protocol("a token for something else than a command"));
     }
     // Nobody is asked for anything now.
     let asked = Elevate { non_interactive: false, can_ask: true, ..asked };
-    let question = Box::pin(identify(agent, peer, asked, case)).await?;
+    let question = Box::pin(identify(agent, peer, asked, place, case)).await?;
     let (task, uid) = (Arc::clone(agent), peer.uid());
     let work = move || {
         let made = plan(&task, &question)

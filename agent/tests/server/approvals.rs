@@ -8,7 +8,7 @@ use jit_protocol::link::{FromMonitor, ToMonitor};
 use jit_protocol::request::{Elevate, Mode, Request};
 use jit_protocol::response::{RequestState, RequestView, Response};
 
-use crate::stage::{NOTHING, Stage, needs_root, order, refusal, rule};
+use crate::stage::{NOTHING, PATIENT, Stage, needs_root, order, refusal, rule};
 use crate::wire::{command, id};
 
 const SECOND: u64 = 1_000_000_000;
@@ -268,4 +268,31 @@ fn a_rule_that_needs_no_approval_is_taken_before_one_that_does() {
     assert!(monitor.order.authenticate.is_some());
     monitor.run(0);
     assert_eq!(stage.await_event("session.started")["rule"], "b");
+}
+
+// Each holds its connection for a minute: without a limit one user could take all descriptors of the agent.
+#[test]
+fn only_so_many_wait_for_answers_at_a_time() {
+    needs_root(); // for whom a limit of all together is the only one
+    let settings = format!("{PATIENT}limits.connections = 8\nlimits.reserved_for_root = 1");
+    let stage = Stage::with_settings(&settings, &rule("id", APPROVAL));
+    let (request, _) = file(&stage, id());
+    let wait = || {
+        let wire = stage.connect();
+        wire.send_request(Request::Await { request: request.clone() });
+        wire
+    };
+    let waiting: Vec<_> = (0..8)
+        .map(|_| {
+            let wire = wait();
+            stage.has_heard();
+            wire
+        })
+        .collect();
+    assert_eq!(refused(wait().response()), "too many wait for you already");
+    stage.connect().ask(Request::Decline { request: request.clone(), reason: None });
+    for wire in waiting {
+        let Response::Requests(decided) = wire.response() else { panic!() };
+        assert_eq!(decided[0].state, RequestState::Withdrawn);
+    }
 }
