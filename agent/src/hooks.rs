@@ -88,11 +88,13 @@ impl Hooks {
 /// Tells of each event, for ever.
 pub async fn tell_all(agent: Arc<Agent>, mut events: Receiver<Arc<Record>>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut missed = 0;
     loop {
         let record = match events.recv().await {
             Ok(record) => record,
-            Err(RecvError::Lagged(missed)) => {
-                agent.hooks.miss(missed);
+            Err(RecvError::Lagged(more)) => {
+                agent.hooks.miss(more);
+                missed += more;
                 continue;
             }
             Err(RecvError::Closed) => return,
@@ -101,9 +103,9 @@ pub async fn tell_all(agent: Arc<Agent>, mut events: Receiver<Arc<Record>>) {
             continue;
         }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let agent = Arc::clone(&agent);
+        let (agent, before) = (Arc::clone(&agent), std::mem::take(&mut missed));
         tokio::spawn(async move {
-            let failures = tell(&agent, &record).await.unwrap_or_else(|why| vec![why]);
+            let failures = tell(&agent, &record, before).await.unwrap_or_else(|why| vec![why]);
             agent.hooks.note(&failures);
             drop(place);
         });
@@ -121,12 +123,12 @@ async fn has_any(agent: &Arc<Agent>) -> bool {
 }
 
 /// What did not go well, or why nobody was told.
-async fn tell(agent: &Agent, record: &Record) -> Result<Vec<String>, String> {
+async fn tell(agent: &Agent, record: &Record, missed: u64) -> Result<Vec<String>, String> {
     let (ours, theirs) = Seqpacket::pair().map_err(|error| error.to_string())?;
     let telling = Telling {
         folder: agent.paths.hooks.display().to_string(),
         user: USER.to_owned(),
-        event: event::text(agent, record)?,
+        event: event::text(agent, record, missed)?,
     };
     agent.spawner.tell(&telling, &theirs).await?;
     drop(theirs);

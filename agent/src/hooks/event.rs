@@ -44,13 +44,16 @@ struct Event<'a> {
     /// How it came out, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<String>,
+    /// How many events before this one nobody was told of: whoever floods must not hide something in silence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
 }
 
-/// The text of an event: what the log says, and what is known besides.
+/// The text of an event: what the log says, and what is known besides; and how many were missed before it.
 ///
 /// # Errors
 /// Never, as far as is known.
-pub(super) fn text(agent: &Agent, record: &Record) -> Result<String, String> {
+pub(super) fn text(agent: &Agent, record: &Record, missed: u64) -> Result<String, String> {
     let request = record.request.as_deref().and_then(|id| agent.requests.get(id));
     let grant = record.grant.as_deref().and_then(|id| agent.grants.get(id));
     let approvers = || {
@@ -89,6 +92,7 @@ pub(super) fn text(agent: &Agent, record: &Record) -> Result<String, String> {
         until: until.map(|until| rfc3339(until.realtime_ns)),
         approver: escaped(&record.approver),
         result: escaped(&record.result),
+        missed: (missed > 0).then_some(missed),
     };
     serde_json::to_string(&event).map_err(|error| error.to_string())
 }

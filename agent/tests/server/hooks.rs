@@ -135,6 +135,32 @@ fn what_goes_wrong_shows_in_the_status_until_it_goes_well() {
     until(|| part(&stage).detail.contains("the monitor is gone"));
 }
 
+// Whoever may get many grants must not hide one among them from those who are told.
+#[test]
+fn what_was_not_told_is_told_to_be_missing_by_the_next_event() {
+    let stage = Stage::with(&rule("id", "require.authentication = \"none\"\ngrant.max_duration = \"1h\""));
+    hook(&stage, "chat", 0o755);
+    let issue = || order(&stage, Elevate { duration: Some(60), ..id() }).run(0);
+    let held: Vec<_> = (0..4)
+        .map(|_| {
+            issue();
+            stage.errand()
+        })
+        .collect();
+    // One more is about to be told, and 256 wait.
+    for _ in 0..266 {
+        issue();
+    }
+    stage.await_events("grant.issued", 270);
+    let next = held.into_iter().map(|errand| {
+        errand.answer(&[]);
+        stage.errand()
+    });
+    let next: Vec<_> = next.collect();
+    let missed: Vec<_> = next.iter().map(|errand| errand.event()["missed"].as_u64()).collect();
+    assert!(matches!(missed[..], [None, Some(5..=9), None, None]), "{missed:?}");
+}
+
 #[test]
 fn no_more_than_four_are_told_at_a_time_and_commands_do_not_wait() {
     let stage = Stage::with_settings(
