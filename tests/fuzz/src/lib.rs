@@ -16,6 +16,7 @@ mod command;
 mod import;
 mod policy;
 mod signature;
+mod token;
 mod wire;
 mod world;
 
@@ -34,12 +35,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "policy", run: policy::run, also: Some(("tests/policies", "policy.toml")) },
     Target { name: "command", run: command::run, also: None },
     Target { name: "sudoers", run: import::sudoers, also: Some(("tests/sudoers", "")) },
     Target { name: "doas", run: import::doas, also: None },
     Target { name: "signature", run: signature::run, also: None },
+    Target { name: "token", run: token::run, also: None },
     Target { name: "wire", run: wire::run, also: None },
 ];
 
