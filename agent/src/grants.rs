@@ -67,11 +67,15 @@ pub enum Serving<'b> {
 }
 
 impl Serving<'_> {
-    fn takes(self, grant: &Grant) -> bool {
+    fn takes(self, grant: &Grant, now: Moment) -> bool {
         let bound = grant.approved.as_ref().map(|approved| approved.binding.as_ref());
         match self {
             Self::Any => true,
-            Self::Approved(binding) => bound.is_some_and(|bound| bound.is_none_or(|bound| bound == binding)),
+            Self::Approved(binding) => bound.is_some_and(|bound| match bound {
+                Some(bound) => bound == binding,
+                // A longer one than somebody has agreed to is for somebody to agree to.
+                None => binding.duration.is_none_or(|asked| grant.is_for(asked, now)),
+            }),
             Self::This(binding) => bound.flatten() == Some(binding),
         }
     }
@@ -98,6 +102,12 @@ impl Grant {
     /// Whether it can serve now.
     pub fn is_live(&self, now: Moment) -> bool {
         !now.is_past(self.expires) && self.uses_left != Some(0)
+    }
+
+    /// Whether it was asked for for so many seconds, or has them left.
+    fn is_for(&self, seconds: u64, now: Moment) -> bool {
+        let asked = self.subject.duration.map(|duration| duration.as_secs());
+        asked == Some(seconds) || now.until(self.expires) >= seconds.saturating_mul(1_000_000_000)
     }
 }
 
@@ -208,9 +218,9 @@ impl Grants {
         unissued.filter_map(|(id, json)| Some(read(&id, &json)?.grant)).collect()
     }
 
-    /// The live grant for this purpose, if there is one: of several the newest.
+    /// The live grant for this purpose, if there is one: of several the one that lives longest.
     pub fn find(&self, purpose: &Purpose, serving: Serving<'_>, now: Moment) -> Option<Grant> {
-        self.lock().newest(purpose, serving, now).map(|grant| grant.clone())
+        self.lock().longest(purpose, serving, now).map(|grant| grant.clone())
     }
 
     /// The live grants for this purpose that somebody has approved.
@@ -232,7 +242,7 @@ impl Grants {
         issue: impl FnOnce() -> Option<Grant>,
     ) -> Option<Taken> {
         let mut held = self.lock();
-        if let Some(grant) = held.newest(purpose, serving, now) {
+        if let Some(grant) = held.longest(purpose, serving, now) {
             grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
             return Some(Taken { grant: grant.clone(), is_new: false });
         }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use jit_policy::{OnExpiry, Rule};
-use jit_protocol::link::{Go, Notice};
+use jit_protocol::link::{Deadline, Go, Notice};
 
 use crate::clock::Moment;
+use crate::grants::Grant;
 use crate::translate::nanoseconds;
+use crate::zones;
 
 /// How long before its end a session on a terminal is told of it, and how.
 const AHEAD: [(Duration, &str); 2] = [
@@ -29,6 +31,13 @@ pub fn notices(rule: &Rule, go: &Go, on_terminal: bool, now: Moment) -> Vec<Noti
     let mut notices: Vec<Notice> = AHEAD.into_iter().filter_map(ahead).chain(expired).collect();
     notices.sort_by_key(|notice| (notice.at.boottime_ns, notice.at.realtime_ns));
     notices
+}
+
+/// What a person who asked for a grant (`--for`) is told at once: until when it lives, which may be less than was asked for.
+pub fn until(grant: &Grant, now: Moment) -> Notice {
+    let end = zones::on_the_wall(grant.expires.realtime_ns);
+    let at = Deadline { boottime_ns: now.boottime_ns, realtime_ns: now.realtime_ns };
+    Notice { at, text: format!("the grant lives until {end}") }
 }
 
 #[cfg(test)]

@@ -31,8 +31,9 @@ impl All {
         self.of_user.get(&uid).map_or(0, HashSet::len)
     }
 
-    /// The newest that others than the request that issued it may use for this purpose.
-    pub(super) fn newest(
+    /// The one that lives longest of those that others than the request that issued it may use for this purpose: a
+    /// shorter one of `--for` takes nothing from the others.
+    pub(super) fn longest(
         &mut self,
         purpose: &Purpose,
         serving: Serving<'_>,
@@ -41,10 +42,10 @@ impl All {
         let own = self.of_user.get(&purpose.uid)?.iter().filter_map(|id| self.by_id.get(id));
         let usable = |one: &&Held| {
             let grant = &one.grant;
-            one.shared && grant.purpose == *purpose && serving.takes(grant) && grant.is_live(now)
+            one.shared && grant.purpose == *purpose && serving.takes(grant, now) && grant.is_live(now)
         };
-        let newest = own.filter(usable).map(|one| (one.grant.issued_ns, &one.grant.id)).max();
-        let id = newest?.1.clone();
+        let lives = |one: &Held| (now.until(one.grant.expires), one.grant.issued_ns);
+        let id = own.filter(usable).map(|one| (lives(one), &one.grant.id)).max()?.1.clone();
         self.by_id.get_mut(&id).map(|one| &mut one.grant)
     }
 

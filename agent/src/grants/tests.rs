@@ -210,7 +210,7 @@ async fn a_grant_that_is_given_back_was_never_issued() {
 }
 
 #[tokio::test]
-async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
+async fn a_new_grant_is_taken_where_there_is_one_and_the_one_that_lives_longest_serves() {
     let (mut host, clock) = (Host::new(), clock());
     let grants = host.start(&clock).await;
     used(&grants, START, Some(grant("a", &purpose(), None, START))).await.unwrap();
@@ -227,6 +227,35 @@ async fn a_new_grant_is_taken_where_there_is_one_and_the_newest_serves() {
     assert_eq!(grants.find(&purpose(), Serving::Any, clock.now()).unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "b");
     assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "a", "b has no uses left");
+    let short = Grant { expires: clock.now().after(MINUTE), ..grant("c", &purpose(), None, clock.now()) };
+    let taken = grants.take_new(|| Some(short)).unwrap();
+    grants.settle(&taken, clock.now(), Vec::new()).await.unwrap();
+    grants.share("c", clock.now());
+    assert_eq!(used(&grants, clock.now(), None).await.unwrap().id, "a", "c is newer, and shorter");
+}
+
+// A yes to whatever the rule permits is one for so long.
+#[tokio::test]
+async fn a_yes_to_a_rule_serves_for_a_longer_grant_only_if_that_was_asked_for() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock).await;
+    let approved = Approved { request: "q".into(), by: vec!["bob".into()], binding: None };
+    let yes = Grant { approved: Some(approved), ..grant("a", &purpose(), None, clock.now()) };
+    grants.add(yes, clock.now()).unwrap();
+    grants.share("a", clock.now());
+    clock.pass(5 * MINUTE);
+    let minute = 60;
+    for (asked, serves) in [
+        (None, true),
+        (Some(10 * minute), true),       // it has them left
+        (Some(10 * minute + 1), false),
+        (Some(15 * minute), true),       // this is what it was asked for for
+        (Some(60 * minute), false),
+    ] {
+        let binding = Binding { duration: asked, ..binding("-u") };
+        let found = grants.find(&purpose(), Serving::Approved(&binding), clock.now());
+        assert_eq!(found.is_some(), serves, "{asked:?}");
+    }
 }
 
 /// The agent ended between store and log: unless the log has it, nobody was told of the grant.

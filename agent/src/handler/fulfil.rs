@@ -91,11 +91,17 @@ pub async fn fulfil(
     let (taken, burnt) = take(agent, plan, token.as_deref(), now)?;
     // A grant that was issued for another command may outlive the permission for this one.
     let expires = translate::not_after(taken.grant.expires, plan.until);
+    // Nor does a command of `--for` live longer than that on one that others approved for longer.
+    let asked = plan.subject.duration.map(|asked| now.after(translate::nanoseconds(asked)));
+    let expires = asked.map_or(expires, |asked| earlier(expires, asked));
     let mut go = translate::go(rule, &taken.grant.id, expires, plan.subject.timeout, now);
     if let Some(outer) = nested.as_ref().and_then(|session| session.deadline) {
         go.deadline = Some(go.deadline.map_or(outer, |deadline| earlier(deadline, outer)));
     }
     go.notices = notices::notices(rule, &go, order.terminal.is_some(), now);
+    if asked.is_some() && order.terminal.is_some() {
+        go.notices.insert(0, notices::until(&taken.grant, now));
+    }
     let session = Session {
         id: order.session.clone(),
         grant: taken.grant.id.clone(),

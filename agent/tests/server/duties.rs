@@ -2,7 +2,7 @@
 
 use jit_protocol::frame::Kind;
 use jit_protocol::link::{FromMonitor, ToMonitor};
-use jit_protocol::request::{Elevate, Mode, Request};
+use jit_protocol::request::{Elevate, Mode, Request, Terminal};
 use jit_protocol::response::{GrantView, Response};
 
 use crate::stage::{NOTHING, Stage, order, refusal, rule};
@@ -227,6 +227,45 @@ fn for_asks_for_a_shorter_or_longer_grant_within_the_rule() {
     assert_eq!(lives(&order(&stage, with(300)).go()), 300);
     assert_eq!(lives(&order(&stage, with(10)).go()), 10);
     assert!(refusal(&stage, with(301)).contains("options"));
+}
+
+// "`jit-sudo --for` renews within `max_duration`"
+#[test]
+fn for_renews_a_grant_from_now_on_and_what_ran_before_keeps_its_end() {
+    let more = "require.authentication = \"none\"\ngrant = { duration = \"1m\", max_duration = \"5m\" }";
+    let stage = Stage::with(&rule("id", more));
+    let renew = |seconds| Elevate { duration: Some(seconds), terminal: Some(terminal()), ..id() };
+    let ends_in = |go: &jit_protocol::link::Go| {
+        let now = jit_agent::clock::Clock::now(&*stage.clock);
+        now.until(go.deadline.unwrap()) / SECOND
+    };
+    let first = order(&stage, id()).go();
+    stage.clock.pass(50 * SECOND);
+    let renewed = order(&stage, renew(300)).go();
+    assert_eq!((ends_in(&first), ends_in(&renewed)), (10, 300));
+    let told = &renewed.notices[0].text;
+    assert!(told.starts_with("the grant lives until 20") && told.len() > 40, "with the zone: {told}");
+    stage.clock.pass(20 * SECOND);
+    assert_eq!(stage.await_event("grant.expired")["grant"], first.grant);
+    let next = order(&stage, id()).go();
+    assert_eq!((&next.grant, ends_in(&next)), (&renewed.grant, 280), "it serves from then on");
+    // A shorter one is for its own command.
+    let short = order(&stage, renew(10)).go();
+    assert_eq!(ends_in(&short), 10);
+    assert_eq!(order(&stage, id()).go().grant, renewed.grant);
+    // Five minutes from now, and no longer, however often.
+    stage.clock.pass(100 * SECOND);
+    assert!(refusal(&stage, renew(301)).contains("options"));
+    assert_eq!(ends_in(&order(&stage, renew(300)).go()), 300);
+    let issued = stage.await_events("grant.issued", 4);
+    assert!(issued.iter().all(|record| record["result"].as_str().unwrap().starts_with("until ")));
+    // A script's errors are nobody's to be told.
+    assert!(order(&stage, Elevate { duration: Some(300), ..id() }).go().notices.is_empty());
+    stage.verify_audit();
+}
+
+fn terminal() -> Terminal {
+    Terminal { rows: 24, columns: 80, flags: [0; 4], control_characters: Vec::new(), foreground: true }
 }
 
 #[test]
