@@ -120,6 +120,7 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             login: jit_policy::LoginSession::default(),
         },
         approved: None,
+        ahead: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Grants: permissions with an end. In memory to be asked, in the store to survive; durable before they are used.
 
+mod ahead;
 mod all;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,7 @@ use jit_protocol::binding::Binding;
 use jit_protocol::link::Deadline;
 use serde::{Deserialize, Serialize};
 
+pub use self::ahead::Ahead;
 use self::all::All;
 use crate::clock::{Clock, Moment, earlier, over_reboot};
 use crate::scope::Scope;
@@ -42,6 +44,9 @@ pub struct Grant {
     /// The yes that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// When it begins, if it was asked for ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Ahead>,
 }
 
 /// The yes that a grant came from.
@@ -72,11 +77,11 @@ impl Serving<'_> {
         match self {
             Self::Any => true,
             Self::Approved(binding) => bound.is_some_and(|bound| match bound {
-                Some(bound) => bound == binding,
+                Some(bound) => grant.is_bound_to(bound, binding),
                 // A longer one than somebody has agreed to is for somebody to agree to.
                 None => binding.duration.is_none_or(|asked| grant.is_for(asked, now)),
             }),
-            Self::This(binding) => bound.flatten() == Some(binding),
+            Self::This(binding) => bound.flatten().is_some_and(|bound| grant.is_bound_to(bound, binding)),
         }
     }
 }
@@ -101,6 +106,11 @@ pub struct Purpose {
 impl Grant {
     /// Whether it can serve now.
     pub fn is_live(&self, now: Moment) -> bool {
+        self.is_left(now) && !self.is_ahead(now)
+    }
+
+    /// Whether it can serve now or later.
+    fn is_left(&self, now: Moment) -> bool {
         !now.is_past(self.expires) && self.uses_left != Some(0)
     }
 
@@ -226,7 +236,7 @@ impl Grants {
     /// The live grants for this purpose that somebody has approved.
     pub fn approved(&self, purpose: &Purpose, now: Moment) -> Vec<Grant> {
         let is_one =
-            |grant: &Grant| grant.approved.is_some() && grant.purpose == *purpose && grant.is_live(now);
+            |grant: &Grant| grant.approved.is_some() && grant.is_for_purpose(purpose) && grant.is_live(now);
         self.some(is_one)
     }
 
@@ -342,7 +352,15 @@ impl Grants {
     }
 
     /// Removes those that are over, and returns them. One without uses is kept until its end, for the sessions on it.
+    /// Those whose time has come begin.
     pub fn sweep(&self, now: Moment) -> Vec<Grant> {
+        for one in self.lock().iter_mut() {
+            if one.grant.begin(now)
+                && let Ok(change) = one.put(now)
+            {
+                self.store.note(change);
+            }
+        }
         self.remove(|grant| now.is_past(grant.expires))
     }
 
@@ -384,9 +402,21 @@ impl Grants {
         self.lock().get(id).map(|one| one.grant.clone())
     }
 
-    /// All live ones, oldest first.
+    /// All live ones, and those that are still to begin, oldest first.
     pub fn all(&self, now: Moment) -> Vec<Grant> {
-        self.some(|grant| grant.is_live(now))
+        self.some(|grant| grant.is_left(now))
+    }
+
+    /// A user's that are still to begin, oldest first.
+    pub fn ahead(&self, uid: u32, now: Moment) -> Vec<Grant> {
+        self.some(|grant| grant.purpose.uid == uid && grant.is_left(now) && grant.is_ahead(now))
+    }
+
+    /// One for this purpose that is still to begin.
+    pub fn find_ahead(&self, purpose: &Purpose, serving: Serving<'_>, now: Moment) -> Option<Grant> {
+        let mut ahead = self.ahead(purpose.uid, now);
+        ahead.retain(|grant| grant.is_for_purpose(purpose) && serving.takes(grant, now));
+        ahead.into_iter().next()
     }
 
     /// All that are not over, oldest first: those without uses left too, on which sessions may still run.

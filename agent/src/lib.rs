@@ -7,6 +7,7 @@ pub mod admission;
 pub mod agent;
 pub mod anchors;
 pub mod audit;
+pub mod begin;
 pub mod bus;
 pub mod clock;
 pub mod conversation;

@@ -108,6 +108,24 @@ impl Requests {
         Ok(Filed::New(Committed { request, before: None, forgotten, _one_at_a_time: one_at_a_time }))
     }
 
+    /// Keeps one that nobody has to answer, with other changes in the same commit.
+    ///
+    /// # Errors
+    /// [`Unchanged::NotStored`]
+    pub async fn keep(
+        &self,
+        request: Request,
+        now: Moment,
+        mut with: Vec<Change>,
+    ) -> Result<Committed<'_>, Unchanged> {
+        let one_at_a_time = self.changing.lock().await;
+        let request = Request { recorded: false, ..request };
+        let forgotten = self.too_many_decided(request.purpose.uid);
+        with.extend(forgotten.iter().map(|id| Change::remove(Table::Requests, id)));
+        self.store(&request, None, now, with).await?;
+        Ok(Committed { request, before: None, forgotten, _one_at_a_time: one_at_a_time })
+    }
+
     /// Changes one that waits, with other changes in the same commit. Nobody sees it, and nothing else changes, until it is
     /// told.
     ///

@@ -218,10 +218,10 @@ pub fn program(found: &path::Found, sha256: Option<Sha256>) -> order::Program {
 }
 
 /// Where a rule's grants count: if it does not say, on the terminal; for the user where somebody else has to approve, who may
-/// take a while.
-pub fn scope(rule: &Rule) -> Scope {
+/// take a while, and where it is asked for ahead.
+pub fn scope(rule: &Rule, ahead: bool) -> Scope {
     match rule.grant.scope {
-        None if rule.require.approval.is_some() => Scope::User,
+        None if ahead || rule.require.approval.is_some() => Scope::User,
         None | Some(jit_policy::Scope::Terminal) => Scope::Terminal,
         Some(jit_policy::Scope::Session) => Scope::Session,
         Some(jit_policy::Scope::User) => Scope::User,
@@ -252,8 +252,12 @@ pub fn folder_facts(folder: &binding::Folder) -> order::FolderFacts {
 
 /// The end of a grant that is issued now: `--for`, else the rule's duration, and never after `until`.
 pub fn expiry(rule: &Rule, asked: Option<Duration>, until: Option<Timestamp>, now: Moment) -> Deadline {
-    let duration = asked.unwrap_or(rule.grant.duration).min(rule.grant.max_duration);
-    not_after(now.after(nanoseconds(duration)), until)
+    not_after(now.after(lives(rule, asked)), until)
+}
+
+/// How long a grant lives, in nanoseconds: `--for`, else the rule's duration.
+pub fn lives(rule: &Rule, asked: Option<Duration>) -> u64 {
+    nanoseconds(asked.unwrap_or(rule.grant.duration).min(rule.grant.max_duration))
 }
 
 /// A deadline that is no later than when a permission ends by the times that rules name (see
@@ -289,7 +293,8 @@ pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn realtime(timestamp: Timestamp) -> i64 {
+/// As `CLOCK_REALTIME` counts it, in nanoseconds; the first or the last that it can, for one that it can't.
+pub fn realtime(timestamp: Timestamp) -> i64 {
     let nanoseconds = timestamp.as_nanosecond();
     i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
 }

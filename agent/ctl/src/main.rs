@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use jit_protocol::escape_lines;
 
 use crate::commands::{
-    approve, audit, deny, grants, policy, reload, requests, revoke, sessions, status, token,
+    approve, audit, deny, grants, policy, reload, request, requests, revoke, sessions, status, token,
 };
 use crate::failure::{Failure, USAGE};
 use crate::output::Output;
@@ -43,6 +43,7 @@ enum Command {
     Grants(grants::Grants),
     Sessions(sessions::Sessions),
     Requests(requests::Requests),
+    Request(request::Request),
     Approve(approve::Approve),
     Deny(deny::Deny),
     Revoke(revoke::Revoke),
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Command::Grants(grants) => grants.run(&mut output),
         Command::Sessions(sessions) => sessions.run(&mut output),
         Command::Requests(requests) => requests.run(&mut output),
+        Command::Request(request) => request.run(),
         Command::Approve(approve) => approve.run(&mut output),
         Command::Deny(deny) => deny.run(&mut output),
         Command::Revoke(revoke) => revoke.run(&mut output),

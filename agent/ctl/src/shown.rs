@@ -35,7 +35,7 @@ pub(crate) fn token(token: &Token) -> String {
 
 fn of(binding: &Binding, reason: Option<&str>) -> Vec<Line> {
     let Binding { version: _, host, rule, user, target, groups, mode, program, sha256, .. } = binding;
-    let Binding { command, environment, folder, duration, uses, .. } = binding;
+    let Binding { command, environment, folder, duration, uses, from, .. } = binding;
     let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
     let mut lines = vec![
         ("host", escape(host.as_bytes())),
@@ -64,6 +64,9 @@ fn of(binding: &Binding, reason: Option<&str>) -> Vec<Line> {
             .map(|(name, value)| ("variable", format!("{}={}", escape(name.as_slice()), word(value)))),
     );
     lines.push(("in", word(&folder.path)));
+    if let Some(from) = from {
+        lines.push(("not before", escape(from.as_bytes())));
+    }
     lines.push((
         "for",
         duration.map_or_else(|| "as long as the rule says".to_owned(), |it| format!("{it} s")),

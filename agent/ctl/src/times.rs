@@ -16,6 +16,20 @@ pub(crate) fn left(time: &str, now: Timestamp) -> String {
     }
 }
 
+/// How long until it begins (RFC 3339): `in 2 h 5 m`; `now` once that is past.
+pub(crate) fn ahead(time: &str, now: Timestamp) -> String {
+    match at(time) {
+        Some(then) if then > now => format!("in {}", between(now, then)),
+        Some(_) => "now".to_owned(),
+        None => time.to_owned(),
+    }
+}
+
+/// RFC 3339.
+pub(crate) fn at(time: &str) -> Option<Timestamp> {
+    time.parse().ok()
+}
+
 /// In the two largest units that say something; nothing if the second is before the first.
 fn between(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).max(0);
@@ -50,6 +64,18 @@ mod tests {
             ("soon", "soon"),
         ] {
             assert_eq!(left(time, now()), said, "{time}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_begin_says_when() {
+        for (time, said) in [
+            ("2026-01-01T14:30:10Z", "in 2 h 30 m"),
+            ("2026-01-01T12:00:00Z", "now"),
+            ("2025-01-01T12:00:00Z", "now"),
+            ("soon", "soon"),
+        ] {
+            assert_eq!(ahead(time, now()), said, "{time}");
         }
     }
 

@@ -19,7 +19,9 @@ fn what_is_not_understood_is_a_usage_error_on_standard_error() {
         &["frobnicate"],
         &["approve"],
         &["deny", "--reason"],
-        &["request", "--", "id"],
+        &["request"],
+        &["request", "id"],
+        &["request", "--login", "dba"],
         &["policy"],
         &["token"],
         &["token", "request", "id"],
@@ -58,7 +60,8 @@ fn help_is_on_standard_output_and_names_every_command() {
     let output = jitctl(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
-    for command in ["status", "grants", "sessions", "revoke", "reload", "token", "policy", "audit"] {
+    for command in ["status", "grants", "sessions", "request", "revoke", "reload", "token", "policy", "audit"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
     }
     assert_eq!(jitctl(&["policy", "check", "--help"]).status.code(), Some(0));

@@ -3,6 +3,7 @@
 //! It runs as the invoking user and decides nothing. What it is told to do is `options.rs`; the talk with agent and
 //! monitor is `conversation.rs`; a command's session is `relay.rs`.
 
+mod ahead;
 mod askpass;
 mod conversation;
 mod duration;
@@ -30,7 +31,7 @@ use jit_protocol::request::{Elevate, Mode, Request};
 use crate::conversation::{After, Asking, Conversation, Outcome, Pending};
 use crate::edit::Edit;
 use crate::messages::Messages;
-use crate::options::{Action, Asked};
+use crate::options::{Action, Asked, Make};
 use crate::terminal::{Pipeline, Terminal};
 
 fn main() -> ExitCode {
@@ -70,8 +71,8 @@ fn run(words: &[OsString], messages: &mut Messages<'_>) -> Outcome {
 /// As often as it takes: once more after somebody has approved it.
 fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
     messages.json = asked.json;
-    if let Some(times) = asked.make_token.clone() {
-        return match token::make(asked, times) {
+    if let Some(make) = asked.make.clone() {
+        return match made(asked, make, messages) {
             Ok(text) => print(messages, &text),
             Err((what, hint)) => refuse(messages, &what, &hint),
         };
@@ -91,6 +92,18 @@ fn elevate(asked: Asked, messages: &mut Messages<'_>) -> Outcome {
     match attempt(asked, messages) {
         Ok(outcome) => outcome,
         Err(_) => refuse(messages, "what was approved is not what is asked for now", "try again"),
+    }
+}
+
+/// What is printed instead of running it.
+fn made(asked: Asked, make: Make, messages: &mut Messages<'_>) -> Result<String, (String, String)> {
+    match make {
+        Make::Token { not_before, valid } => token::make(asked, (not_before, valid)),
+        Make::Request { from } => {
+            let (request, what) = ahead::request(asked, from)?;
+            messages.notice(&what, "\n", false);
+            Ok(format!("{request}\n"))
+        }
     }
 }
 

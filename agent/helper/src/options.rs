@@ -96,12 +96,29 @@ pub(crate) struct Asked {
     pub(crate) prompt: Option<Vec<u8>>,
     /// `--token`: a file, or `-`.
     pub(crate) token: Option<OsString>,
-    /// `--make-token`: from when on and for how many seconds it shall be good.
-    pub(crate) make_token: Option<(Option<String>, Option<u64>)>,
+    /// It is not to run now.
+    pub(crate) make: Option<Make>,
     /// `--wait`.
     pub(crate) wait: Option<Wait>,
     /// `--json`.
     pub(crate) json: bool,
+}
+
+/// What is made instead of running the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Make {
+    /// `--make-token`: what approvers sign.
+    Token {
+        /// From when on it shall be good.
+        not_before: Option<String>,
+        /// For how many seconds.
+        valid: Option<u64>,
+    },
+    /// `--make-request`: a request ahead of time.
+    Request {
+        /// From when on it may run.
+        from: Option<String>,
+    },
 }
 
 /// How long is waited for somebody else's yes.
@@ -134,6 +151,7 @@ pub(crate) enum Flag {
     Explain,
     Approve,
     MakeToken,
+    MakeRequest,
     Json,
 }
 
@@ -153,6 +171,7 @@ pub(crate) enum Value {
     Token,
     From,
     Valid,
+    RequestFrom,
 }
 
 /// The command that stands for `-e`, and the name under which this program does nothing else.

@@ -43,6 +43,9 @@ pub struct Binding {
     /// How often it may run; absent: as often as the grant lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
+    /// From when on it may run (RFC 3339, UTC), where it is asked for ahead; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// An account.
@@ -79,7 +82,7 @@ impl Binding {
     /// In what another one differs, in words; none if they are the same.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let Self { version, host, rule, user, target, groups, mode, program, sha256, .. } = self;
-        let Self { command, environment, folder, duration, uses, .. } = self;
+        let Self { command, environment, folder, duration, uses, from, .. } = self;
         let (file, now) = (escape(program.as_slice()), escape(other.program.as_slice()));
         [
             (version == &other.version, "the version".to_owned()),
@@ -97,6 +100,7 @@ impl Binding {
             (folder == &other.folder, "the working folder: another one has its path now".to_owned()),
             (duration == &other.duration, "--for".to_owned()),
             (uses == &other.uses, "the number of uses".to_owned()),
+            (from == &other.from, "the time that it begins at".to_owned()),
         ]
         .into_iter()
         .find_map(|(same, what)| (!same).then_some(what))
@@ -131,6 +135,7 @@ mod tests {
             folder: Folder { path: "/srv".into(), device: 1, inode: 2 },
             duration: Some(60),
             uses: None,
+            from: None,
         }
     }
 
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn each_difference_is_named_and_makes_another_text() {
         type Change = (fn(&mut Binding), &'static str);
-        let changes: [Change; 16] = [
+        let changes: [Change; 17] = [
             (|it| it.version = 2, "version"),
             (|it| it.host.push('x'), "host"),
             (|it| it.rule.push('x'), "rule"),
@@ -184,6 +189,7 @@ mod tests {
             (|it| it.folder.inode = 9, "another one"),
             (|it| it.duration = None, "--for"),
             (|it| it.uses = Some(1), "uses"),
+            (|it| it.from = Some("2026-12-24T17:00:00Z".to_owned()), "begins"),
         ];
         assert_eq!(binding().difference(&binding()), None);
         for (change, says) in changes {

@@ -63,6 +63,8 @@ pub enum Request {
         /// Why, for the log and for who asked.
         reason: Option<String>,
     },
+    /// A grant for a command, ahead of time: filed where somebody has to approve it, else issued at once.
+    Ask(Box<Ahead>),
     /// What an approver elsewhere is to sign. Nothing is run, filed or kept.
     Token(Box<Wish>),
     /// Where the audit log's chain ends, to verify the log against. For uid 0.
@@ -91,6 +93,17 @@ pub struct Wish {
     /// For how many seconds from then on; absent: as long as the rule lets a request wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<u64>,
+}
+
+/// What is asked for ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ahead {
+    /// The command, as if it was to run now.
+    pub asked: Elevate,
+    /// From when on it may run: RFC 3339, or the next time that the host's clock shows it (`22:00`). Absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// What to revoke.

@@ -29,6 +29,13 @@ pub enum Response {
     Sessions(Vec<SessionView>),
     /// To `Requests`; to `Await` this one alone.
     Requests(Vec<RequestView>),
+    /// To `Ask`.
+    Asked {
+        /// Id of the request.
+        request: String,
+        /// How it stands, for people.
+        what: String,
+    },
     /// To `Token`: what is to be signed.
     Token {
         /// The text.
@@ -141,6 +148,9 @@ pub struct GrantView {
     pub target: String,
     /// RFC 3339.
     pub issued: String,
+    /// RFC 3339: when it begins; absent: it has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<String>,
     /// RFC 3339.
     pub expires: String,
     /// Uses left; absent: unlimited.

@@ -26,6 +26,10 @@ impl All {
         self.by_id.values().map(|one| &one.grant)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        self.by_id.values_mut()
+    }
+
     /// How many a user has.
     pub(super) fn count(&self, uid: u32) -> usize {
         self.of_user.get(&uid).map_or(0, HashSet::len)
@@ -42,11 +46,13 @@ impl All {
         let own = self.of_user.get(&purpose.uid)?.iter().filter_map(|id| self.by_id.get(id));
         let usable = |one: &&Held| {
             let grant = &one.grant;
-            one.shared && grant.purpose == *purpose && serving.takes(grant, now) && grant.is_live(now)
+            one.shared && grant.is_for_purpose(purpose) && serving.takes(grant, now) && grant.is_live(now)
         };
         let lives = |one: &Held| (now.until(one.grant.expires), one.grant.issued_ns);
         let id = own.filter(usable).map(|one| (lives(one), &one.grant.id)).max()?.1.clone();
-        self.by_id.get_mut(&id).map(|one| &mut one.grant)
+        let grant = &mut self.by_id.get_mut(&id)?.grant;
+        grant.begin(now);
+        Some(grant)
     }
 
     pub(super) fn insert(&mut self, one: Held) {

@@ -107,6 +107,7 @@ fn grant(id: &str, purpose: &Purpose, uses: Option<u32>, now: Moment) -> Grant {
         reason: Some("because".into()),
         subject: subject(),
         approved: None,
+        ahead: None,
     }
 }
 
@@ -247,9 +248,9 @@ async fn a_yes_to_a_rule_serves_for_a_longer_grant_only_if_that_was_asked_for() 
     let minute = 60;
     for (asked, serves) in [
         (None, true),
-        (Some(10 * minute), true),       // it has them left
+        (Some(10 * minute), true), // it has them left
         (Some(10 * minute + 1), false),
-        (Some(15 * minute), true),       // this is what it was asked for for
+        (Some(15 * minute), true), // this is what it was asked for for
         (Some(60 * minute), false),
     ] {
         let binding = Binding { duration: asked, ..binding("-u") };
@@ -529,6 +530,7 @@ fn binding(argument: &str) -> Binding {
         folder: jit_protocol::binding::Folder { path: "/".into(), device: 1, inode: 2 },
         duration: None,
         uses: None,
+        from: None,
     }
 }
 
@@ -563,6 +565,81 @@ async fn a_yes_serves_for_what_it_was_said_to() {
         for (serving, serves) in serves {
             let found = grants.find(&purpose(), serving, clock.now());
             assert_eq!(found.is_some(), serves, "{serving:?} {:?}", grant.approved);
+        }
+    }
+}
+
+/// Asked for ahead by alice: an hour from now on, for five minutes, approved for one command and no duration.
+fn ahead(id: &str, now: Moment) -> Grant {
+    let begin = Moment { boottime_ns: now.boottime_ns, realtime_ns: now.after(60 * MINUTE).realtime_ns };
+    let approved = Approved { request: "q".into(), by: vec!["bob".into()], binding: Some(binding("-u")) };
+    let purpose = Purpose { scope: Scope::User, key: "user".into(), ..purpose() };
+    Grant {
+        expires: now.after(65 * MINUTE),
+        approved: Some(approved),
+        ahead: Some(Ahead { begins_ns: begin.realtime_ns, lives_ns: 5 * MINUTE, begun: false }),
+        ..grant(id, &purpose, None, now)
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_was_asked_for_ahead_serves_from_its_time_on_wherever_its_user_is() {
+    let (mut host, clock) = (Host::new(), clock());
+    let grants = host.start(&clock).await;
+    grants.add(ahead("a", clock.now()), clock.now()).unwrap();
+    grants.share("a", clock.now());
+    let (this, other) = (binding("-u"), binding("-g"));
+    let timed = Binding { duration: Some(60), ..this.clone() };
+    let find = |binding| grants.find(&purpose(), Serving::This(binding), clock.now());
+    let to_come = |binding| grants.find_ahead(&purpose(), Serving::This(binding), clock.now());
+    assert!(find(&this).is_none() && grants.take(clock.now(), &purpose(), Serving::Any, || None).is_none());
+    assert!(to_come(&this).is_some() && to_come(&timed).is_some() && to_come(&other).is_none());
+    let not_hers = [
+        Purpose { uid: 1001, ..purpose() },
+        Purpose { rule: "two".into(), ..purpose() },
+        Purpose { target_uid: 33, ..purpose() },
+        Purpose { group: Some(0), ..purpose() },
+    ];
+    assert!(not_hers.iter().all(|it| grants.find_ahead(it, Serving::Any, clock.now()).is_none()));
+    clock.pass(60 * MINUTE - 1);
+    assert!(find(&this).is_none() && grants.all(clock.now()).len() == 1);
+    clock.pass(1);
+    assert!(to_come(&this).is_none());
+    assert!(find(&this).is_some() && find(&timed).is_some() && find(&other).is_none());
+    assert!(not_hers.iter().all(|it| grants.find(it, Serving::Any, clock.now()).is_none()));
+    clock.pass(5 * MINUTE);
+    assert!(find(&this).is_none());
+}
+
+// Rule 12: its time is the wall clock's; how long it lives counts on both.
+#[tokio::test]
+async fn a_clock_that_is_set_moves_the_begin_and_prolongs_nothing() {
+    let live = |grants: &Grants, now| grants.find(&purpose(), Serving::Any, now).is_some();
+    // Set forward to its time, then back, before and after somebody has looked: five minutes in all, over a restart, too.
+    for used in [false, true] {
+        for restarts in [false, true] {
+            let (mut host, clock) = (Host::new(), clock());
+            let mut grants = host.start(&clock).await;
+            let begins = clock.now().after(60 * MINUTE).realtime_ns;
+            host.store.as_ref().unwrap().note(grants.add(ahead("a", clock.now()), clock.now()).unwrap());
+            grants.share("a", clock.now());
+            clock.set_wall(begins);
+            if used {
+                let taken = grants.take(clock.now(), &purpose(), Serving::Any, || None).unwrap();
+                grants.settle(&taken, clock.now(), Vec::new()).await.unwrap();
+            } else {
+                assert!(grants.sweep(clock.now()).is_empty());
+            }
+            clock.set_wall(0);
+            if restarts {
+                grants = host.start(&clock).await;
+            }
+            clock.pass(5 * MINUTE - 1);
+            assert!(live(&grants, clock.now()), "it has begun, {used} {restarts}");
+            clock.pass(1);
+            assert!(!live(&grants, clock.now()), "{used} {restarts}");
+            clock.set_wall(begins);
+            assert!(!live(&grants, clock.now()), "nor does it begin again, {used} {restarts}");
         }
     }
 }

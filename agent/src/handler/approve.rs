@@ -16,6 +16,7 @@ use super::case::{Case, deny, record_denial};
 use super::elevate::hand_over;
 use super::follow::Link;
 use super::fulfil::{Stopped, await_acceptance, await_duties};
+use super::issue::{grant_of, issue};
 use super::order::{TRIES, nothing_to_run};
 use super::place::resolver_of_now;
 use super::plan::Question;
@@ -24,7 +25,6 @@ use crate::agent::Agent;
 use crate::clock::{Moment, rfc3339};
 use crate::conversation::Conversation;
 use crate::grants::{Approved, Grant};
-use crate::identifier;
 use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::requests::{Approval, Request, Unchanged};
@@ -123,27 +123,23 @@ async fn count(agent: &Agent, yes: Yes) -> Result<String, Refusal> {
         refusal
     };
     let committed = committed.await.map_err(does_not_count)?;
-    let now = agent.clock.now();
-    let Some(issued) = committed.request.grant.clone() else {
-        let request = agent.requests.tell(committed, now);
+    if committed.request.grant.is_none() {
+        let request = agent.requests.tell(committed, agent.clock.now());
         let (have, user) = (request.approvals.len(), &request.binding.user.name);
         return Ok(format!("approved: {have} of {needed} that {user} needs\n"));
-    };
-    let until = rfc3339(grant.expires.realtime_ns);
+    }
     let by: Vec<&str> = committed.request.approvals.iter().map(|it| it.name.as_str()).collect();
     let mut of_grant = record(Event::GrantIssued);
-    of_grant.grant = Some(issued.clone());
     of_grant.approver = Some(by.join(", "));
-    of_grant.result = Some(format!("until {until}"));
-    if let Err(why) = agent.audit.append(of_grant).await {
-        // It waits as before, and can be approved once the log is well.
-        agent.requests.undo(&committed, now);
-        return Err(does_not_count(Refusal::unrecorded(why)));
-    }
-    let now = agent.clock.now();
-    agent.grants.share(&issued, now);
-    let request = agent.requests.tell(committed, now);
-    Ok(format!("approved: {} has a grant until {until}\n", request.binding.user.name))
+    let request = issue(agent, committed, &grant, of_grant).await.map_err(does_not_count)?;
+    let user = &request.binding.user.name;
+    let until = rfc3339(grant.expires.realtime_ns);
+    Ok(match grant.ahead {
+        Some(ahead) => {
+            format!("approved: {user} has a grant from {} until {until}\n", rfc3339(ahead.begins_ns))
+        }
+        None => format!("approved: {user} has a grant until {until}\n"),
+    })
 }
 
 /// Each person counts once, and whose yes policy does not ask for any more not at all.
@@ -197,26 +193,13 @@ fn check_now(agent: &Agent, question: &Question) -> Result<(Yes, Account), Refus
     let approver = Approval { name: account.name.clone(), uid: account.uid, person };
     let no_longer = no_longer_addressed(agent, &request)?;
     add(&mut request.clone(), approver.clone(), &no_longer)?;
-    let expires = translate::expiry(rule, request.subject.duration, until, now);
     let is_for_rule = request.for_rule && approval.binding == Binding::Rule;
-    let grant = Grant {
-        id: identifier::new().map_err(|error| failed(error.to_string()))?,
-        purpose: request.purpose.clone(),
-        user: request.binding.user.name.clone(),
-        target: request.binding.target.name.clone(),
-        issued_ns: now.realtime_ns,
-        left_ns: now.until(expires),
-        expires,
-        boot_id: agent.clock.boot_id().to_owned(),
-        uses_left: rule.grant.uses,
-        reason: request.reason.clone(),
-        subject: request.subject.clone(),
-        approved: Some(Approved {
-            request: request.id.clone(),
-            by: Vec::new(),
-            binding: (!is_for_rule).then(|| request.binding.clone()),
-        }),
+    let approved = Approved {
+        request: request.id.clone(),
+        by: Vec::new(),
+        binding: (!is_for_rule).then(|| request.bound()),
     };
+    let grant = grant_of(agent, &request, rule, until, Some(approved), now)?;
     let needed = approval.count;
     Ok((Yes { needed, no_longer, loaded: Arc::clone(&loaded), request, approver, grant }, account))
 }
@@ -250,7 +233,7 @@ fn no_longer() -> Refusal {
     Refusal::new("policy does not permit this any more", "the asker may try again")
 }
 
-/// By the policy in force; until when, by the times that rules name.
+/// By the policy in force, at the time that it is for; until when, by the times that rules name.
 fn still_permitted(
     agent: &Agent,
     loaded: &Loaded,
@@ -264,8 +247,9 @@ fn still_permitted(
     let under = resolver_of_now(agent, subject.user.uid);
     let tags = &agent.settings.host.tags;
     let files = Files { under: &under, sha256: &|| subject.known_digest() };
+    let time = Moment { realtime_ns: now.realtime_ns.max(request.begins_ns.unwrap_or(i64::MIN)), ..now };
     let decision = subject
-        .decide(&loaded.policy, tags, &*agent.directory, now.timestamp(), &HostZones, files)
+        .decide(&loaded.policy, tags, &*agent.directory, time.timestamp(), &HostZones, files)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     let Decision::Permit(candidates) = decision else { return Err(no_longer()) };
     let same = candidates.iter().find(|candidate| candidate.rule.id == request.purpose.rule);

@@ -12,6 +12,7 @@ use jit_sys::path::{self, Found};
 
 use super::people::People;
 use super::plan::Question;
+use super::token::written;
 use super::wanted::Wanted;
 use crate::environment;
 use crate::refusal::Refusal;
@@ -69,6 +70,7 @@ pub fn bind(
         folder: which_folder(question, &folder)?,
         duration: subject.duration.map(|duration| duration.as_secs()),
         uses: rule.grant.uses,
+        from: question.from.map(written),
     };
     if binding.canonical().len() > MOST {
         let hint = "put it into a script that root owns, and have that approved";

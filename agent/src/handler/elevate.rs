@@ -127,6 +127,7 @@ pub async fn identify(
         nested,
         root: Arc::clone(&spawner.root),
         now: agent.clock.now(),
+        from: None,
         host: hostname::now(),
         asked,
     })
@@ -175,7 +176,14 @@ pub fn enclosing(
 }
 
 /// Resolves and decides, off the event loop: accounts and paths may hang.
-async fn decide(agent: &Arc<Agent>, mut question: Question, case: &mut Case) -> Result<Elevation, Refusal> {
+///
+/// # Errors
+/// What the person is told.
+pub async fn decide(
+    agent: &Arc<Agent>,
+    mut question: Question,
+    case: &mut Case,
+) -> Result<Elevation, Refusal> {
     let (task, uid) = (Arc::clone(agent), question.uid);
     let work = move || {
         let nonce = question.asked.token.as_deref().and_then(spend::nonce);

@@ -346,6 +346,7 @@ fn new_grant(agent: &Agent, plan: &Plan, token: Option<&Spend>, now: Moment) -> 
         reason: plan.reason.clone(),
         subject: plan.subject.clone(),
         approved: token.map(|token| token.approved(rule)),
+        ahead: None,
     })
 }
 

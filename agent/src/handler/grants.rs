@@ -22,10 +22,12 @@ pub fn grants(agent: &Agent, peer: &Peer, all: bool) -> Result<Response, Refusal
 /// A user's live grants, or all.
 pub fn seen_by(agent: &Agent, uid: u32, all: bool) -> Vec<GrantView> {
     let sessions = agent.live.all();
-    let own = agent.grants.all(agent.clock.now()).into_iter();
+    let now = agent.clock.now();
+    let own = agent.grants.all(now).into_iter();
     let own = own.filter(|grant| all || grant.purpose.uid == uid);
     let view = |grant: crate::grants::Grant| GrantView {
         sessions: sessions.iter().filter(|it| it.grant == grant.id).map(|it| it.id.clone()).collect(),
+        begins: grant.ahead.filter(|_| grant.is_ahead(now)).map(|ahead| rfc3339(ahead.begins_ns)),
         id: grant.id,
         rule: grant.purpose.rule,
         user: grant.user,

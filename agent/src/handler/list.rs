@@ -196,6 +196,7 @@ fn permissive(question: &Question, about: &Account) -> Question {
         login: if is_other { Login::default() } else { question.login.clone() },
         root: Arc::clone(&question.root),
         now: question.now,
+        from: question.from,
         host: question.host.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! One file for each kind of request. `elevate.rs` is the heart: read it first.
 
+pub mod ahead;
 pub mod approve;
 pub mod ask;
 pub mod bind;
@@ -11,6 +12,7 @@ pub mod follow;
 pub mod forget;
 pub mod fulfil;
 pub mod grants;
+pub mod issue;
 pub mod list;
 pub mod login;
 pub mod order;
@@ -83,6 +85,7 @@ pub async fn serve(agent: &Arc<Agent>, conversation: Conversation, place: Place)
             requests::wait(agent, peer, &request).await
         }
         Request::Decline { request, reason } => requests::decline(agent, peer, &request, reason).await,
+        Request::Ask(wish) => Box::pin(ahead::ahead(agent, peer, *wish, place)).await,
         Request::Token(wish) => Box::pin(token::token(agent, peer, *wish, place)).await,
         Request::AuditHead if is_root(peer) => {
             let head = agent.audit.head();

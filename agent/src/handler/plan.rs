@@ -26,7 +26,7 @@ use crate::policy::Loaded;
 use crate::refusal::Refusal;
 use crate::scope::{Keys, Scope};
 use crate::translate::{self, Files, Subject};
-use crate::zones::HostZones;
+use crate::zones::{HostZones, on_the_wall};
 
 /// What is asked, and what the kernel says of who asks.
 pub struct Question {
@@ -48,11 +48,18 @@ pub struct Question {
     pub root: Arc<OwnedFd>,
     /// Now.
     pub now: Moment,
+    /// When it is to begin, if it is asked for ahead.
+    pub from: Option<Timestamp>,
     /// Node name of this host.
     pub host: String,
 }
 
 impl Question {
+    /// What policy is asked about: it decides on what is asked for ahead as it would then.
+    pub fn time(&self) -> Timestamp {
+        self.from.unwrap_or_else(|| self.now.timestamp())
+    }
+
     /// Whoever asks: the user, the login, and those whose sessions it is inside of, however deep.
     pub fn person(&self, agent: &Agent) -> Identities {
         let inside = self.nested.as_ref().and_then(|session| session.cgroup.as_deref());
@@ -93,6 +100,8 @@ pub struct Plan {
     pub binding: Option<Box<Binding>>,
     /// How many have still to say yes.
     pub approvals: u32,
+    /// When it is to begin, if it is asked for ahead.
+    pub from: Option<Timestamp>,
 }
 
 impl Plan {
@@ -133,7 +142,9 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
     }
     let whose = whose_password(rule, &people)?;
     let purpose = purpose(rule, question, &people);
-    if let Some(binding) = way.binding.as_ref().filter(|_| way.missing.approvals > 0) {
+    let is_new = way.missing.approvals > 0 && question.from.is_none();
+    if let Some(binding) = way.binding.as_ref().filter(|_| is_new) {
+        begins_later(agent, question, &purpose, serving(rule, Some(binding)))?;
         changed_since_approval(agent, question, &purpose, binding)?;
     }
     // What was approved is what is in the file, as with a digest that policy names.
@@ -178,6 +189,7 @@ pub fn plan(agent: &Agent, question: &Question) -> Result<Plan, Refusal> {
         ask_reason: way.missing.reason,
         binding: way.binding,
         approvals: way.missing.approvals,
+        from: question.from,
         people,
         loaded,
     })
@@ -199,7 +211,7 @@ fn permitted_way(
         let under = |path: &[u8]| resolve_under(question, people, path);
         let digest = OnceCell::new();
         let sha256 = || digest.get_or_init(|| translate::digest(question.root.as_fd(), &found)).clone();
-        let (tags, now) = (&agent.settings.host.tags, question.now.timestamp());
+        let (tags, now) = (&agent.settings.host.tags, question.time());
         let files = Files { under: &under, sha256: &sha256 };
         let decision = subject
             .decide(&loaded.policy, tags, &*agent.directory, now, &HostZones, files)
@@ -215,7 +227,7 @@ fn permitted_way(
                     bindings(question, people, wanted, &found, &subject, &candidates);
                 candidates.retain(|candidate| {
                     let is_bound = || bindings.iter().any(|(id, _)| *id == candidate.rule.id);
-                    candidate.rule.require.approval.is_none() || is_bound()
+                    candidate.rule.require.approval.is_none() && question.from.is_none() || is_bound()
                 });
                 denied = denied.or(unbound);
                 let bound = |rule: &str| bindings.iter().find(|(id, _)| id == rule).map(|(_, it)| it);
@@ -321,7 +333,8 @@ fn missing(
     let approval = rule.require.approval.as_deref();
     // `--for` asks for a new grant: the reason of another one is not its own. What was approved is for that duration.
     let spends = question.asked.token.is_some();
-    let asks_for_new = spends || question.asked.duration.is_some() && approval.is_none();
+    let is_ahead = question.from.is_some();
+    let asks_for_new = spends || is_ahead || question.asked.duration.is_some() && approval.is_none();
     let live = || agent.grants.find(&purpose(rule, question, people), serving(rule, binding), question.now);
     let grant = if asks_for_new { None } else { live() };
     // A token is the yes itself: whether it counts is looked at by who spends it.
@@ -331,7 +344,8 @@ fn missing(
     Missing { approvals, authentication, reason }
 }
 
-/// What a yes of somebody else's is bound to, for each of the rules that want one; and why not, if it can't be for one of them.
+/// What a yes of somebody else's is bound to, for each of the rules that want one, and what is asked for ahead for each; and why
+/// not, if it can't be for one of them.
 fn bindings(
     question: &Question,
     people: &People,
@@ -342,7 +356,7 @@ fn bindings(
 ) -> (Vec<(String, Binding)>, Option<Refusal>) {
     let (mut bindings, mut failed) = (Vec::new(), None);
     for Candidate { rule, arguments, command_is_all, .. } in candidates {
-        if rule.require.approval.is_none() {
+        if rule.require.approval.is_none() && question.from.is_none() {
             continue;
         }
         let arguments = arguments.as_ref().unwrap_or(&subject.arguments).clone();
@@ -353,6 +367,19 @@ fn bindings(
         }
     }
     (bindings, failed)
+}
+
+/// It may run, but not yet: that is told, and not asked for again.
+fn begins_later(
+    agent: &Agent,
+    question: &Question,
+    purpose: &Purpose,
+    serving: Serving<'_>,
+) -> Result<(), Refusal> {
+    let Some(grant) = agent.grants.find_ahead(purpose, serving, question.now) else { return Ok(()) };
+    let begins = grant.ahead.map_or(grant.issued_ns, |ahead| ahead.begins_ns);
+    let what = format!("the grant for this begins at {}", on_the_wall(begins));
+    Err(Refusal::new(what, format!("run it then; jitctl revoke {} gives it up", grant.id)))
 }
 
 /// Somebody approved this command, and something about it is another by now: that is told, not asked for again.
@@ -401,7 +428,7 @@ fn whose_password(rule: &Rule, people: &People) -> Result<Account, Refusal> {
 }
 
 fn purpose(rule: &Rule, question: &Question, people: &People) -> Purpose {
-    let scope: Scope = translate::scope(rule);
+    let scope: Scope = translate::scope(rule, question.from.is_some());
     Purpose {
         rule: rule.id.clone(),
         uid: question.uid,

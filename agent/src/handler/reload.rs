@@ -97,15 +97,19 @@ async fn again(agent: &Arc<Agent>, why: &'static str) {
         return; // nothing depends on them
     }
     let logins = agent.logind.all(ids).await;
+    let now = agent.clock.now();
     let decided = tokio::task::spawn_blocking(move || {
         let mut accounts = AccountsOfNow { logins, accounts: HashMap::new() };
-        let mut longest =
-            |subject: &Subject, rule: &str| permitted_for(&task, &accounts.in_place_of(subject)?, rule);
-        let grants: Vec<_> =
-            grants.into_iter().map(|grant| (longest(&grant.subject, &grant.purpose.rule), grant)).collect();
+        let mut longest = |subject: &Subject, rule: &str, at| {
+            permitted_for(&task, &accounts.in_place_of(subject)?, rule, at)
+        };
+        let grants: Vec<_> = grants
+            .into_iter()
+            .map(|grant| (longest(&grant.subject, &grant.purpose.rule, grant.counts_at(now)), grant))
+            .collect();
         sessions.retain(|session| {
             let subject = session.subject.as_ref().filter(|_| session.is_bound_to_its_grant());
-            subject.is_some_and(|subject| longest(subject, &session.rule).is_none())
+            subject.is_some_and(|subject| longest(subject, &session.rule, now).is_none())
         });
         (grants, sessions)
     });
@@ -113,8 +117,8 @@ async fn again(agent: &Arc<Agent>, why: &'static str) {
     let mut over = HashSet::new();
     for (permitted, grant) in decided {
         if let Some(Permitted { longest, until }) = permitted {
-            let issued = Moment { boottime_ns: 0, realtime_ns: grant.issued_ns };
-            let wall = issued.after(longest).realtime_ns;
+            let begin_ns = grant.ahead.map_or(grant.issued_ns, |ahead| ahead.begins_ns);
+            let wall = Moment { boottime_ns: 0, realtime_ns: begin_ns }.after(longest).realtime_ns;
             let end = Deadline { boottime_ns: u64::MAX, realtime_ns: wall };
             agent.grants.shorten(&grant.id, translate::not_after(earlier(grant.expires, end), until));
         } else {
@@ -138,10 +142,10 @@ struct Permitted {
     until: Option<Timestamp>,
 }
 
-/// What the rule would permit now; none if it permits no more.
-fn permitted_for(agent: &Agent, subject: &Subject, rule: &str) -> Option<Permitted> {
+/// What the rule would permit then; none if it permits no more.
+fn permitted_for(agent: &Agent, subject: &Subject, rule: &str, at: Moment) -> Option<Permitted> {
     let loaded = agent.policy.current();
-    let now = agent.clock.now().timestamp();
+    let now = at.timestamp();
     let tags = &agent.settings.host.tags;
     let under = resolver_of_now(agent, subject.user.uid);
     let files = Files { under: &under, sha256: &|| subject.known_digest() };

@@ -30,6 +30,9 @@ pub struct Request {
     pub purpose: Purpose,
     /// What was decided upon, to decide again.
     pub subject: Subject,
+    /// When the grant begins, `CLOCK_REALTIME` in nanoseconds, if it is asked for ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins_ns: Option<i64>,
     /// Why it is asked for.
     pub reason: Option<String>,
     /// Login uid of who asked.
@@ -88,6 +91,12 @@ impl Request {
         if is_late { RequestState::Expired } else { self.state }
     }
 
+    /// What a yes to it is bound to: when it begins is the grant's to know, and how long that lives then is not asked again.
+    pub fn bound(&self) -> Binding {
+        let binding = self.binding.clone();
+        if self.begins_ns.is_none() { binding } else { Binding { from: None, duration: None, ..binding } }
+    }
+
     /// Once the log has how it stands.
     pub(super) fn recorded(self, now: Moment) -> Self {
         let until = if self.state == RequestState::Pending { self.until } else { now.after(KNOWN) };
@@ -99,7 +108,7 @@ impl Request {
         match self.state {
             RequestState::Pending => return None, // its filing
             RequestState::Approved => {
-                self.approvals.pop();
+                self.approvals.pop()?; // one that nobody has to answer: its filing
                 self.grant = None;
             }
             RequestState::Refused | RequestState::Withdrawn | RequestState::Expired => self.answer = None,

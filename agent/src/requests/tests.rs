@@ -58,6 +58,7 @@ fn binding(argument: &str) -> Binding {
         folder: Folder { path: "/srv".into(), device: 1, inode: 2 },
         duration: None,
         uses: None,
+        from: None,
     }
 }
 
@@ -105,6 +106,7 @@ pub(crate) fn request(id: &str, argument: &str, now: Moment) -> Request {
         for_rule: false,
         purpose,
         subject: subject(),
+        begins_ns: None,
         reason: Some("because".into()),
         loginuid: Some(1000),
         asker: Identities::new(1000, Some(1000), []),
@@ -390,4 +392,28 @@ async fn what_the_log_does_not_take_has_not_happened() {
         assert_eq!(is_known_as(requests, "b", now), None);
     }
     assert!(next.settle(now, |_| panic!("nothing is open")).is_empty());
+}
+
+// What nobody has to approve is there, decided, or was never asked for.
+#[tokio::test]
+async fn one_that_was_granted_at_once_is_known_once_the_log_has_it() {
+    for in_log in [true, false] {
+        let (mut host, clock) = (Host::new(), clock());
+        let requests = host.start(&clock).await;
+        let now = clock.now();
+        let granted = Request {
+            state: RequestState::Approved,
+            grant: Some("g".into()),
+            begins_ns: Some(now.after(60 * MINUTE).realtime_ns),
+            ..request("a", "1", now)
+        };
+        let committed = requests.keep(granted, now, Vec::new()).await.unwrap();
+        assert_eq!(is_known_as(&requests, "a", now), None);
+        drop(committed); // the agent ends
+        let next = host.start(&clock).await;
+        assert_eq!(next.settle(now, |_| in_log).len(), usize::from(!in_log));
+        let expected = in_log.then_some(RequestState::Approved);
+        assert_eq!(is_known_as(&next, "a", now), expected);
+        assert_eq!(is_known_as(&host.start(&clock).await, "a", now), expected);
+    }
 }

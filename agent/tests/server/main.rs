@@ -15,6 +15,7 @@ mod wire;
 
 mod account;
 mod administration;
+mod ahead;
 mod approvals;
 mod attacks;
 mod circumstances;

@@ -16,13 +16,20 @@ use crate::stage::{NOTHING, Stage, needs_root, order, refusal, rule, us};
 use crate::wire::{Wire, command, id};
 
 const SECOND: u64 = 1_000_000_000;
-const SIGNER: &str =
+pub const SIGNER: &str =
     "require = { authentication = \"none\", approval = { approvers = [\"signer:bob@example.com\"] } }";
 const NAMESPACE: &str = "jit-grant@jit-sudo";
 
 /// An agent whose `allowed_signers` has these lines: principal, options, name of a key that is made.
 fn stage(policy: &str, lines: &[(&str, &str, &str)]) -> Stage {
-    let mut stage = Stage::without_agent();
+    let mut stage = prepared(policy, lines);
+    stage.start();
+    stage
+}
+
+/// Before it starts.
+fn prepared(policy: &str, lines: &[(&str, &str, &str)]) -> Stage {
+    let stage = Stage::without_agent();
     stage.write_policy("50-test.toml", policy);
     let keys = stage.root().join("keys");
     fs::create_dir(&keys).unwrap();
@@ -35,6 +42,13 @@ fn stage(policy: &str, lines: &[(&str, &str, &str)]) -> Stage {
         text = format!("{text}{who} namespaces=\"{NAMESPACE}\"{options} {public}");
     }
     write(&stage.paths.allowed_signers, &text);
+    stage
+}
+
+/// With bob's key in it, and a wall clock that shows this.
+pub fn with_bob_at(policy: &str, realtime_ns: i64) -> Stage {
+    let mut stage = prepared(policy, &[("bob@example.com", "", "bob")]);
+    stage.clock.set_wall(realtime_ns);
     stage.start();
     stage
 }
@@ -66,13 +80,13 @@ fn sign_as(stage: &Stage, key: &str, namespace: &str, text: &str) -> String {
 }
 
 /// The text of a token that these have signed.
-fn sign(stage: &Stage, token: &Token, keys: &[&str]) -> String {
+pub fn sign(stage: &Stage, token: &Token, keys: &[&str]) -> String {
     let text = token.text();
     let signatures = keys.iter().map(|key| sign_as(stage, key, NAMESPACE, &text)).collect();
     Signed { token: token.clone(), signatures }.text()
 }
 
-fn wish(stage: &Stage, wish: Wish) -> Result<Token, String> {
+pub fn wish(stage: &Stage, wish: Wish) -> Result<Token, String> {
     match stage.connect().ask(Request::Token(Box::new(wish))) {
         Response::Token { text } => Ok(Signed::parse(&text).unwrap().token),
         Response::Refused { what, .. } => Err(what),
@@ -139,7 +153,7 @@ type Alter = fn(&mut Token);
 fn each_altered_field_is_told_and_so_is_each_that_was_signed_otherwise() {
     let altered = "what was signed is another text";
     let differs = |what: &str| format!("it differs in {what}");
-    let table: [(&str, Alter, String); 23] = [
+    let table: [(&str, Alter, String); 24] = [
         ("host", |it| it.host = "0".repeat(32), "made on another host".to_owned()),
         ("nonce", |it| it.nonce = "A".repeat(32), "written anew".to_owned()),
         ("not_before", |it| it.not_before.replace_range(0..4, "2020"), "more than 24 hours".to_owned()),
@@ -171,6 +185,7 @@ fn each_altered_field_is_told_and_so_is_each_that_was_signed_otherwise() {
         ("folder", |it| it.binding.folder.inode += 1, differs("the working folder")),
         ("--for", |it| it.binding.duration = Some(1), String::new()),
         ("uses", |it| it.binding.uses = Some(1), differs("the number of uses")),
+        ("from", |it| it.binding.from = Some(it.not_before.clone()), differs("the time that it begins at")),
     ];
     // No more for one agent than it records one by one.
     for rows in table.chunks(9) {

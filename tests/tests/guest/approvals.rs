@@ -169,6 +169,44 @@ fn an_approver_who_wants_it_gets_a_line_on_the_terminal_which_ends_with_it() {
     guest.until(&format!("! {follows}"), Duration::from_secs(40));
 }
 
+// "Asked ahead: `jitctl request --from TIME --for D -- cmd` starts then, once approved."
+#[test]
+fn what_was_asked_for_ahead_runs_from_its_time_on_and_not_before() {
+    let (guest, _policy) = two_people("quintus", "rufina", "grant.max_duration = \"1h\"");
+    let ask = |from: &str| {
+        let line = format!("cd /; jitctl request --from {from} --for 30m --reason INC-8 -- id -un");
+        let outcome = guest
+            .as_user("quintus")
+            .run(&line)
+            .success()
+            .complains("this waits for approval by rufina; it begins at 20");
+        let id = pending(guest, "quintus");
+        assert_eq!(outcome.stdout.trim_end(), id);
+        id
+    };
+    let far = ask("$(date -d '+2 hours' --iso-8601=seconds)");
+    guest.as_user("rufina").run("jitctl requests").success().shows("BEGINS").shows("  in ").shows("INC-8");
+    let mut approving = guest.as_user("rufina").terminal(&format!("jitctl approve {far}"));
+    approving.expect("not before: 20").expect("Approve? [y/N]").type_line("y");
+    approving.expect("assword").type_line(PASSWORD);
+    approving.finish().success().shows("approved: quintus has a grant from 20");
+    let run = "cd /; jit-sudo -n --reason INC-8 id -un";
+    guest.as_user("quintus").run(run).exits(1).complains("the grant for this begins at 20");
+    guest.as_user("quintus").run("jitctl grants").success().shows("BEGINS").shows("  in ").shows("30 m");
+    // Another one, whose time comes soon, or has come once it is approved.
+    let near = ask("$(date -d '+2 seconds' --iso-8601=seconds)");
+    approve(guest, "rufina", &near);
+    guest.until("su quintus -c 'cd /; jit-sudo -n id -un' | grep -qx root", Duration::from_secs(40));
+    // It was for half an hour; on a terminal one hears until when the grant lives that one asks for.
+    let mut terminal = guest.as_user("quintus").terminal("cd /; jit-sudo --for 20m id -un; echo status $?");
+    terminal.expect("the grant lives until 20").expect("root").expect("status 0");
+    terminal.finish();
+    let issued = guest.audit(&["\"grant.issued\"", "\"quintus\"", "\"approver\":\"rufina\"", "\"from 20"]);
+    assert_eq!(issued.len(), 2, "{issued:?}");
+    guest.sh("jitctl revoke --user quintus").success();
+    guest.sh("jitctl audit verify").success();
+}
+
 // "Scenario test with three people (asker, approver, administrator) in a guest, on real terminals, over real ssh, from
 // request to audit."
 #[test]

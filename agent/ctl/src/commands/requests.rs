@@ -47,8 +47,19 @@ pub(crate) fn one(id: &str) -> Result<RequestView, Failure> {
 }
 
 impl Listed for RequestView {
-    const TITLES: &'static [&'static str] =
-        &["ID", "STATE", "WHO", "ASKED", "LEFT", "RULE", "COMMAND", "REASON", "APPROVERS", "ANSWER"];
+    const TITLES: &'static [&'static str] = &[
+        "ID",
+        "STATE",
+        "WHO",
+        "ASKED",
+        "LEFT",
+        "BEGINS",
+        "RULE",
+        "COMMAND",
+        "REASON",
+        "APPROVERS",
+        "ANSWER",
+    ];
     const NONE: &'static str = "no requests";
 
     fn id(&self) -> &str {
@@ -64,6 +75,7 @@ impl Listed for RequestView {
             format!("{} as {}", asked.user.name, asked.target.name),
             times::ago(&self.asked, seen.now),
             if waits { times::left(&self.until, seen.now) } else { String::new() },
+            asked.from.as_deref().map_or_else(String::new, |from| times::ahead(from, seen.now)),
             asked.rule.clone(),
             command_line(&asked.command),
             self.reason.clone().unwrap_or_default(),
@@ -119,6 +131,7 @@ mod tests {
                 folder: Folder { path: "/".into(), device: 1, inode: 2 },
                 duration: None,
                 uses: None,
+                from: None,
             },
             digest: String::new(),
             for_rule: false,

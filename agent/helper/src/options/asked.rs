@@ -7,7 +7,7 @@ use jit_protocol::request::{Mode, Shell};
 
 use super::given::Given;
 use super::purpose::Purpose;
-use super::{Action, Asked, EDIT, Flag, Mistake, Value};
+use super::{Action, Asked, EDIT, Flag, Make, Mistake, Value};
 use crate::duration;
 
 impl Given {
@@ -32,7 +32,7 @@ impl Given {
         let mode = match purpose {
             Purpose::Forget => return Ok(Action::Forget { all: false }),
             Purpose::ForgetAll => return Ok(Action::Forget { all: true }),
-            Purpose::Run | Purpose::MakeToken => Mode::Run,
+            Purpose::Run | Purpose::MakeToken | Purpose::MakeRequest => Mode::Run,
             Purpose::Validate => Mode::Validate,
             Purpose::List => Mode::List,
             Purpose::Explain => Mode::Explain,
@@ -82,10 +82,7 @@ impl Given {
         if plain(Value::CloseFrom).is_some_and(|value| !is_descriptor(&value)) {
             return Err(Mistake::Descriptor);
         }
-        let valid = plain(Value::Valid)
-            .map(|value| duration::parse(value.as_bytes()).ok_or(Mistake::Duration("--make-token-valid")));
-        let from = text(plain(Value::From).map(|value| (value, "--make-token-from")))?;
-        let make_token = (purpose == Purpose::MakeToken).then_some((from, valid.transpose()?));
+        let make = make(purpose, &mut plain)?;
         let user = text(plain(Value::User).map(|value| (value, "-u")))?;
         let other_user = text(plain(Value::OtherUser).map(|value| (value, "-U")))?;
         let group = text(plain(Value::Group).map(|value| (value, "-g")))?;
@@ -104,7 +101,7 @@ impl Given {
             rule,
             prompt,
             token: token.map(|(file, _)| file),
-            make_token,
+            make,
             wait: self.wait,
             json: self.has(Flag::Json),
             folder,
@@ -122,6 +119,24 @@ impl Given {
             assignments: self.assignments,
         })))
     }
+}
+
+/// What is made instead of running the command.
+fn make(purpose: Purpose, mut plain: impl FnMut(Value) -> Option<OsString>) -> Result<Option<Make>, Mistake> {
+    Ok(match purpose {
+        Purpose::MakeToken => {
+            let valid = plain(Value::Valid).map(|value| {
+                duration::parse(value.as_bytes()).ok_or(Mistake::Duration("--make-token-valid"))
+            });
+            let not_before = text(plain(Value::From).map(|value| (value, "--make-token-from")))?;
+            Some(Make::Token { not_before, valid: valid.transpose()? })
+        }
+        Purpose::MakeRequest => {
+            let from = plain(Value::RequestFrom).map(|value| (value, "--make-request-from"));
+            Some(Make::Request { from: text(from)? })
+        }
+        _ => None,
+    })
 }
 
 /// What `-C` takes. None but the first three descriptors ever reaches a command, so there is nothing more to do.

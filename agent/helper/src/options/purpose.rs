@@ -14,6 +14,7 @@ pub(super) enum Purpose {
     Explain,
     Approve,
     MakeToken,
+    MakeRequest,
     Forget,
     ForgetAll,
 }
@@ -27,6 +28,7 @@ impl Purpose {
             Self::Explain => "--explain",
             Self::Approve => "--approve",
             Self::MakeToken => "--make-token",
+            Self::MakeRequest => "--make-request",
             Self::Forget => "-k",
             Self::ForgetAll => "-K",
         }
@@ -49,6 +51,7 @@ impl Value {
             Self::Token => "--token",
             Self::From => "--make-token-from",
             Self::Valid => "--make-token-valid",
+            Self::RequestFrom => "--make-request-from",
         }
     }
 }
@@ -64,6 +67,7 @@ impl Given {
             (Flag::Explain, Purpose::Explain),
             (Flag::Approve, Purpose::Approve),
             (Flag::MakeToken, Purpose::MakeToken),
+            (Flag::MakeRequest, Purpose::MakeRequest),
         ] {
             if self.has(flag)
                 && let Some(other) = purpose.replace(says)
@@ -88,7 +92,8 @@ impl Given {
 
     pub(super) fn check_fits(&self, purpose: Purpose, command: &[OsString]) -> Result<(), Mistake> {
         let bare_list = purpose == Purpose::List && command.is_empty();
-        let runs = matches!(purpose, Purpose::Run | Purpose::Explain | Purpose::MakeToken);
+        let makes = matches!(purpose, Purpose::MakeToken | Purpose::MakeRequest);
+        let runs = makes || matches!(purpose, Purpose::Run | Purpose::Explain);
         let option = purpose.option();
         if self.has(Flag::Edit) {
             self.check_fits_edit(purpose, command)?;
@@ -110,6 +115,7 @@ impl Given {
             (Value::Token, purpose == Purpose::Run),
             (Value::From, purpose == Purpose::MakeToken),
             (Value::Valid, purpose == Purpose::MakeToken),
+            (Value::RequestFrom, purpose == Purpose::MakeRequest),
         ] {
             if given(value).is_some() && !fits {
                 return Err(Mistake::Conflict(option, value.option()));
@@ -152,7 +158,7 @@ impl Given {
                 Value::Prompt | Value::OtherUser => true,
                 Value::User | Value::Group => asks_for_command || purpose == Purpose::Validate,
                 Value::Reason | Value::For | Value::Rule | Value::Folder | Value::Timeout => asks_for_command,
-                Value::CloseFrom | Value::Token | Value::From | Value::Valid => false,
+                Value::CloseFrom | Value::Token | Value::From | Value::Valid | Value::RequestFrom => false,
             };
             if !fits {
                 return Err(Mistake::Conflict(option, value.option()));
@@ -164,7 +170,7 @@ impl Given {
     /// sudo(8), sudoedit: what is about a command's process goes with no edit.
     fn check_fits_edit(&self, purpose: Purpose, files: &[OsString]) -> Result<(), Mistake> {
         match purpose {
-            Purpose::Run | Purpose::Explain | Purpose::MakeToken => {}
+            Purpose::Run | Purpose::Explain | Purpose::MakeToken | Purpose::MakeRequest => {}
             Purpose::List if self.edit_is_command => {}
             _ => return Err(Mistake::Conflict(purpose.option(), "-e")),
         }

@@ -182,6 +182,9 @@ pub(super) const TABLE: &[Entry] = &[
     on_long("make-token", Flag::MakeToken),
     takes(None, "make-token-from", "TIME", Value::From, ""),
     takes(None, "make-token-valid", "DURATION", Value::Valid, ""),
+    // For jitctl request.
+    on_long("make-request", Flag::MakeRequest),
+    takes(None, "make-request-from", "TIME", Value::RequestFrom, ""),
     // For jitctl approve, which asks for the password by this program alone.
     on_long("approve", Flag::Approve),
     Entry {

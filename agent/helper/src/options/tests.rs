@@ -55,7 +55,7 @@ fn run(command: &[&str]) -> Asked {
         bell: false,
         prompt: None,
         token: None,
-        make_token: None,
+        make: None,
         wait: None,
         json: false,
     }
@@ -110,8 +110,22 @@ fn a_token_is_for_a_command_alone() {
         "bob",
         "id",
     ]);
-    assert_eq!(made.make_token, Some((Some("2026-01-01T00:00:00Z".to_owned()), Some(7200))));
+    let not_before = Some("2026-01-01T00:00:00Z".to_owned());
+    assert_eq!(made.make, Some(Make::Token { not_before, valid: Some(7200) }));
     assert_eq!((made.mode, made.user.as_deref()), (Mode::Run, Some("bob")));
+    for line in [
+        &["--make-request", "--token", "file", "id"][..],
+        &["--make-request", "--make-token", "id"],
+        &["--make-request", "--wait", "id"],
+        &["--make-request"],
+        &["--make-request-from", "22:00", "id"],
+    ] {
+        assert!(read(line).is_err(), "{line:?}: {:?}", read(line));
+    }
+    let made = asked(&["--make-request", "--make-request-from=22:00", "--for", "1h", "id"]);
+    assert_eq!((made.make, made.mode), (Some(Make::Request { from: Some("22:00".to_owned()) }), Mode::Run));
+    assert_eq!(made.duration, Some(3600));
+    assert_eq!(asked(&["--make-request", "id"]).make, Some(Make::Request { from: None }));
     assert!(asked(&["--valid", "-n"]).mode == Mode::Validate, "sudo's name is cut as ever");
 }
 
@@ -393,10 +407,7 @@ fn help_and_version_need_nothing_else() {
     for option in ["-n, --non-interactive", "--preserve-env[=NAMES]", "--for DURATION", "--explain"] {
         assert!(text.contains(option), "{option}");
     }
-    assert!(
-        text.contains("--token FILE") && !text.contains("--make-token"),
-        "what is for jitctl is not offered"
-    );
+    assert!(text.contains("--token FILE") && !text.contains("--make-"), "what is for jitctl is not offered");
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn token() -> Token {
             folder: Folder { path: "/srv".into(), device: 1, inode: 2 },
             duration: None,
             uses: Some(1),
+            from: None,
         },
     }
 }
