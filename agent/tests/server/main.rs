@@ -19,6 +19,7 @@ mod ahead;
 mod approvals;
 mod attacks;
 mod circumstances;
+mod clocks;
 mod duties;
 mod edits;
 mod elevation;
