@@ -123,6 +123,52 @@ fn what_runs_ends_when_its_terminal_is_gone() {
     assert_eq!(guest.audit(&["\"grant.revoked\"", "\"xanthe\"", "its terminal is gone"]).len(), 1);
 }
 
+/// "`jit-sudo --for` renews within `max_duration`"
+#[test]
+fn a_grant_is_renewed_with_for_and_serves_once_the_first_has_expired() {
+    let keys = "require = { authentication = \"none\", reason = true }\n\
+                grant = { duration = \"2s\", max_duration = \"1h\", scope = \"user\" }";
+    let (guest, _policy) = eligible("xerxa", keys);
+    let run = |line: &str| guest.as_user("xerxa").run(line);
+    run("jit-sudo -n --reason first true").success();
+    run("jit-sudo -n --for 30m --reason second true").success();
+    let expired = "grep '\"grant.expired\"' /var/log/jit-sudo/audit.jsonl | grep -q '\"xerxa\"'";
+    guest.until(expired, Duration::from_secs(40));
+    run("jit-sudo -n id -u").success().prints("0");
+    run("jitctl grants").success().shows("second").never_shows("first");
+    run("jit-sudo -n --for 2h --reason third true").exits(1).complains("options");
+    guest.sh("jitctl revoke --user xerxa").success();
+}
+
+/// "session over (scope session)": a real login over ssh, and what the command left behind, however it hides. On a grant for
+/// the terminal that would live on.
+#[test]
+fn what_is_left_behind_ends_when_its_login_session_is_over() {
+    let keys = "require.authentication = \"none\"\ngrant.scope = \"session\"\ngrant.grace = \"1s\"";
+    let (guest, _policy) = eligible("xystus", keys);
+    let script = "\
+#!/bin/sh
+trap '' HUP
+setsid sleep 69001 &
+(setsid setsid sleep 69002 &)
+setsid sh -c 'kill -STOP $$; sleep 69003' &
+setsid sh -c 'trap \"\" TERM HUP INT; while :; do sleep 69004; done' &
+(sleep 69005 &)
+until [ \"$(pgrep -fc '^sleep 6900[1245]')\" = 4 ]; do sleep 0.1; done
+";
+    guest.write("/root/stay.sh", script.as_bytes());
+    let mut terminal = guest.as_user("xystus").ssh_terminal("bash --norc -i");
+    terminal.type_line("jit-sudo sh /root/stay.sh; echo status $?").expect("status 0");
+    let still_there = "pgrep -fc '^sleep 6900[1245]|[k]ill -STOP [$][$]; sleep 69003'";
+    guest.until(&format!("test \"$({still_there})\" = 5"), Duration::from_secs(40));
+    guest.sh("jitctl grants --all").success().shows("xystus").shows("session");
+    terminal.type_line("exit 0");
+    terminal.finish();
+    guest.until(&format!("! {still_there}"), Duration::from_mins(1));
+    guest.until("! jitctl grants --all | grep -q xystus", Duration::from_secs(40));
+    assert_eq!(guest.audit(&["\"grant.revoked\"", "\"xystus\"", "its login session is over"]).len(), 1);
+}
+
 /// A live grant that the new policy would not give ends.
 #[test]
 fn a_reload_that_takes_the_rule_away_ends_the_grant() {
