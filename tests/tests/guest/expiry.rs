@@ -123,6 +123,31 @@ fn what_runs_ends_when_its_terminal_is_gone() {
     assert_eq!(guest.audit(&["\"grant.revoked\"", "\"xanthe\"", "its terminal is gone"]).len(), 1);
 }
 
+/// "time zone change": a window is what the host's clock shows, in the zone that it has now. What runs keeps the end that it was
+/// told of.
+#[test]
+fn a_window_follows_the_zone_of_the_host_and_what_runs_keeps_its_end() {
+    let clock = |hours: i8| {
+        let shown = jit_tests::Guest::shared().sh(&format!("date -d '{hours} hours' +%H:%M")).success();
+        shown.stdout.trim().to_owned()
+    };
+    let window = format!("when.time = [\"{}..{}\"]", clock(-2), clock(2));
+    let (guest, _policy) =
+        eligible("xuthus", &format!("require.authentication = \"none\"\ngrant.scope = \"user\"\n{window}"));
+    let terminal = guest.as_user("xuthus").terminal("jit-sudo sleep 69101; echo status $?");
+    guest.until("pgrep -f '^sleep 69101'", Duration::from_secs(40));
+    guest.write("/root/nine-hours-east", &std::fs::read("/usr/share/zoneinfo/Etc/GMT-9").unwrap());
+    guest.sh("mv /etc/localtime /etc/localtime.kept && cp /root/nine-hours-east /etc/localtime").success();
+    let refused = guest.as_user("xuthus").run("jit-sudo -n id -u");
+    guest.sh("mv /etc/localtime.kept /etc/localtime").success();
+    refused.exits(1).complains("no rule lets you run this at this time");
+    guest.sh("pgrep -f '^sleep 69101'").success();
+    guest.as_user("xuthus").run("jit-sudo -n id -u").success().prints("0");
+    assert_eq!(guest.audit(&["\"grant.issued\"", "\"xuthus\""]).len(), 1, "on the same grant");
+    guest.sh("jitctl revoke --user xuthus").success();
+    terminal.finish().never_shows("status 0");
+}
+
 /// "`jit-sudo --for` renews within `max_duration`"
 #[test]
 fn a_grant_is_renewed_with_for_and_serves_once_the_first_has_expired() {
