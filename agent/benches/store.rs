@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jit_agent::clock::{Clock, SystemClock};
 use jit_agent::grants::{Grant, Grants, Purpose, Serving};
+use jit_agent::packed::Packed;
 use jit_agent::scope::Scope;
 use jit_agent::store::{Change, Contents, Store, Table};
 use jit_agent::translate::Subject;
@@ -96,7 +97,7 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
         boot_id: clock.boot_id().into(),
         uses_left: None,
         reason: Some("INC-4711: the disk is full".into()),
-        subject: Subject {
+        subject: Packed::new(&Subject {
             user: account(1000 + number),
             target: account(0),
             group: None,
@@ -118,7 +119,8 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
             non_interactive: false,
             login_id: None,
             login: jit_policy::LoginSession::default(),
-        },
+        })
+        .expect("it is JSON"),
         approved: None,
         ahead: None,
     }

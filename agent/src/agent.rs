@@ -1,5 +1,6 @@
 //! The agent as a whole: what every handler has at hand.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jit_audit::record::{Event, Record, User};
@@ -130,9 +131,8 @@ impl Agent {
     ) -> Result<Vec<Grant>, String> {
         let (revoked, stored) = self.grants.revoke(which);
         // All of them at once: whatever happens to store and log, and however slow they are.
-        for grant in &revoked {
-            self.live.end(why, |session| session.grant == grant.id && sessions(session));
-        }
+        let ids: HashSet<&str> = revoked.iter().map(|grant| grant.id.as_str()).collect();
+        self.live.end(why, |session| ids.contains(session.grant.as_str()) && sessions(session));
         let mut result = stored.await;
         let records = revoked.iter().map(|grant| {
             let mut record = self.grant_record(Event::GrantRevoked, grant);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ahead::Ahead;
 use self::all::All;
 use crate::clock::{Clock, Moment, earlier, over_reboot};
+use crate::packed::Packed;
 use crate::scope::Scope;
 use crate::store::{Change, Store, Table};
 use crate::translate::Subject;
@@ -40,10 +41,10 @@ pub struct Grant {
     /// Why it was asked for.
     pub reason: Option<String>,
     /// What was decided upon, to decide again after a reload.
-    pub subject: Subject,
+    pub subject: Packed<Subject>,
     /// The yes that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approved: Option<Approved>,
+    pub approved: Option<Box<Approved>>,
     /// When it begins, if it was asked for ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<Ahead>,
@@ -116,8 +117,8 @@ impl Grant {
 
     /// Whether it was asked for for so many seconds, or has them left.
     fn is_for(&self, seconds: u64, now: Moment) -> bool {
-        let asked = self.subject.duration.map(|duration| duration.as_secs());
-        asked == Some(seconds) || now.until(self.expires) >= seconds.saturating_mul(1_000_000_000)
+        let asked = || self.subject.open().ok()?.duration.map(|duration| duration.as_secs());
+        now.until(self.expires) >= seconds.saturating_mul(1_000_000_000) || asked() == Some(seconds)
     }
 }
 
@@ -364,6 +365,11 @@ impl Grants {
         self.remove(|grant| now.is_past(grant.expires))
     }
 
+    /// How long until the next one ends, or begins, in nanoseconds; none if there is none.
+    pub fn next_moment(&self, now: Moment) -> Option<u64> {
+        self.lock().iter().map(|grant| grant.next_moment(now)).min()
+    }
+
     /// Removes some, in memory at once and in the store soon: one that comes back from the store after a crash is over
     /// by its own times, or is decided upon again at the start.
     pub fn remove(&self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
@@ -447,7 +453,8 @@ fn issue_into(held: &mut All, issue: impl FnOnce() -> Option<Grant>) -> Option<T
 }
 
 fn read(id: &str, json: &[u8]) -> Option<Stored> {
-    serde_json::from_slice::<Stored>(json).ok().filter(|stored| stored.grant.id == id)
+    let stored = serde_json::from_slice::<Stored>(json).ok().filter(|stored| stored.grant.id == id)?;
+    stored.grant.subject.open().is_ok().then_some(stored)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod logind;
 pub mod lookup;
 pub mod nonces;
 pub mod notices;
+pub mod packed;
 pub mod paths;
 pub mod peer;
 pub mod policy;

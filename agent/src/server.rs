@@ -1,5 +1,6 @@
 //! The agent's life: everything is opened, connections are served, time passes, the end is orderly.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::admission::{Admission, Limits};
 use crate::agent::Agent;
@@ -44,7 +45,7 @@ use crate::spawner::Spawner;
 use crate::store::{AUDIT_HEAD, Change, Store, Table};
 use crate::tide::Tide;
 
-/// Between two looks at what has expired.
+/// Between two looks at what is over by time; grants are over at their moment.
 const SWEEP: Duration = Duration::from_millis(500);
 
 /// An agent that can serve.
@@ -136,6 +137,8 @@ impl Server {
         let again = Arc::clone(&agent);
         let deciding = tokio::spawn(async move { handler::reload::decide_again(&again).await });
         let _ = timeout(agent.settings.lookup.timeout, deciding).await;
+        drop(contents);
+        jit_sys::memory::give_back(); // what was read to be unpacked, and packed again
         let listeners = Listeners::open(&agent.paths)?;
         Ok(Self { agent, listeners, control })
     }
@@ -187,6 +190,7 @@ impl Server {
                         jit_sys::memory::give_back();
                     }
                 }
+                () = sleep(next_end(&agent)) => expire(&agent),
                 // Not here: time must pass while files or directory servers are slow.
                 _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&agent)))),
             }
@@ -223,7 +227,7 @@ async fn accept(agent: Arc<Agent>, listener: Listener, places: Admission, door: 
     loop {
         let Ok(socket) = listener.accept().await else {
             // Out of descriptors or memory: connections end by their deadlines, then there is room again.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
             continue;
         };
         let Some(place) = whose_place(&socket).ok().and_then(|uid| places.admit(uid)) else { continue };
@@ -253,7 +257,7 @@ async fn accept(agent: Arc<Agent>, listener: Listener, places: Admission, door: 
 async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
     loop {
         let Ok(socket) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
             continue;
         };
         if uid_of(&socket).is_ok_and(|uid| uid == agent.paths.owner)
@@ -264,19 +268,23 @@ async fn accept_monitors(agent: Arc<Agent>, listener: Listener) {
     }
 }
 
-/// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.
-fn pass_time(agent: &Arc<Agent>, kept: &mut Head) {
+/// How long until the next grant ends. Each is seen before its end, for it lives for longer than [`SWEEP`].
+fn next_end(agent: &Agent) -> Duration {
+    agent.grants.next_moment(agent.clock.now()).map_or(Duration::MAX, Duration::from_nanos)
+}
+
+/// Grants that are over are gone, what runs on them ends, and the log knows.
+fn expire(agent: &Agent) {
     let now = agent.clock.now();
     let expired = agent.grants.sweep(now);
-    for grant in &expired {
-        // Monitors keep their own time. One that was told of a later end, before a reload shortened the grant, does not.
-        let outlives = |end: Deadline| !now.is_past(end);
-        agent.live.end("the grant has expired", |session| {
-            session.grant == grant.id
-                && session.is_bound_to_its_grant()
-                && session.deadline.is_none_or(outlives)
-        });
-    }
+    let ids: HashSet<&str> = expired.iter().map(|grant| grant.id.as_str()).collect();
+    // Monitors keep their own time. One that was told of a later end, before a reload shortened the grant, does not.
+    let outlives = |end: Deadline| !now.is_past(end);
+    agent.live.end("the grant has expired", |session| {
+        ids.contains(session.grant.as_str())
+            && session.is_bound_to_its_grant()
+            && session.deadline.is_none_or(outlives)
+    });
     let told = expired.iter().filter(|grant| grant.uses_left != Some(0));
     let told: Vec<_> = told.map(|grant| agent.grant_record(Event::GrantExpired, grant)).collect();
     if !told.is_empty() {
@@ -289,6 +297,12 @@ fn pass_time(agent: &Arc<Agent>, kept: &mut Head) {
             }
         });
     }
+}
+
+/// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.
+fn pass_time(agent: &Arc<Agent>, kept: &mut Head) {
+    expire(agent);
+    let now = agent.clock.now();
     for request in agent.requests.sweep(now) {
         handler::requests::expired(agent, request);
     }
@@ -334,7 +348,7 @@ async fn call_spawner(spawner: &Spawner, paths: &Paths) -> Option<Seqpacket> {
         if let Ok(control) = spawner.connect(&paths.spawner_socket).await {
             return Some(control);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
     }
     None
 }

@@ -27,7 +27,7 @@ pub struct Subject {
     #[serde(with = "StoredAccount")]
     pub target: Account,
     /// The group of `-g`.
-    #[serde(with = "stored_group")]
+    #[serde(default, with = "stored_group", skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
     /// Node name of the host.
     pub host: String,
@@ -35,7 +35,7 @@ pub struct Subject {
     #[serde(with = "stored_bytes")]
     pub path: Vec<u8>,
     /// The file it leads to; none if there is none.
-    #[serde(with = "stored_some_bytes")]
+    #[serde(default, with = "stored_some_bytes", skip_serializing_if = "Option::is_none")]
     pub leads_to: Option<Vec<u8>>,
     /// Every component of the way is root's, and nobody else can write it.
     pub trusted: bool,
@@ -43,32 +43,37 @@ pub struct Subject {
     #[serde(default, with = "stored_digest", skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
     /// The arguments after the program's name.
-    #[serde(with = "stored_list")]
+    #[serde(default, with = "stored_list", skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<Vec<u8>>,
     /// These are files to edit (`-e`), and [`jit_policy::EDIT`] is the path.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub edits: bool,
     /// It was asked for inside of another session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nested: bool,
     /// `-D`, resolved.
-    #[serde(with = "stored_some_bytes")]
+    #[serde(default, with = "stored_some_bytes", skip_serializing_if = "Option::is_none")]
     pub cwd: Option<Vec<u8>>,
     /// It is the folder that the invoking user is in.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cwd_is_callers: bool,
     /// `-P`
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preserve_groups: bool,
     /// `-T`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// `--for`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
     /// Names of all `VAR=value`.
-    #[serde(with = "stored_list")]
+    #[serde(default, with = "stored_list", skip_serializing_if = "Vec::is_empty")]
     pub assignments: Vec<Vec<u8>>,
     /// `--rule`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// `-n`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub non_interactive: bool,
     /// logind's name for the login session that it was asked for in, where that was of interest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -42,6 +42,13 @@ impl Grant {
         true
     }
 
+    /// How long until it ends or begins, in nanoseconds.
+    pub(super) fn next_moment(&self, now: Moment) -> u64 {
+        let begins = self.ahead.filter(|ahead| !ahead.begun).map(|ahead| ahead.begins_ns - now.realtime_ns);
+        let begins = begins.map_or(u64::MAX, |begins| u64::try_from(begins).unwrap_or(0));
+        now.until(self.expires).min(begins)
+    }
+
     /// Whether it counts for this. One that was asked for ahead is the user's, wherever a rule would count others, unless
     /// that names a scope.
     pub(super) fn is_for_purpose(&self, purpose: &Purpose) -> bool {

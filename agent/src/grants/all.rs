@@ -1,6 +1,7 @@
 //! Grants in memory, found by id, and by the user that each request asks for.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::{Grant, Held, Purpose, Serving};
 use crate::clock::Moment;
@@ -8,18 +9,18 @@ use crate::clock::Moment;
 /// All of them. A grant's id and user never change.
 #[derive(Debug, Default)]
 pub(super) struct All {
-    by_id: HashMap<String, Held>,
+    by_id: HashMap<Arc<str>, Box<Held>>,
     /// Their ids.
-    of_user: HashMap<u32, HashSet<String>>,
+    of_user: HashMap<u32, HashSet<Arc<str>>>,
 }
 
 impl All {
     pub(super) fn get(&self, id: &str) -> Option<&Held> {
-        self.by_id.get(id)
+        self.by_id.get(id).map(|one| &**one)
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Held> {
-        self.by_id.get_mut(id)
+        self.by_id.get_mut(id).map(|one| &mut **one)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Grant> {
@@ -27,7 +28,7 @@ impl All {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Held> {
-        self.by_id.values_mut()
+        self.by_id.values_mut().map(|one| &mut **one)
     }
 
     /// How many a user has.
@@ -43,22 +44,22 @@ impl All {
         serving: Serving<'_>,
         now: Moment,
     ) -> Option<&mut Grant> {
-        let own = self.of_user.get(&purpose.uid)?.iter().filter_map(|id| self.by_id.get(id));
+        let own = self.of_user.get(&purpose.uid)?.iter().filter_map(|id| self.get(id));
         let usable = |one: &&Held| {
             let grant = &one.grant;
             one.shared && grant.is_for_purpose(purpose) && serving.takes(grant, now) && grant.is_live(now)
         };
         let lives = |one: &Held| (now.until(one.grant.expires), one.grant.issued_ns);
         let id = own.filter(usable).map(|one| (lives(one), &one.grant.id)).max()?.1.clone();
-        let grant = &mut self.by_id.get_mut(&id)?.grant;
+        let grant = &mut self.get_mut(&id)?.grant;
         grant.begin(now);
         Some(grant)
     }
 
     pub(super) fn insert(&mut self, one: Held) {
-        let id = &one.grant.id;
+        let id: Arc<str> = one.grant.id.as_str().into();
         self.of_user.entry(one.grant.purpose.uid).or_default().insert(id.clone());
-        self.by_id.insert(id.clone(), one);
+        self.by_id.insert(id, Box::new(one));
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Grant> {

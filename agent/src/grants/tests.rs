@@ -105,7 +105,7 @@ fn grant(id: &str, purpose: &Purpose, uses: Option<u32>, now: Moment) -> Grant {
         boot_id: "boot".into(),
         uses_left: uses,
         reason: Some("because".into()),
-        subject: subject(),
+        subject: Packed::new(&subject()).unwrap(),
         approved: None,
         ahead: None,
     }
@@ -241,7 +241,7 @@ async fn a_yes_to_a_rule_serves_for_a_longer_grant_only_if_that_was_asked_for() 
     let (mut host, clock) = (Host::new(), clock());
     let grants = host.start(&clock).await;
     let approved = Approved { request: "q".into(), by: vec!["bob".into()], binding: None };
-    let yes = Grant { approved: Some(approved), ..grant("a", &purpose(), None, clock.now()) };
+    let yes = Grant { approved: Some(Box::new(approved)), ..grant("a", &purpose(), None, clock.now()) };
     grants.add(yes, clock.now()).unwrap();
     grants.share("a", clock.now());
     clock.pass(5 * MINUTE);
@@ -370,7 +370,15 @@ fn what_the_store_has_and_nobody_can_read_is_no_grant() {
     let json = serde_json::to_vec(&stored).unwrap();
     let load = |id: &str, json: &[u8]| Grants::load(Store::ended(), &[(id.into(), json.to_vec())], &clock());
     assert_eq!(load("a", &json).all(START).len(), 1);
-    for bad in [load("b", &json), load("a", b"{}"), load("a", b""), load("a", json.get(1..).unwrap())] {
+    let other_subject = String::from_utf8(json.clone()).unwrap().replace("\"trusted\":true", "\"trusted\":7");
+    assert_ne!(other_subject.as_bytes(), json);
+    for bad in [
+        load("b", &json),
+        load("a", b"{}"),
+        load("a", other_subject.as_bytes()),
+        load("a", b""),
+        load("a", json.get(1..).unwrap()),
+    ] {
         assert!(bad.all(START).is_empty());
     }
 }
@@ -417,6 +425,32 @@ async fn a_grant_is_shortened_and_never_lengthened() {
     grants.shorten("a", now.after(MINUTE));
     clock.pass(MINUTE);
     assert!(grants.find(&purpose(), Serving::Any, clock.now()).is_none());
+}
+
+// "expiry within 100 ms of its moment": nobody waits for the next look, whichever grant and clock is the first.
+#[tokio::test]
+async fn the_next_moment_is_that_of_the_first_end_or_begin_by_either_clock() {
+    let clock = clock();
+    let grants = Grants::load(Store::ended(), &[], &clock);
+    assert_eq!(grants.next_moment(START), None);
+    for (id, minutes) in [("a", 5), ("b", 3), ("c", 7)] {
+        let expires = START.after(minutes * MINUTE);
+        grants.add(Grant { expires, ..grant(id, &purpose(), None, START) }, START).unwrap();
+    }
+    assert_eq!(grants.next_moment(START), Some(3 * MINUTE));
+    grants.shorten("c", START.after(MINUTE));
+    assert_eq!(grants.next_moment(START), Some(MINUTE));
+    let begins_ns = START.realtime_ns + i64::try_from(MINUTE / 2).unwrap();
+    let ahead = Ahead { begins_ns, lives_ns: MINUTE, begun: false };
+    grants.add(Grant { ahead: Some(ahead), ..grant("d", &purpose(), None, START) }, START).unwrap();
+    assert_eq!(grants.next_moment(START), Some(MINUTE / 2), "it begins");
+    clock.pass(MINUTE / 2);
+    assert!(grants.sweep(clock.now()).is_empty());
+    assert_eq!(grants.next_moment(clock.now()), Some(MINUTE / 2));
+    clock.set_wall(START.realtime_ns + 6 * i64::try_from(MINUTE).unwrap());
+    assert_eq!(grants.next_moment(clock.now()), Some(0), "by the other clock");
+    assert_eq!(grants.sweep(clock.now()).len(), 4);
+    assert_eq!(grants.next_moment(clock.now()), None);
 }
 
 #[test]
@@ -541,7 +575,7 @@ async fn a_yes_serves_for_what_it_was_said_to() {
     let clock = clock();
     let (this, other) = (binding("-u"), binding("-g"));
     let approved = |binding: Option<&Binding>| {
-        Some(Approved { request: "q".into(), by: vec!["bob".into()], binding: binding.cloned() })
+        Some(Box::new(Approved { request: "q".into(), by: vec!["bob".into()], binding: binding.cloned() }))
     };
     let all = |any, rule, this_rule, this_one| {
         [
@@ -576,7 +610,7 @@ fn ahead(id: &str, now: Moment) -> Grant {
     let purpose = Purpose { scope: Scope::User, key: "user".into(), ..purpose() };
     Grant {
         expires: now.after(65 * MINUTE),
-        approved: Some(approved),
+        approved: Some(Box::new(approved)),
         ahead: Some(Ahead { begins_ns: begin.realtime_ns, lives_ns: 5 * MINUTE, begun: false }),
         ..grant(id, &purpose, None, now)
     }

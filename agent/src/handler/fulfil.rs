@@ -23,6 +23,7 @@ use crate::grants::{Grant, Serving, Taken, Unsettled};
 use crate::identifier;
 use crate::live::Session;
 use crate::notices;
+use crate::packed::Packed;
 use crate::refusal::Refusal;
 use crate::store::{Change, Table};
 use crate::translate::{self, Files};
@@ -344,8 +345,8 @@ fn new_grant(agent: &Agent, plan: &Plan, token: Option<&Spend>, now: Moment) -> 
         boot_id: agent.clock.boot_id().to_owned(),
         uses_left: rule.grant.uses,
         reason: plan.reason.clone(),
-        subject: plan.subject.clone(),
-        approved: token.map(|token| token.approved(rule)),
+        subject: Packed::new(&plan.subject).ok()?,
+        approved: token.map(|token| Box::new(token.approved(rule))),
         ahead: None,
     })
 }

@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::clock::{Moment, rfc3339};
 use crate::grants::{Ahead, Approved, Grant};
 use crate::identifier;
+use crate::packed::Packed;
 use crate::refusal::Refusal;
 use crate::requests::{Committed, Request};
 use crate::translate;
@@ -41,8 +42,8 @@ pub fn grant_of(
         boot_id: agent.clock.boot_id().to_owned(),
         uses_left: rule.grant.uses,
         reason: request.reason.clone(),
-        subject: request.subject.clone(),
-        approved,
+        subject: Packed::new(&request.subject).map_err(|error| Refusal::failure(error.to_string()))?,
+        approved: approved.map(Box::new),
         ahead,
     })
 }

@@ -90,8 +90,11 @@ async fn again(agent: &Arc<Agent>, why: &'static str) {
         return;
     }
     let (task, mut sessions) = (Arc::clone(agent), agent.live.all());
-    let subjects =
-        grants.iter().map(|grant| &grant.subject).chain(sessions.iter().filter_map(|it| it.subject.as_ref()));
+    // As all that follows, not on the event loop: there may be very many.
+    let open = move || grants.into_iter().map(|grant| (grant.subject.open().ok(), grant)).collect::<Vec<_>>();
+    let grants = tokio::task::spawn_blocking(open).await.unwrap_or_default();
+    let subjects = grants.iter().filter_map(|(subject, _)| subject.as_ref());
+    let subjects = subjects.chain(sessions.iter().filter_map(|it| it.subject.as_ref()));
     let ids: BTreeSet<String> = subjects.filter_map(|subject| subject.login_id.clone()).collect();
     if ids.is_empty() && why != FORBIDDEN {
         return; // nothing depends on them
@@ -105,7 +108,10 @@ async fn again(agent: &Arc<Agent>, why: &'static str) {
         };
         let grants: Vec<_> = grants
             .into_iter()
-            .map(|grant| (longest(&grant.subject, &grant.purpose.rule, grant.counts_at(now)), grant))
+            .map(|(subject, grant)| {
+                let at = grant.counts_at(now);
+                (subject.and_then(|it| longest(&it, &grant.purpose.rule, at)), grant)
+            })
             .collect();
         sessions.retain(|session| {
             let subject = session.subject.as_ref().filter(|_| session.is_bound_to_its_grant());

@@ -15,6 +15,8 @@ const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("session
 const REQUESTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("requests");
 const NONCES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("nonces");
 const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+/// How much of the file the database keeps in memory, in bytes: what a commit looks at. By itself it would keep all of it.
+const CACHE: usize = 512 * 1024;
 /// Name of the value that counts the commits.
 const SERIAL: &str = "serial";
 
@@ -100,7 +102,7 @@ fn definition(table: Table) -> TableDefinition<'static, &'static str, &'static [
 
 fn open(path: &Path, owner: u32) -> io::Result<Database> {
     let backend = FileBackend::new(open_file(path, owner)?).map_err(io::Error::other)?;
-    Database::builder().create_with_backend(backend).map_err(io::Error::other)
+    Database::builder().set_cache_size(CACHE).create_with_backend(backend).map_err(io::Error::other)
 }
 
 fn open_file(path: &Path, owner: u32) -> io::Result<File> {

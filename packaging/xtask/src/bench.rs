@@ -11,6 +11,7 @@
 
 mod circumstances;
 mod flood;
+mod grants;
 mod latency;
 mod memory;
 mod micro;
@@ -48,9 +49,10 @@ enum Measure {
 }
 
 /// All sections, in the order of the document.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part { name: "latency", measure: Measure::Guest(latency::measure) },
     Part { name: "rules", measure: Measure::Guest(rules::measure) },
+    Part { name: "grants", measure: Measure::GuestAsUsual(grants::measure) },
     Part { name: "parallel", measure: Measure::Guest(parallel::measure) },
     Part { name: "saturated", measure: Measure::GuestAsUsual(saturated::measure) },
     Part { name: "flood", measure: Measure::GuestAsUsual(flood::measure) },

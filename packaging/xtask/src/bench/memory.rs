@@ -98,7 +98,7 @@ fn sizes(stage: &Stage, programs: &[&str]) -> Done<Vec<u64>> {
 }
 
 /// How many processes run this program, and the sum of their proportional set sizes in kB.
-fn size(stage: &Stage, program: &str) -> Done<(u64, u64)> {
+pub(super) fn size(stage: &Stage, program: &str) -> Done<(u64, u64)> {
     // The names of some are links.
     let script = format!(
         "program=$(readlink -f {program})
