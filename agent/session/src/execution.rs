@@ -76,7 +76,7 @@ impl<'a> Execution<'a, '_> {
             |error: io::Error| Refusal::internal("the session cannot be set up", error).after_go();
         // All that can fail without the command comes before it.
         let deadline = DeadlineTimer::new(self.go.deadline).map_err(not_set_up)?;
-        let notices = Notices::new(&self.go.notices).map_err(not_set_up)?;
+        let mut notices = Notices::new(&self.go.notices).map_err(not_set_up)?;
         // It may be held on its way, and we with it: then the spawner's watch ends both.
         self.spawner.tell(&Report::Within(Some(start_time(self.go))));
         let child = self.spawn(&stdio, cwd, pty.as_ref(), &tree, &deadline).map_err(|error| {
@@ -85,6 +85,9 @@ impl<'a> Execution<'a, '_> {
             not_run(self.program, error)
         })?;
         link.send(&FromMonitor::Running { pid: child.pid.as_raw(), cgroup: tree.name().to_owned() });
+        if let Some(line) = notices.at_once() {
+            let _ = self.helper.send(&Frame::with(Kind::Notice, 0, line, "")); // before what the command says
+        }
         let relay = self.tell_started(pty).map_err(|error| {
             tree.kill();
             not_set_up(error)

@@ -33,9 +33,11 @@ impl Notices {
     /// The line whose moment has come. Of several, after a host has slept or its clock was set, the last: what the others
     /// said is no longer so.
     pub fn due(&mut self) -> Option<String> {
-        if !self.next.has_fired() {
-            return None;
-        }
+        if self.next.has_fired() { self.at_once() } else { None }
+    }
+
+    /// The same, before anything is waited for: a command may be over before its timers are looked at.
+    pub fn at_once(&mut self) -> Option<String> {
         let mut due = None;
         while let Some(notice) = self.left.pop_front_if(|notice| is_past(notice.at)) {
             due = Some(notice.text);
@@ -66,6 +68,9 @@ mod tests {
         assert_eq!(notices.due().as_deref(), Some("one"));
         assert!(!notices.timer().has_passed());
         assert_eq!(notices.due(), None, "its moment is to come");
-        assert_eq!(Notices::new(&[]).unwrap().due(), None);
+        let mut notices = Notices::new(&[]).unwrap();
+        assert_eq!((notices.due(), notices.at_once()), (None, None));
+        let mut notices = Notices::new(&lines[..1]).unwrap();
+        assert_eq!((notices.at_once().as_deref(), notices.due()), (Some("five"), None), "once");
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const ENDS: &[Test] = &[
     ("revocation_ends_the_session_and_tells_the_person", revocation),
     ("a_clock_that_passed_the_wall_deadline_ends_the_session", wall_deadline),
     ("what_is_to_be_told_of_the_end_is_told_before_it", told_ahead),
+    ("what_is_to_be_told_at_once_is_told_before_the_command_says_anything", told_at_once),
     ("leftover_is_kept_until_the_deadline_then_ended", leftover_kept),
     ("leftover_is_killed_at_once_where_policy_says_so", leftover_killed),
     ("who_has_left_the_cgroup_is_told_of_and_ends_with_the_grant", outside),
@@ -71,6 +72,17 @@ fn told_ahead(stage: &Stage) {
     let at = |text| told.find(text).unwrap_or_else(|| panic!("{told}"));
     assert!(at("it ends soon") < at("its time is up"), "{told}");
     assert!(!told.contains("long ago"), "{told}");
+}
+
+// However short the command is.
+fn told_at_once(stage: &Stage) {
+    let mut session = stage.begin(&order(&shell("true")));
+    session.expect_accepted();
+    session.go_with_notices(i64::MAX, &[(1, "the grant lives until then")]);
+    let run = session.finish();
+    let at = |kind| run.frames.iter().position(|frame| frame.kind == kind).expect("a frame");
+    assert!(at(Kind::Notice) < at(Kind::Started), "{:?}", run.frames);
+    assert_eq!(run.notices().matches("lives until").count(), 1, "{}", run.notices());
 }
 
 fn leftover_kept(stage: &Stage) {
