@@ -32,19 +32,25 @@ pub fn forget_expired(store: &Store, contents: &mut Contents, told: &Told) {
 
 /// Grants of an earlier agent that nobody was told of: it ended before their issue was in the log. They are gone, and
 /// the log says so. (They can't have run anything.)
-pub fn forget_unissued(store: &Store, audit: &Audit, contents: &mut Contents, told: &Told) {
+pub async fn forget_unissued(store: &Store, audit: &Audit, contents: &mut Contents, told: &Told) {
     let is_in_log = |id: &str| told.has(Event::GrantIssued, id);
     for grant in Grants::take_unissued(&mut contents.grants, is_in_log) {
+        let gone = Change::remove(Table::Grants, &grant.id);
+        if told.has(Event::GrantRevoked, &grant.id) {
+            store.note(gone);
+            continue;
+        }
         let mut record = about_grant(audit.record(Event::GrantRevoked), &grant);
         record.result = Some("void: the agent ended before it was issued".to_owned());
-        audit.note(record);
-        store.note(Change::remove(Table::Grants, &grant.id));
+        if audit.append_or_note(record).await.is_ok() {
+            store.note(gone); // else the next agent says it
+        }
     }
 }
 
 /// Requests of an earlier agent: what it stored and the log does not have, nobody was told of, and it did not happen. What the log
 /// has already is not said again.
-pub fn settle_requests(agent: &Arc<Agent>, told: &Told) {
+pub async fn settle_requests(agent: &Agent, told: &Told) {
     let now = agent.clock.now();
     let is_in_log = |request: &Request| match request.state {
         // Each yes is in the log before it is stored.
@@ -59,20 +65,28 @@ pub fn settle_requests(agent: &Arc<Agent>, told: &Told) {
         }
         RequestState::Expired => true,
     };
-    for request in agent.requests.settle(now, is_in_log) {
-        if let Some(last) = request.approvals.last() {
+    for (request, change) in agent.requests.settle(now, is_in_log) {
+        let Some((last, grant)) = request.approvals.last().zip(request.grant.as_deref()) else {
+            agent.store.note(change); // nobody has said anything of it
+            continue;
+        };
+        let what =
+            format!("the approval does not count: the agent ended before the grant {grant} was issued");
+        if !told.has_answer(&request.id, &what) {
             let case = Case::of_answer(agent, &request, &last.name);
             let mut record = case.record(agent, Event::ApprovalRefused);
-            let why = "the agent ended before the grant was issued";
-            record.result = Some(format!("the approval does not count: {why}"));
-            agent.audit.note(record);
+            record.result = Some(what);
+            if agent.audit.append_or_note(record).await.is_err() {
+                continue; // the next agent says it
+            }
         }
+        agent.store.note(change);
     }
     for request in agent.requests.sweep(now) {
         if told.has(Event::ApprovalExpired, &request.id) {
             agent.requests.note(&request, now);
         } else {
-            requests::expired(agent, request);
+            requests::expired(agent, &request);
         }
     }
 }

@@ -162,18 +162,24 @@ impl Requests {
     }
 
     /// At the start: what an earlier agent stored, and ended before it noted that the log has it. Where `is_in_log` says so it
-    /// counts. Nobody was told of the others: they are as they were before, and this returns them as they were stored.
-    pub fn settle(&self, now: Moment, is_in_log: impl Fn(&Request) -> bool) -> Vec<Request> {
+    /// counts. Nobody was told of the others: they are as they were before, and this returns them as they were stored, with
+    /// what lets the store know.
+    pub fn settle(&self, now: Moment, is_in_log: impl Fn(&Request) -> bool) -> Vec<(Request, Change)> {
         let mut held = self.lock();
         let unrecorded: Vec<Request> = held.extract_if(|_, it| !it.recorded).map(|(_, it)| it).collect();
-        let (known, undone): (Vec<_>, Vec<_>) = unrecorded.into_iter().partition(is_in_log);
-        for request in &undone {
-            self.put_back(&request.id, request.clone().before().as_ref(), now);
+        let mut undone = Vec::new();
+        for request in unrecorded {
+            let is = if is_in_log(&request) {
+                let known = request.recorded(now);
+                self.note(&known, now);
+                Some(known)
+            } else {
+                let before = request.clone().before();
+                undone.extend(back(&request.id, before.as_ref(), now).map(|change| (request, change)));
+                before
+            };
+            held.extend(is.map(|request| (request.id.clone(), request)));
         }
-        let known = known.into_iter().map(|request| request.recorded(now));
-        let known: Vec<Request> = known.inspect(|request| self.note(request, now)).collect();
-        let all = known.into_iter().chain(undone.iter().cloned().filter_map(Request::before));
-        held.extend(all.map(|request| (request.id.clone(), request)));
         undone
     }
 
@@ -203,9 +209,8 @@ impl Requests {
     }
 
     fn put_back(&self, id: &str, before: Option<&Request>, now: Moment) {
-        match before {
-            Some(before) => self.note(before, now),
-            None => self.store.note(Change::remove(Table::Requests, id)),
+        if let Some(change) = back(id, before, now) {
+            self.store.note(change);
         }
     }
 
@@ -261,6 +266,11 @@ impl Requests {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Request>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What makes the store have one as it was before, or not at all.
+fn back(id: &str, before: Option<&Request>, now: Moment) -> Option<Change> {
+    before.map_or(Some(Change::remove(Table::Requests, id)), |before| before.put(now).ok())
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Server {
         let void = rollback::check(&store, &audit, &mut contents, &*clock).await?;
         let host_id = host_id::load(&paths, &store, &contents).await?;
         earlier::forget_expired(&store, &mut contents, &told);
-        earlier::forget_unissued(&store, &audit, &mut contents, &told);
+        earlier::forget_unissued(&store, &audit, &mut contents, &told).await;
         let spawner = Spawner::default();
         let control = call_spawner(&spawner, &paths).await;
         let policy = {
@@ -123,7 +123,7 @@ impl Server {
             settings,
             paths,
         });
-        earlier::settle_requests(&agent, &told);
+        earlier::settle_requests(&agent, &told).await;
         earlier::remember_sessions(&agent, &contents.sessions, &told).await;
         for grant in agent.grants.unexpired(agent.clock.now()) {
             anchors::watch(&agent, &grant.purpose.key);
@@ -300,11 +300,11 @@ fn expire(agent: &Agent) {
 }
 
 /// What has expired is said to have; floods are summed up; the head of the log is kept; the watchdog is fed.
-fn pass_time(agent: &Arc<Agent>, kept: &mut Head) {
+fn pass_time(agent: &Agent, kept: &mut Head) {
     expire(agent);
     let now = agent.clock.now();
     for request in agent.requests.sweep(now) {
-        handler::requests::expired(agent, request);
+        handler::requests::expired(agent, &request);
     }
     agent.nonces.sweep(now);
     for (uid, count) in agent.denials.take(now) {

@@ -13,7 +13,7 @@ impl Told {
     pub(super) fn note(&mut self, record: &Record) {
         let about = match record.event {
             Event::SessionExpired | Event::SessionEnded | Event::SessionRefused => record.session.clone(),
-            Event::GrantIssued | Event::GrantExpired => record.grant.clone(),
+            Event::GrantIssued | Event::GrantExpired | Event::GrantRevoked => record.grant.clone(),
             Event::ApprovalRequested | Event::ApprovalExpired => record.request.clone(),
             Event::ApprovalRefused => record.request.as_deref().zip(record.result.as_deref()).map(answer),
             _ => None,
@@ -56,13 +56,18 @@ mod tests {
             record(Event::SessionExpired, "b", "g"),
             record(Event::GrantExpired, "", "h"),
             record(Event::GrantIssued, "", "i"),
+            record(Event::GrantRevoked, "", "j"),
         ];
         let mut told = Told::default();
         for record in &records {
             told.note(record);
         }
         assert!(told.has(Event::SessionExpired, "b") && told.has(Event::GrantExpired, "h"));
-        assert!(told.has(Event::GrantIssued, "i") && !told.has(Event::GrantIssued, "h"));
+        assert!(
+            told.has(Event::GrantRevoked, "j")
+                && told.has(Event::GrantIssued, "i")
+                && !told.has(Event::GrantIssued, "h")
+        );
         for (event, id) in
             [(Event::SessionStarted, "a"), (Event::SessionEnded, "b"), (Event::GrantExpired, "g")]
         {

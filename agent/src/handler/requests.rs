@@ -194,13 +194,15 @@ pub async fn decline(
 }
 
 /// Nobody has answered it in time. The store is told once the log has that: so it is said, and only once.
-pub fn expired(agent: &Arc<Agent>, request: Request) {
-    let record = Case::of_request(agent, &request).record(agent, Event::ApprovalExpired);
-    let (agent, written) = (Arc::clone(agent), agent.audit.submit(record.clone()));
+pub fn expired(agent: &Agent, request: &Request) {
+    let record = Case::of_request(agent, request).record(agent, Event::ApprovalExpired);
+    let Ok(row) = request.put(agent.clock.now()) else { return };
+    let (written, audit, store) =
+        (agent.audit.submit(record.clone()), agent.audit.clone(), agent.store.clone());
     tokio::spawn(async move {
         match written.await {
-            Ok(()) => agent.requests.note(&request, agent.clock.now()),
-            Err(_) => agent.audit.note(record), // by this agent when there is room, or by the next
+            Ok(()) => store.note(row),
+            Err(_) => audit.note(record), // by this agent when there is room, or by the next
         }
     });
 }

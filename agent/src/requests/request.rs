@@ -120,7 +120,7 @@ impl Request {
     ///
     /// # Errors
     /// If it does not become JSON.
-    pub(super) fn put(&self, now: Moment) -> Result<Change, String> {
+    pub fn put(&self, now: Moment) -> Result<Change, String> {
         let stored = Self { left_ns: now.until(self.until), at_ns: now.realtime_ns, ..self.clone() };
         Change::put(Table::Requests, &self.id, &stored).map_err(|error| error.to_string())
     }

@@ -1,5 +1,7 @@
 //! What must hold of requests and tokens: what the agent says of them, and what the log does.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::ledger::Ledger;
@@ -25,6 +27,7 @@ impl Ledger {
             let issued = |it: &Value| it["event"] == "grant.issued" && it["grant"] == request["grant"];
             let said = |it: &Value| it["event"] == "approval.refused" && it["result"] == *answer;
             let holds = self.count(id, "approval.requested") == 1
+                && self.says_each_no_once(id)
                 && match state {
                     "pending" => self.count(id, "grant.issued") == 0 && answer.is_null(),
                     "approved" => {
@@ -54,6 +57,14 @@ impl Ledger {
             .iter()
             .any(|event| !(ran..=1).contains(&self.count(nonce, event)))
             .then(records)
+    }
+
+    fn says_each_no_once(&self, request: &str) -> bool {
+        let records = self.requests.get(request).into_iter().flatten();
+        let mut nos =
+            records.filter(|it| it["event"] == "approval.refused").map(|it| it["result"].to_string());
+        let mut said = HashSet::new();
+        nos.all(|no| said.insert(no))
     }
 
     fn count(&self, request: &str, event: &str) -> usize {

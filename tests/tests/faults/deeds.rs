@@ -19,6 +19,8 @@ pub(crate) enum Deed {
     Approve,
     /// The same, while she waits for that, to run it then.
     Wait,
+    /// The same, and the agent is killed before that it issues the grant is in the log; then the next one is started.
+    Open,
     /// Bob says no.
     Deny,
     /// She takes it back.
@@ -58,7 +60,7 @@ impl Scene {
                 };
                 scene.waiting = Some(waiting);
             }
-            Deed::Approve | Deed::Deny | Deed::TakeBack | Deed::Use => {
+            Deed::Approve | Deed::Open | Deed::Deny | Deed::TakeBack | Deed::Use => {
                 people::ask(name).exits(1);
                 scene.request = people::waiting_for(name).expect("it waits");
                 if deed == Deed::Use {
@@ -77,7 +79,7 @@ impl Scene {
     pub(crate) fn act(&self) -> Outcome {
         match self.deed {
             Deed::Elevate | Deed::Ask | Deed::Use => people::ask(&self.name),
-            Deed::Approve | Deed::Wait => people::approve(&self.request),
+            Deed::Approve | Deed::Open | Deed::Wait => people::approve(&self.request),
             Deed::Deny => people::deny(self.id()),
             Deed::TakeBack => people::take_back(self.id()),
             Deed::Spend => people::spend(&self.name),
@@ -91,7 +93,7 @@ impl Scene {
         match self.deed {
             Deed::Elevate => {}
             Deed::Ask => self.after_asking(play, outcome, &mut wrong),
-            Deed::Approve => {
+            Deed::Approve | Deed::Open => {
                 self.must_be("approved", outcome, &mut wrong);
                 self.is_run_once(play, &mut wrong);
             }
@@ -119,7 +121,7 @@ impl Scene {
             }
             Deed::Spend => {
                 wrong.extend(play.ledger.check(&self.name, outcome));
-                self.after_spending(play, &mut wrong);
+                self.after_spending(play, outcome, &mut wrong);
             }
         }
         wrong.extend(play.ledger.check_requests(&people::requests()));
@@ -208,12 +210,15 @@ impl Scene {
     }
 
     /// Whatever became of it, the token is spent once it is presented again, and it has run at most once.
-    fn after_spending(&self, play: &mut Play, wrong: &mut Vec<String>) {
+    fn after_spending(&self, play: &mut Play, outcome: &Outcome, wrong: &mut Vec<String>) {
         let again = people::spend(&self.name);
+        if is_no_record(outcome) && !is_spent(&again) {
+            wrong.push(format!("there is no record, and the token is good again: {again}"));
+        }
         wrong.extend(play.ledger.check(&self.name, &again));
         let replayed = people::spend(&self.name);
         wrong.extend(play.ledger.check(&self.name, &replayed));
-        if replayed.is_ok() || !replayed.stderr.contains("spent already") {
+        if !is_spent(&replayed) {
             wrong.push(format!("the token is not spent: {replayed}"));
         }
         wrong.extend(play.ledger.check_token(&self.nonce, &self.name));
@@ -223,7 +228,15 @@ impl Scene {
 
 /// It was told that it is not so, and why: not that the agent was gone.
 fn is_no(outcome: &Outcome) -> bool {
-    ["cannot be written", "cannot be stored"].iter().any(|text| outcome.stderr.contains(text))
+    is_no_record(outcome) || outcome.stderr.contains("cannot be stored")
+}
+
+fn is_no_record(outcome: &Outcome) -> bool {
+    outcome.stderr.contains("the audit log cannot be written")
+}
+
+fn is_spent(outcome: &Outcome) -> bool {
+    !outcome.is_ok() && outcome.stderr.contains("the token was spent already")
 }
 
 fn take_back_all(wrong: &mut Vec<String>) {

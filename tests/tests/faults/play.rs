@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::deeds::{Deed, Scene};
 use crate::disks;
 use crate::ledger::Ledger;
-use crate::stage::{Stage, agent_log, jitctl, shell};
+use crate::stage::{AUDIT, Stage, agent_log, jitctl, shell};
 use crate::tracer::{Fault, Target, Tracer, calls, hit};
-use crate::walks::{Walk, Who, walks};
+use crate::walks::{self, Walk, Who, walks};
 
 /// More calls than any walk has.
 const MOST: usize = 400;
@@ -128,10 +128,15 @@ impl Play {
         let name = self.stage.next_name();
         let started = Instant::now();
         let scene = Scene::set(walk.deed, name.clone());
-        let tracer = self.attach(walk.who, target);
-        let outcome = scene.act();
-        self.stage.await_quiet();
-        tracer.finish();
+        let outcome = if walk.who == Who::Starting {
+            self.open(&scene, target)
+        } else {
+            let tracer = self.attach(walk.who, target);
+            let outcome = scene.act();
+            self.stage.await_quiet();
+            tracer.finish();
+            outcome
+        };
         let mut wrong = Vec::new();
         if walk.deed != Deed::Wait {
             wrong.extend(self.stage.settle().err());
@@ -152,6 +157,19 @@ impl Play {
             ));
         }
         met
+    }
+
+    /// The agent is killed before the third of its records; then somebody is traced who starts, and killed.
+    fn open(&mut self, scene: &Scene, target: Target<'_>) -> Outcome {
+        let (calls, files) = (&["write"], &[AUDIT]);
+        let third = Target { calls, files, children: false, number: Some(3), fault: Fault::Kill };
+        let tracer = self.attach(walks::AUDIT, third);
+        let outcome = scene.act();
+        tracer.finish();
+        assert!(hit().is_some_and(|call| call.contains("grant.issued")), "that is the third: {outcome}");
+        self.stage.restart_agent(&Tracer::words(target));
+        self.stage.kill_agent();
+        outcome
     }
 
     fn attach(&self, who: Who, target: Target<'_>) -> Tracer {

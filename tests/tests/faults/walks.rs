@@ -110,6 +110,15 @@ const DEEDS: &[(&str, Deed)] = &[
     ("use", Deed::Use),
     ("spend", Deed::Spend),
 ];
+/// An agent that ended before what it had stored was in the log.
+const OPEN: Walk = Walk {
+    name: "open",
+    deed: Deed::Open,
+    who: Who::Starting,
+    calls: ALL,
+    files: ANY,
+    faults: &[Fault::Kill],
+};
 
 /// All of them.
 pub(crate) fn walks() -> Vec<Walk> {
@@ -125,6 +134,8 @@ pub(crate) fn walks() -> Vec<Walk> {
             walk(LOOP, &[SENDS], ANY, &[EIO]),
         ]);
     }
+    walks.push(OPEN);
+    walks.push(Walk { calls: &[FILES], files: WRITTEN, faults: &[EIO], ..OPEN });
     let (name, deed) = ("wait", Deed::Wait);
     walks.push(Walk { name, deed, who: LOOP, calls: &[SENDS], files: ANY, faults: &[Fault::Kill] });
     walks
