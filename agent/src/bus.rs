@@ -15,7 +15,7 @@ use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, fdo, interface};
 
-use crate::admission::{Admission, Limits};
+use crate::admission::{Admission, Limits, Place};
 use crate::agent::Agent;
 use crate::handler::{grants, requests, sessions};
 use crate::peer;
@@ -28,6 +28,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(10);
 /// How many questions are answered at a time.
 const LIMITS: Limits = Limits { per_user: 4, all: 16, reserved_for_root: 4 };
+/// Of how many it is found out at a time who asks: of one connection to the bus, and of all. It answers that after all questions that
+/// wait already, and one that was taken in waits in our memory.
+const UNKNOWN: Limits = Limits { per_user: 4, all: 64, reserved_for_root: 0 };
 
 /// How the bus is, for `jitctl status`.
 #[derive(Debug, Default)]
@@ -60,7 +63,7 @@ impl Bus {
 
 /// Serves whatever bus there is, for ever.
 pub async fn serve(agent: Arc<Agent>, mut events: Receiver<Arc<Record>>) {
-    let places = Admission::new(LIMITS);
+    let places = Places { known: Admission::new(LIMITS), unknown: Admission::new(UNKNOWN) };
     loop {
         let connected = timeout(ANSWER, connect(&agent, &places)).await;
         match connected.unwrap_or_else(|_| Err(zbus::Error::Failure("the bus does not answer".to_owned()))) {
@@ -81,7 +84,7 @@ pub async fn serve(agent: Arc<Agent>, mut events: Receiver<Arc<Record>>) {
 }
 
 /// None: there is no bus.
-async fn connect(agent: &Arc<Agent>, places: &Admission) -> zbus::Result<Option<Connection>> {
+async fn connect(agent: &Arc<Agent>, places: &Places) -> zbus::Result<Option<Connection>> {
     if !agent.paths.bus.exists() {
         return Ok(None);
     }
@@ -127,16 +130,24 @@ async fn tell(to: &SignalEmitter<'_>, record: &Record) -> zbus::Result<()> {
     }
 }
 
+/// For questions: of users, and of connections to the bus, whose users are not known yet.
+#[derive(Clone)]
+struct Places {
+    known: Admission,
+    unknown: Admission,
+}
+
 /// What is served.
 struct Facts {
     agent: Arc<Agent>,
-    places: Admission,
+    places: Places,
 }
 
 impl Facts {
-    /// Who asks, by the bus's word. One that has no number here is nobody.
-    async fn caller(header: &Header<'_>, connection: &Connection) -> fdo::Result<u32> {
+    /// Who asks, by the bus's word, and their place. One that has no number here is nobody.
+    async fn caller(&self, header: &Header<'_>, connection: &Connection) -> fdo::Result<(u32, Place)> {
         let sender = header.sender().ok_or_else(|| fdo::Error::AccessDenied("who asks?".to_owned()))?;
+        let _until_known = self.places.unknown.admit(number_of(sender)).ok_or_else(too_many)?;
         let bus = "org.freedesktop.DBus";
         let answer = connection
             .call_method(
@@ -148,12 +159,17 @@ impl Facts {
             )
             .await?;
         let uid: u32 = answer.body().deserialize()?;
-        if peer::is_user(uid) {
-            Ok(uid)
-        } else {
-            Err(fdo::Error::AccessDenied("a user from elsewhere".to_owned()))
+        if !peer::is_user(uid) {
+            return Err(fdo::Error::AccessDenied("a user from elsewhere".to_owned()));
         }
+        Ok((uid, self.places.known.admit(uid).ok_or_else(too_many)?))
     }
+}
+
+/// What tells one connection to the bus from another, as far as it fits: the last number of its name, `:1.42`. Never 0, which stands
+/// for root.
+fn number_of(sender: &str) -> u32 {
+    sender.rsplit('.').next().and_then(|number| number.parse().ok()).filter(|number| *number > 0).unwrap_or(1)
 }
 
 /// The interface: all facts are those that the caller would be shown by `jitctl … --json`.
@@ -165,8 +181,7 @@ impl Facts {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> fdo::Result<String> {
-        let uid = Self::caller(&header, connection).await?;
-        let _place = self.places.admit(uid).ok_or_else(too_many)?;
+        let (uid, _place) = self.caller(&header, connection).await?;
         json(&grants::seen_by(&self.agent, uid, uid == 0))
     }
 
@@ -176,8 +191,7 @@ impl Facts {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> fdo::Result<String> {
-        let uid = Self::caller(&header, connection).await?;
-        let _place = self.places.admit(uid).ok_or_else(too_many)?;
+        let (uid, _place) = self.caller(&header, connection).await?;
         json(&sessions::seen_by(&self.agent, uid, uid == 0))
     }
 
@@ -187,8 +201,7 @@ impl Facts {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> fdo::Result<String> {
-        let uid = Self::caller(&header, connection).await?;
-        let _place = self.places.admit(uid).ok_or_else(too_many)?;
+        let (uid, _place) = self.caller(&header, connection).await?;
         let seen = requests::seen_by(&self.agent, uid).await;
         json(&seen.map_err(|refusal| fdo::Error::Failed(refusal.what))?)
     }
@@ -223,4 +236,20 @@ fn json(value: &impl Serialize) -> fdo::Result<String> {
 
 fn too_many() -> fdo::Error {
     fdo::Error::LimitsExceeded("too many questions at a time".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The bus answers who asks after all questions that wait already: what was taken in before that must be little.
+    #[test]
+    fn of_one_connection_few_questions_are_taken_in_before_it_is_known_whose_it_is() {
+        assert_eq!([":1.42", ":1.0", ":1.x", ":1.99999999999", "no name"].map(number_of), [42, 1, 1, 1, 1]);
+        let places = Admission::new(UNKNOWN);
+        let one: Vec<_> = std::iter::from_fn(|| places.admit(number_of(":1.42"))).collect();
+        assert_eq!(one.len(), 4);
+        let others = (100..).map_while(|number| places.admit(number_of(&format!(":1.{number}"))));
+        assert_eq!(others.collect::<Vec<_>>().len(), 60);
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::eligible;
+use jit_tests::Guest;
 
 const APPROVAL: &str = "require = { authentication = \"none\", approval = { approvers = [\"billie\"] } }";
 const CALL: &str = "busctl --json=short call org.jitsudo.Agent1 /org/jitsudo/Agent1 org.jitsudo.Agent1";
@@ -39,4 +40,18 @@ fn the_bus_tells_ids_to_all_and_facts_to_those_whom_they_concern() {
     guest.as_user("bertha").run(&format!("jitctl deny {id}")).success();
     guest.until("grep -q RequestAnswered /run/heard", Duration::from_secs(40));
     guest.sh("systemctl stop listen");
+}
+
+// What the agent took in before the bus had told it who asks was kept in memory: 2 to 5 kB for each question.
+#[test]
+fn a_flood_of_questions_on_the_bus_takes_no_memory() {
+    let guest = Guest::shared();
+    guest.add_user("bogdan", None, &[]);
+    guest.write("/home/bogdan/flood.py", include_bytes!("flood/bus.py"));
+    guest.until("jitctl status | grep -q 'org.jitsudo.Agent1'", Duration::from_mins(1));
+    guest.sh("echo 5 >/proc/$(pidof jit-agentd)/clear_refs").success(); // from here on it counts anew
+    guest.as_user("bogdan").within(Duration::from_mins(5)).run("python3 flood.py 200000").success();
+    let most = guest.sh("grep VmHWM /proc/$(pidof jit-agentd)/status | tr -dc 0-9").success().stdout;
+    assert!(most.trim().parse::<u64>().unwrap() < 150 * 1024, "{most} kB");
+    guest.as_user("bogdan").run(&format!("{CALL} Grants")).success();
 }
