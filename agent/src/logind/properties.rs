@@ -19,6 +19,10 @@ pub(super) struct Properties {
     pub(super) state: String,
     /// The PAM service that it came by.
     pub(super) service: String,
+    /// Its seat, a screen with a keyboard; may be empty.
+    pub(super) seat: String,
+    /// Its terminal below `/dev`; may be empty.
+    pub(super) tty: String,
     pub(super) remote: bool,
     pub(super) remote_host: String,
     pub(super) active: bool,
@@ -65,6 +69,14 @@ impl Properties {
             class: text("Class")?,
             state: text("State")?,
             service: text("Service")?,
+            seat: match &**all.get("Seat")? {
+                Variant::Structure(seat) => match seat.fields().first()? {
+                    Variant::Str(name) => name.as_str().to_owned(),
+                    _ => return None,
+                },
+                _ => return None,
+            },
+            tty: text("TTY")?,
             remote: flag("Remote")?,
             remote_host: text("RemoteHost")?,
             active: flag("Active")?,
@@ -89,27 +101,37 @@ impl Properties {
         if !self.class.starts_with("user") {
             return unknown(format!("the login session {} is not a person's ({})", self.id, self.class));
         }
+        // A session on neither seat nor console may be anybody's who knows the password: `su` in a cron job, that was set up from afar.
         let origin = match (self.service.as_str(), self.remote) {
-            ("sshd", _) => Origin::Ssh,
-            (_, false) => Origin::Local,
-            (_, true) => Origin::Other,
+            ("sshd", _) => Some(Origin::Ssh),
+            (_, true) => Some(Origin::Other),
+            (_, false) => self.is_at_console().then_some(Origin::Local),
         };
         let address = self.remote_host.split('%').next().and_then(|host| host.parse::<IpAddr>().ok());
         LoginSession {
-            origin: Some(origin),
+            origin,
             remote: match address {
                 Some(address) => Remote::Address(address.to_canonical()),
                 // A name, which is whatever a name server says.
-                None if origin != Origin::Local => Remote::Unknown,
-                None => Remote::None,
+                None if origin == Some(Origin::Local) => Remote::None,
+                None => Remote::Unknown,
             },
             active: Some(self.active),
             unlocked: Some(!self.locked),
-            unknown: format!(
-                "logind has a name in its place: {}",
-                jit_protocol::escape(self.remote_host.as_bytes())
-            ),
+            unknown: if origin.is_none() {
+                format!("the login session {} began on no screen or console of the host", self.id)
+            } else {
+                format!(
+                    "logind has a name in its place: {}",
+                    jit_protocol::escape(self.remote_host.as_bytes())
+                )
+            },
         }
+    }
+
+    /// Terminals that programs make stand in front of nobody.
+    fn is_at_console(&self) -> bool {
+        !self.seat.is_empty() || !self.tty.is_empty() && !self.tty.starts_with("pts/")
     }
 }
 
@@ -125,6 +147,8 @@ mod tests {
             class: "user".into(),
             state: "active".into(),
             service: "sshd".into(),
+            seat: String::new(),
+            tty: "pts/0".into(),
             remote: true,
             remote_host: "10.1.2.3".into(),
             active: true,
@@ -194,7 +218,14 @@ mod tests {
         let local = |it: &mut Properties| {
             (it.service, it.remote, it.remote_host) = ("login".into(), false, String::new());
         };
-        assert_eq!(known(&local), (Some(Origin::Local), Remote::None, yes, yes));
+        assert_eq!(known(&local), (None, Remote::Unknown, yes, yes), "su, in a cron job");
+        for (seat, tty) in [("seat0", ""), ("seat0", "tty2"), ("", "ttyS0"), ("", "console")] {
+            let at = |it: &mut Properties| {
+                local(it);
+                (it.seat, it.tty) = (seat.into(), tty.into());
+            };
+            assert_eq!(known(&at), (Some(Origin::Local), Remote::None, yes, yes), "{seat} {tty}");
+        }
         assert_eq!(known(&|it| it.service = "cockpit".into()).0, Some(Origin::Other));
         for nobodys in ["greeter", "lock-screen", "background", "manager", ""] {
             assert_eq!(

@@ -220,7 +220,7 @@ fn a_grant_with_one_use_is_good_once() {
 /// "screen locked": the hint of the session that the command was asked for in, as the desktop sets it.
 #[test]
 fn what_runs_ends_when_its_login_session_is_locked() {
-    let more = "require.authentication = \"none\"\nwhen.origin = [\"local\"]\nwhen.session = [\"active\", \"unlocked\"]";
+    let more = "require.authentication = \"none\"\nwhen.session = [\"active\", \"unlocked\"]";
     let (guest, _policy) = eligible("xenios", more);
     let mut terminal = guest.as_user("xenios").terminal("bash --norc -i");
     terminal.type_line("jit-sudo sleep 68001; echo status $?");

@@ -28,6 +28,17 @@ fn it_works_from_cron() {
     guest.sh("rm /etc/cron.d/jit-test; cat /home/petra/out").success().prints("0");
 }
 
+// Whoever came by ssh can have cron call su(1) on a terminal of script(1): logind knows no remote end of that.
+#[test]
+fn a_login_session_on_neither_screen_nor_console_is_not_local() {
+    let (guest, _policy) = eligible("pernille", &format!("{NO_PASSWORD}\nwhen.origin = [\"local\"]"));
+    let mut terminal = guest.as_user("pernille").terminal("jit-sudo -n id -u; jit-sudo --explain id");
+    terminal
+        .expect("no rule lets you run this in this login session")
+        .expect("began on no screen or console");
+    terminal.finish();
+}
+
 #[test]
 fn it_works_from_a_systemd_unit() {
     let (guest, _policy) = eligible("piet", NO_PASSWORD);
