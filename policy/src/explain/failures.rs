@@ -39,10 +39,24 @@ impl Failures {
     }
 }
 
+/// How far a rule is from matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Distance {
+    /// It is for others.
+    is_of_others: bool,
+    /// Nothing if it matches.
+    pub(super) weight: usize,
+}
+
 impl Question<'_, '_> {
-    /// How far a rule is from matching: another program is further away than another argument. Nothing if it matches.
-    pub(super) fn distance(&self, rule: &Rule) -> usize {
-        self.find(rule, false).iter().map(|failure| failure.weight).sum()
+    /// How far a rule is from matching: another program is further away than another argument; and nothing is as far as
+    /// somebody else's rule.
+    pub(super) fn distance(&self, rule: &Rule) -> Distance {
+        let failures = self.find(rule, false);
+        Distance {
+            is_of_others: failures.iter().any(Failure::is_of_others),
+            weight: failures.iter().map(|failure| failure.weight).sum(),
+        }
     }
 
     /// Every key of a rule that does not hold.

@@ -77,6 +77,13 @@ pub struct Failure {
     pub(crate) told_to_person: Option<&'static str>,
 }
 
+impl Failure {
+    /// The rule is for others.
+    pub(crate) fn is_of_others(&self) -> bool {
+        matches!(self.key, "users" | "except_users")
+    }
+}
+
 impl Explanation {
     /// For the user: what to do, and nothing about files. A person without any rule learns nothing.
     pub fn for_user(&self) -> String {
@@ -88,8 +95,8 @@ impl Explanation {
             let _ = writeln!(text, "  {}: {}", rule.rule, rule.duties_text());
         }
         // Only of rules that name them.
-        let others = |failure: &Failure| matches!(failure.key, "users" | "except_users");
-        let own = |rule: &&Considered| rule.effect == "allow" && !rule.failed.iter().any(others);
+        let own =
+            |rule: &&Considered| rule.effect == "allow" && !rule.failed.iter().any(Failure::is_of_others);
         for rule in self.near.iter().filter(own) {
             for failure in &rule.failed {
                 let why = failure.told_to_person.unwrap_or(&failure.why);
@@ -180,13 +187,14 @@ impl Core {
         for (question, rule) in
             questions.iter().flat_map(|one| one.core.rules.iter().map(move |rule| (one, rule)))
         {
-            match (question.distance(rule), rule.effect) {
+            let distance = question.distance(rule);
+            match (distance.weight, rule.effect) {
                 (0, Effect::Allow) => {
                     let considered = Considered::new(rule, Vec::new(), question.core);
                     permitting.push((Missing::all(rule), considered));
                 }
                 (0, Effect::Deny) => denying.push(Considered::new(rule, Vec::new(), question.core)),
-                (distance, _) if distance < FAR => near.push((distance, rule, question)),
+                (weight, _) if weight < FAR => near.push((distance, rule, question)),
                 _ => {}
             }
         }
@@ -194,8 +202,10 @@ impl Core {
         permitting.sort_by(|(one, a), (other, b)| (one, &a.rule).cmp(&(other, &b.rule)));
         let permitting: Vec<Considered> = permitting.into_iter().map(|(_, considered)| considered).collect();
         denying.sort_by(|one, other| one.rule.cmp(&other.rule));
+        // One's own are never crowded out by those of others, which may be many.
         near.sort_by(|(one, a, _), (other, b, _)| (one, &a.id).cmp(&(other, &b.id)));
         near.truncate(MOST);
+        near.sort_by(|(one, a, _), (other, b, _)| (one.weight, &a.id).cmp(&(other.weight, &b.id)));
         let near = near
             .into_iter()
             .map(|(_, rule, question)| Considered::new(rule, question.failures(rule), question.core))

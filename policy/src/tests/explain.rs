@@ -51,6 +51,19 @@ came near: restart (allow, /etc/jit-sudo/policy.d/10-test.toml:3)
 }
 
 #[test]
+fn ones_own_rule_is_not_crowded_out_by_those_of_others() {
+    let others = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
+        .map(|id| format!("[[rule]]\nid = \"{id}\"\nusers = [\"bob\"]\ncommands = [\"/usr/bin/id **\"]\n"))
+        .concat();
+    let own = "[[rule]]\nid = \"own\"\nusers = [\"alice\"]\ncommands = [\"/usr/bin/id -u\"]\n";
+    let policy = policy(&format!("{others}{own}"));
+    let ask = Ask::to_run("/usr/bin/id -g");
+    let explained = ask.with(|request| policy.explain(request, &ask.directory)).unwrap();
+    assert_eq!(explained.for_user(), "denied: no rule permits this\n  own: argument 1 `-g` is not `-u`\n");
+    assert_eq!(explained.for_administrator().matches("came near: ").count(), 10);
+}
+
+#[test]
 fn a_user_sees_their_own_rules_and_no_files() {
     let ask = Ask::to_run("/usr/bin/systemctl reload nginx.service");
     assert_eq!(
