@@ -78,7 +78,7 @@ fn purpose(number: u32) -> Purpose {
         target_uid: 0,
         group: None,
         scope: Scope::Terminal,
-        key: format!("tty 34816 since {number}"),
+        key: format!("tty 34816 since {number}").into(),
     }
 }
 
@@ -89,7 +89,7 @@ fn grant(number: u32, clock: &dyn Clock) -> Grant {
     Grant {
         id: format!("{:032x}", ISSUED.fetch_add(1, Ordering::Relaxed)),
         purpose: purpose(number),
-        user: format!("u{number}"),
+        user: format!("u{number}").into(),
         target: "root".into(),
         issued_ns: clock.now().realtime_ns,
         expires: clock.now().after(HOUR),

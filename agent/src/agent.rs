@@ -81,9 +81,9 @@ pub struct Agent {
 /// What a record says of a grant.
 pub fn about_grant(mut record: Record, grant: &Grant) -> Record {
     record.grant = Some(grant.id.clone());
-    record.rule = Some(grant.purpose.rule.clone());
-    record.user = Some(User { name: grant.user.clone(), uid: grant.purpose.uid });
-    record.reason.clone_from(&grant.reason);
+    record.rule = Some(grant.purpose.rule.to_string());
+    record.user = Some(User { name: grant.user.to_string(), uid: grant.purpose.uid });
+    record.reason = grant.reason.as_deref().map(str::to_owned);
     if let Some(approved) = &grant.approved {
         record.request = Some(approved.request.clone());
         record.approver = Some(approved.by.join(", "));

@@ -63,7 +63,7 @@ pub fn watch(agent: &Arc<Agent>, key: &str) {
         // One that is issued from here on is watched anew.
         agent.anchors.remove(&key);
         let ends = |session: &Session| session.is_bound_to_its_grant();
-        let goes = |grant: &Grant| grant.purpose.key == key && !kept.contains(&grant.id);
+        let goes = |grant: &Grant| *grant.purpose.key == *key && !kept.contains(&grant.id);
         let _ = agent.end_grants(why, goes, ends).await; // shows in `status`
         let others = |session: &Session| kept.contains(&session.grant) && !outlives(session) && ends(session);
         agent.live.end(why, others);
@@ -82,7 +82,7 @@ fn outlived(agent: &Agent, key: &str) -> HashSet<String> {
     let used: HashSet<String> = sessions.map(|session| session.grant).collect();
     let grants = agent.grants.unexpired(agent.clock.now()).into_iter();
     grants
-        .filter(|grant| grant.purpose.key == key && used.contains(&grant.id))
+        .filter(|grant| *grant.purpose.key == *key && used.contains(&grant.id))
         .map(|grant| grant.id)
         .collect()
 }

@@ -2,8 +2,9 @@
 
 mod ahead;
 mod all;
+mod texts;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jit_protocol::binding::Binding;
 use jit_protocol::link::Deadline;
@@ -25,9 +26,9 @@ pub struct Grant {
     /// What it is a grant for.
     pub purpose: Purpose,
     /// Name of the invoking user.
-    pub user: String,
+    pub user: Arc<str>,
     /// Name of the target user.
-    pub target: String,
+    pub target: Arc<str>,
     /// When it was issued, `CLOCK_REALTIME` in nanoseconds.
     pub issued_ns: i64,
     /// Its end. `boottime_ns` counts in the boot of `boot_id`.
@@ -35,11 +36,11 @@ pub struct Grant {
     /// Nanoseconds it had left when it was last stored: set by [`Grants`], never more than that after a reboot.
     pub left_ns: u64,
     /// The boot in which `expires.boottime_ns` counts.
-    pub boot_id: String,
+    pub boot_id: Arc<str>,
     /// How often it can still be used; none: without limit.
     pub uses_left: Option<u32>,
     /// Why it was asked for.
-    pub reason: Option<String>,
+    pub reason: Option<Arc<str>>,
     /// What was decided upon, to decide again after a reload.
     pub subject: Packed<Subject>,
     /// The yes that it came from.
@@ -91,7 +92,7 @@ impl Serving<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purpose {
     /// Id of the rule.
-    pub rule: String,
+    pub rule: Arc<str>,
     /// Invoking user.
     pub uid: u32,
     /// Target user.
@@ -101,7 +102,7 @@ pub struct Purpose {
     /// Where it counts.
     pub scope: Scope,
     /// The key of that scope.
-    pub key: String,
+    pub key: Arc<str>,
 }
 
 impl Grant {
@@ -197,10 +198,10 @@ impl Grants {
             };
             let mut one = Held { grant: stored.grant, shared: true };
             let grant = &mut one.grant;
-            let is_of_this_boot = grant.boot_id == clock.boot_id();
+            let is_of_this_boot = *grant.boot_id == *clock.boot_id();
             if !is_of_this_boot {
                 grant.expires = over_reboot(grant.expires, grant.left_ns, stored.at_ns, now);
-                clock.boot_id().clone_into(&mut grant.boot_id);
+                grant.boot_id = clock.boot_id().into();
             }
             if let (Ok(change), false) = (one.put(now), is_of_this_boot && stored.shared) {
                 store.note(change);

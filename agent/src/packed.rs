@@ -2,16 +2,17 @@
 //! keeps of it anyway.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::ser::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// A value, packed. In the store it looks as it would by itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent, bound = "")]
+#[derive(Debug, Clone)]
 pub struct Packed<T> {
-    text: Box<RawValue>,
+    text: Arc<str>,
     of: PhantomData<T>,
 }
 
@@ -21,7 +22,7 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
     /// # Errors
     /// If it does not become JSON.
     pub fn new(value: &T) -> serde_json::Result<Self> {
-        Ok(Self { text: to_raw_value(value)?, of: PhantomData })
+        Ok(Self { text: serde_json::to_string(value)?.into(), of: PhantomData })
     }
 
     /// The value.
@@ -29,13 +30,33 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
     /// # Errors
     /// If it was read from a store in which it is something else.
     pub fn open(&self) -> serde_json::Result<T> {
-        serde_json::from_str(self.text.get())
+        serde_json::from_str(&self.text)
+    }
+}
+
+impl<T> Packed<T> {
+    /// Its JSON, to be shared with others that have the same.
+    pub fn text(&mut self) -> &mut Arc<str> {
+        &mut self.text
+    }
+}
+
+impl<T> Serialize for Packed<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.text).map_err(S::Error::custom)?.serialize(to)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Packed<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text: Box<str> = Box::<RawValue>::deserialize(from)?.into();
+        Ok(Self { text: text.into(), of: PhantomData })
     }
 }
 
 impl<T> PartialEq for Packed<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.text.get() == other.text.get()
+        self.text == other.text
     }
 }
 

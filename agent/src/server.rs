@@ -137,7 +137,7 @@ impl Server {
         let again = Arc::clone(&agent);
         let deciding = tokio::spawn(async move { handler::reload::decide_again(&again).await });
         let _ = timeout(agent.settings.lookup.timeout, deciding).await;
-        drop(contents);
+        drop((contents, told));
         jit_sys::memory::give_back(); // what was read to be unpacked, and packed again
         let listeners = Listeners::open(&agent.paths)?;
         Ok(Self { agent, listeners, control })

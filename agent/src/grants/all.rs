@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::texts::Texts;
 use super::{Grant, Held, Purpose, Serving};
 use crate::clock::Moment;
 
@@ -12,6 +13,7 @@ pub(super) struct All {
     by_id: HashMap<Arc<str>, Box<Held>>,
     /// Their ids.
     of_user: HashMap<u32, HashSet<Arc<str>>>,
+    texts: Texts,
 }
 
 impl All {
@@ -56,14 +58,16 @@ impl All {
         Some(grant)
     }
 
-    pub(super) fn insert(&mut self, one: Held) {
+    pub(super) fn insert(&mut self, mut one: Held) {
+        self.texts.share(&mut one.grant);
         let id: Arc<str> = one.grant.id.as_str().into();
         self.of_user.entry(one.grant.purpose.uid).or_default().insert(id.clone());
         self.by_id.insert(id, Box::new(one));
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Grant> {
-        let grant = self.by_id.remove(id)?.grant;
+        let mut grant = self.by_id.remove(id)?.grant;
+        self.texts.release(&mut grant);
         let uid = grant.purpose.uid;
         if let Some(own) = self.of_user.get_mut(&uid) {
             own.remove(id);
@@ -72,6 +76,11 @@ impl All {
             }
         }
         Some(grant)
+    }
+
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> usize {
+        self.texts.len()
     }
 
     /// Removes some.

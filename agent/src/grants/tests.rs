@@ -389,7 +389,7 @@ async fn a_revoked_grant_does_not_come_back() {
     let (grants, now) = (host.start(&clock).await, clock.now());
     used(&grants, now, Some(grant("a", &purpose(), None, now))).await.unwrap();
     let taken = grants.take(now, &purpose(), Serving::Any, || None).unwrap();
-    let (revoked, stored) = grants.revoke(|grant| grant.user == "alice");
+    let (revoked, stored) = grants.revoke(|grant| *grant.user == *"alice");
     assert_eq!((revoked.len(), stored.await), (1, Ok(())));
     assert_eq!(
         grants.settle(&taken, now, Vec::new()).await,
@@ -456,7 +456,7 @@ async fn the_next_moment_is_that_of_the_first_end_or_begin_by_either_clock() {
 #[test]
 fn one_user_cannot_fill_the_memory() {
     let grants = Grants::load(Store::ended(), &[], &clock());
-    let of = |uid, number: usize| Purpose { uid, key: number.to_string(), ..purpose() };
+    let of = |uid, number: usize| Purpose { uid, key: number.to_string().into(), ..purpose() };
     let take = |uid, number: usize| {
         let purpose = of(uid, number);
         grants
@@ -478,6 +478,22 @@ fn one_user_cannot_fill_the_memory() {
     grants.remove(|grant| grant.id == "7");
     assert!(take(1000, MOST + 1), "there is room again");
     assert!(!take(1000, MOST + 2));
+}
+
+#[test]
+fn what_grants_have_in_common_is_kept_once_and_goes_with_the_last() {
+    let grants = Grants::load(Store::ended(), &[], &clock());
+    for id in ["a", "b"] {
+        grants.add(grant(id, &purpose(), None, START), START).unwrap();
+    }
+    let (mut a, mut b) = (grants.get("a").unwrap(), grants.get("b").unwrap());
+    assert!(Arc::ptr_eq(&a.user, &b.user) && Arc::ptr_eq(a.subject.text(), b.subject.text()));
+    let all = grants.lock().texts();
+    assert_eq!(all, 7, "rule, key, both users, boot, reason, and what was decided upon");
+    grants.remove(|grant| grant.id == "a");
+    assert_eq!(grants.lock().texts(), all);
+    grants.remove(|_| true);
+    assert_eq!(grants.lock().texts(), 0);
 }
 
 #[tokio::test]

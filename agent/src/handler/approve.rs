@@ -252,7 +252,7 @@ fn still_permitted(
         .decide(&loaded.policy, tags, &*agent.directory, time.timestamp(), &HostZones, files)
         .map_err(|error| Refusal::failure(error.to_string()))?;
     let Decision::Permit(candidates) = decision else { return Err(no_longer()) };
-    let same = candidates.iter().find(|candidate| candidate.rule.id == request.purpose.rule);
+    let same = candidates.iter().find(|candidate| *candidate.rule.id == *request.purpose.rule);
     same.map(|candidate| candidate.until).ok_or_else(no_longer)
 }
 

@@ -59,7 +59,7 @@ impl Case {
         record.command = words.map(|word| Text::from(word.as_slice())).collect();
         record.mode.clone_from(mode);
         record.cwd = Some(Text::from(folder.path.as_slice()));
-        record.rule = Some(request.purpose.rule.clone());
+        record.rule = Some(request.purpose.rule.to_string());
         record.request = Some(request.id.clone());
         record.reason.clone_from(&request.reason);
         record.loginuid = request.loginuid;

@@ -430,11 +430,11 @@ fn whose_password(rule: &Rule, people: &People) -> Result<Account, Refusal> {
 fn purpose(rule: &Rule, question: &Question, people: &People) -> Purpose {
     let scope: Scope = translate::scope(rule, question.from.is_some());
     Purpose {
-        rule: rule.id.clone(),
+        rule: rule.id.as_str().into(),
         uid: question.uid,
         target_uid: people.target.uid,
         group: people.group.as_ref().map(|group| group.gid),
         scope,
-        key: question.keys.key(scope).to_owned(),
+        key: question.keys.key(scope).into(),
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn text(agent: &Agent, record: &Record, missed: u64) -> Result<String
         (None, Some(request)) if is_of_request => Some(request.until),
         _ => None,
     };
-    let target = grant.as_ref().map(|grant| grant.target.clone());
+    let target = grant.as_ref().map(|grant| grant.target.to_string());
     let target = target.or_else(|| Some(request.as_ref()?.binding.target.name.clone()));
     let target = target.or_else(|| Some(record.target.as_ref()?.user.clone()));
     let escaped = |text: &Option<String>| text.as_ref().map(|text| escape(text.as_bytes()));

@@ -97,7 +97,7 @@ pub(crate) fn request(id: &str, argument: &str, now: Moment) -> Request {
         target_uid: 0,
         group: None,
         scope: Scope::User,
-        key: String::new(),
+        key: "".into(),
     };
     Request {
         id: id.into(),
