@@ -56,19 +56,19 @@ fn what_has_left_its_cgroup_is_recorded_and_ends_too() {
     guest.until("rmdir /sys/fs/cgroup/xenxen", Duration::from_secs(40));
 }
 
-/// "a fork bomb held by RLIMIT_NPROC": each that is killed alone would be replaced by the others meanwhile.
+/// "a fork bomb held by `RLIMIT_NPROC`": each that is killed alone would be replaced by the others meanwhile.
 #[test]
 fn a_fork_bomb_ends_with_its_grant() {
-    let (guest, _policy) = eligible("xerxes", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
+    let (guest, _policy) = eligible("xantus", "require.authentication = \"none\"\ngrant.grace = \"1s\"");
     guest.add_user("xenobia", None, &[]);
     let bomb = "#!/bin/bash\ntrap '' TERM HUP INT\nwhile :; do /usr/local/bin/xenobia & sleep 0.2; done\n";
     guest.write("/usr/local/bin/xenobia", bomb.as_bytes());
     guest.sh("chmod 755 /usr/local/bin/xenobia").success();
-    let running = guest.as_user("xerxes").terminal(
+    let running = guest.as_user("xantus").terminal(
         "jit-sudo -u xenobia bash -c 'ulimit -u 64; exec /usr/local/bin/xenobia' 2>/dev/null; echo status $?",
     );
     guest.until("[ $(pgrep --count --uid xenobia) -ge 50 ]", Duration::from_secs(40));
-    guest.sh("jitctl revoke --user xerxes").success();
+    guest.sh("jitctl revoke --user xantus").success();
     running.finish().never_shows("status 0");
     guest.until("! pgrep --uid xenobia", Duration::from_secs(40));
 }
