@@ -2,6 +2,7 @@
 
 mod ahead;
 mod all;
+mod stored;
 mod texts;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ahead::Ahead;
 use self::all::All;
-use crate::clock::{Clock, Moment, earlier, over_reboot};
+use crate::clock::{Moment, earlier};
 use crate::packed::Packed;
 use crate::scope::Scope;
 use crate::store::{Change, Store, Table};
@@ -138,30 +139,6 @@ struct Held {
     shared: bool,
 }
 
-impl Held {
-    fn put(&self, now: Moment) -> std::io::Result<Change> {
-        let grant = Grant { left_ns: now.until(self.grant.expires), ..self.grant.clone() };
-        let id = grant.id.clone();
-        let stored = Stored { grant, at_ns: now.realtime_ns, shared: self.shared };
-        Change::put(Table::Grants, &id, &stored)
-    }
-}
-
-/// As the store has it.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    grant: Grant,
-    /// When `left_ns` was true, `CLOCK_REALTIME` in nanoseconds.
-    at_ns: i64,
-    /// As in [`Held`].
-    #[serde(default = "yes")]
-    shared: bool,
-}
-
-fn yes() -> bool {
-    true // earlier versions did not say
-}
-
 /// A use that was taken, before it is durable.
 #[derive(Debug, Clone)]
 pub struct Taken {
@@ -184,52 +161,6 @@ pub enum Unsettled {
 const MOST: usize = 16_384;
 
 impl Grants {
-    /// Takes what the store held; what cannot be read is no grant. After a reboot `CLOCK_BOOTTIME` starts anew: the
-    /// wall clock decides, but a grant never gets more than it had left, and none if that clock was set back.
-    ///
-    /// Expired ones are among them until [`Self::sweep`].
-    pub fn load(store: Store, contents: &[(String, Vec<u8>)], clock: &dyn Clock) -> Self {
-        let now = clock.now();
-        let mut held = All::default();
-        for (id, json) in contents {
-            let Some(stored) = read(id, json) else {
-                store.note(Change::remove(Table::Grants, id));
-                continue;
-            };
-            let mut one = Held { grant: stored.grant, shared: true };
-            let grant = &mut one.grant;
-            let is_of_this_boot = *grant.boot_id == *clock.boot_id();
-            if !is_of_this_boot {
-                grant.expires = over_reboot(grant.expires, grant.left_ns, stored.at_ns, now);
-                grant.boot_id = clock.boot_id().into();
-            }
-            if let (Ok(change), false) = (one.put(now), is_of_this_boot && stored.shared) {
-                store.note(change);
-            }
-            held.insert(one);
-        }
-        Self { store, held: Mutex::new(held) }
-    }
-
-    /// The grants among what the store held whose end on the wall clock is still to come: for a store that does not
-    /// count.
-    pub fn unexpired_in(contents: &[(String, Vec<u8>)], now: Moment) -> Vec<Grant> {
-        let grants = contents.iter().filter_map(|(id, json)| Some(read(id, json)?.grant));
-        grants.filter(|grant| grant.expires.realtime_ns > now.realtime_ns).collect()
-    }
-
-    /// Takes those out that an agent made durable, and ended before it noted that their issue is in the log; unless it
-    /// is. Nothing ran on them.
-    pub fn take_unissued(
-        contents: &mut Vec<(String, Vec<u8>)>,
-        is_in_log: impl Fn(&str) -> bool,
-    ) -> Vec<Grant> {
-        let stored = |(id, json): &mut (String, Vec<u8>)| read(id, json).filter(|stored| !stored.shared);
-        let unissued =
-            contents.extract_if(.., |entry| stored(entry).is_some_and(|it| !is_in_log(&it.grant.id)));
-        unissued.filter_map(|(id, json)| Some(read(&id, &json)?.grant)).collect()
-    }
-
     /// The live grant for this purpose, if there is one: of several the one that lives longest.
     pub fn find(&self, purpose: &Purpose, serving: Serving<'_>, now: Moment) -> Option<Grant> {
         self.lock().longest(purpose, serving, now).map(|grant| grant.clone())
@@ -239,7 +170,7 @@ impl Grants {
     pub fn approved(&self, purpose: &Purpose, now: Moment) -> Vec<Grant> {
         let is_one =
             |grant: &Grant| grant.approved.is_some() && grant.is_for_purpose(purpose) && grant.is_live(now);
-        self.some(is_one)
+        oldest_first(&mut self.lock().of(purpose.uid), is_one)
     }
 
     /// Takes one use of the live grant for this purpose, or of a new one. Nobody else can take the same one; it counts
@@ -416,7 +347,7 @@ impl Grants {
 
     /// A user's that are still to begin, oldest first.
     pub fn ahead(&self, uid: u32, now: Moment) -> Vec<Grant> {
-        self.some(|grant| grant.purpose.uid == uid && grant.is_left(now) && grant.is_ahead(now))
+        oldest_first(&mut self.lock().of(uid), |grant| grant.is_left(now) && grant.is_ahead(now))
     }
 
     /// One for this purpose that is still to begin.
@@ -432,15 +363,18 @@ impl Grants {
     }
 
     fn some(&self, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
-        let held = self.lock();
-        let mut some: Vec<Grant> = held.iter().filter(|grant| which(grant)).cloned().collect();
-        some.sort_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)));
-        some
+        oldest_first(&mut self.lock().iter(), which)
     }
 
     fn lock(&self) -> MutexGuard<'_, All> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn oldest_first(grants: &mut dyn Iterator<Item = &Grant>, which: impl Fn(&Grant) -> bool) -> Vec<Grant> {
+    let mut some: Vec<Grant> = grants.filter(|grant| which(grant)).cloned().collect();
+    some.sort_by(|one, other| (one.issued_ns, &one.id).cmp(&(other.issued_ns, &other.id)));
+    some
 }
 
 fn issue_into(held: &mut All, issue: impl FnOnce() -> Option<Grant>) -> Option<Taken> {
@@ -451,11 +385,6 @@ fn issue_into(held: &mut All, issue: impl FnOnce() -> Option<Grant>) -> Option<T
     grant.uses_left = grant.uses_left.map(|left| left.saturating_sub(1));
     held.insert(Held { grant: grant.clone(), shared: false });
     Some(Taken { grant, is_new: true })
-}
-
-fn read(id: &str, json: &[u8]) -> Option<Stored> {
-    let stored = serde_json::from_slice::<Stored>(json).ok().filter(|stored| stored.grant.id == id)?;
-    stored.grant.subject.open().is_ok().then_some(stored)
 }
 
 #[cfg(test)]

@@ -384,4 +384,6 @@ mod stored_list {
 }
 
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;

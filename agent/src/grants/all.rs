@@ -33,6 +33,12 @@ impl All {
         self.by_id.values_mut().map(|one| &mut **one)
     }
 
+    /// A user's.
+    pub(super) fn of(&self, uid: u32) -> impl Iterator<Item = &Grant> {
+        let ids = self.of_user.get(&uid).into_iter().flatten();
+        ids.filter_map(|id| self.get(id)).map(|one| &one.grant)
+    }
+
     /// How many a user has.
     pub(super) fn count(&self, uid: u32) -> usize {
         self.of_user.get(&uid).map_or(0, HashSet::len)

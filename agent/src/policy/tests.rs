@@ -8,7 +8,7 @@ use jit_policy::{Account, AsWritten, Decision, Directory, LoginDecision, LookupF
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::translate::{Files, Subject};
+use crate::translate::{Files, Subject, sample};
 
 const MINUTE: u64 = 60_000_000_000;
 const START: Moment = Moment { boottime_ns: 1_000 * MINUTE, realtime_ns: 1_800_000_000_000_000_000 };
@@ -90,29 +90,8 @@ fn account(name: &str) -> Account {
 }
 
 fn permits(holder: &PolicyHolder, user: &str) -> bool {
-    let subject = Subject {
-        user: account(user),
-        target: Account { uid: 0, gid: 0, names: vec!["root".to_owned()], groups: Vec::new() },
-        group: None,
-        host: "host".to_owned(),
-        path: b"/usr/bin/id".to_vec(),
-        leads_to: None,
-        trusted: true,
-        sha256: None,
-        arguments: Vec::new(),
-        edits: false,
-        nested: false,
-        cwd: None,
-        cwd_is_callers: false,
-        preserve_groups: false,
-        timeout: None,
-        duration: None,
-        assignments: Vec::new(),
-        rule: None,
-        non_interactive: false,
-        login_id: None,
-        login: jit_policy::LoginSession::default(),
-    };
+    let root = Account { uid: 0, gid: 0, names: vec!["root".to_owned()], groups: Vec::new() };
+    let subject = Subject { user: account(user), target: root, ..sample::subject() };
     let loaded = holder.current();
     let decision = subject
         .decide(

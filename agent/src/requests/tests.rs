@@ -1,4 +1,3 @@
-use jit_policy::Account;
 use jit_protocol::binding::{Binding, Folder, Person};
 
 use super::*;
@@ -6,7 +5,7 @@ use crate::clock::ManualClock;
 use crate::grants::Purpose;
 use crate::identities::Identities;
 use crate::scope::Scope;
-use crate::translate::Subject;
+use crate::translate::sample;
 
 const MINUTE: u64 = 60_000_000_000;
 pub(crate) const START: Moment =
@@ -62,33 +61,6 @@ fn binding(argument: &str) -> Binding {
     }
 }
 
-fn subject() -> Subject {
-    let account = |uid| Account { uid, gid: uid, names: vec!["a".into()], groups: vec![uid] };
-    Subject {
-        user: account(1000),
-        target: account(0),
-        group: None,
-        host: "h".into(),
-        path: b"/usr/bin/id".to_vec(),
-        leads_to: None,
-        trusted: true,
-        sha256: None,
-        arguments: Vec::new(),
-        edits: false,
-        nested: false,
-        cwd: None,
-        cwd_is_callers: false,
-        preserve_groups: false,
-        timeout: None,
-        duration: None,
-        assignments: Vec::new(),
-        rule: None,
-        non_interactive: false,
-        login_id: None,
-        login: jit_policy::LoginSession::default(),
-    }
-}
-
 /// Of alice, for `id` with one argument; it waits for half an hour.
 pub(crate) fn request(id: &str, argument: &str, now: Moment) -> Request {
     let purpose = Purpose {
@@ -105,7 +77,7 @@ pub(crate) fn request(id: &str, argument: &str, now: Moment) -> Request {
         binding: binding(argument),
         for_rule: false,
         purpose,
-        subject: subject(),
+        subject: sample::subject(),
         begins_ns: None,
         reason: Some("because".into()),
         loginuid: Some(1000),
