@@ -29,13 +29,14 @@ pub(crate) fn ask(request: Request) -> Result<Response, Failure> {
 
 /// As [`ask`], over a connection that is open.
 pub(crate) fn ask_over(connection: &Connection, request: Request) -> Result<Response, Failure> {
-    let response = jit_protocol::ask::ask(connection, request).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => {
-            Failure::new("the agent speaks another protocol than this program", STATUS)
-        }
-        io::ErrorKind::TimedOut => Failure::new("the agent does not answer", STATUS),
-        _ => Failure::new("the agent closed the connection without an answer", STATUS),
-    })?;
+    let response: Response =
+        jit_protocol::ask::ask(connection, request).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => {
+                Failure::new("the agent speaks another protocol than this program", STATUS)
+            }
+            io::ErrorKind::TimedOut => Failure::new("the agent does not answer", STATUS),
+            _ => Failure::new("the agent closed the connection without an answer", STATUS),
+        })?;
     match response {
         Response::Refused { what, hint } => Err(Failure::new(what, hint)),
         other => Ok(other),

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use jit_protocol::ask::ask;
+use jit_protocol::brief::Brief;
 use jit_protocol::client::Connection;
 use jit_protocol::paths;
 use jit_protocol::request::{Ahead, Elevate, Request};
-use jit_protocol::response::Response;
 
 use crate::options::Asked;
 use crate::{no_agent, request as complete};
@@ -17,7 +17,7 @@ use crate::{no_agent, request as complete};
 /// What happened, and what to do.
 pub(crate) fn request(asked: Asked, from: Option<String>) -> Result<(String, String), (String, String)> {
     match ask_agent(asked, |asked| Request::Ask(Box::new(Ahead { asked, from })))? {
-        Response::Asked { request, what } => Ok((request, what)),
+        Brief::Asked { request, what } => Ok((request, what)),
         _ => Err(misunderstood()),
     }
 }
@@ -29,14 +29,14 @@ pub(crate) fn request(asked: Asked, from: Option<String>) -> Result<(String, Str
 pub(crate) fn ask_agent(
     asked: Asked,
     request: impl FnOnce(Elevate) -> Request,
-) -> Result<Response, (String, String)> {
+) -> Result<Brief, (String, String)> {
     let told = |(what, hint): (String, &str)| (what, hint.to_owned());
     let no_folder = |error| (format!("the working folder has no path: {error}"), String::new());
     let asked = complete::complete(asked, None, false).map_err(no_folder)?;
     let connection =
         Connection::open(Path::new(paths::AGENT_SOCKET)).map_err(|error| told(no_agent(&error)))?;
     match ask(&connection, request(asked)) {
-        Ok(Response::Refused { what, hint }) => Err((what, hint)),
+        Ok(Brief::Refused { what, hint }) => Err((what, hint)),
         Ok(response) => Ok(response),
         Err(error) => Err(told(no_agent(&error))),
     }

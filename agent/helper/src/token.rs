@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 
+use jit_protocol::brief::Brief;
 use jit_protocol::request::{Request, Wish};
-use jit_protocol::response::Response;
 use jit_protocol::token::MAX_TOKEN;
 
 use crate::ahead::{ask_agent, misunderstood};
@@ -41,7 +41,7 @@ pub(crate) fn make(
     (not_before, valid): (Option<String>, Option<u64>),
 ) -> Result<String, (String, String)> {
     match ask_agent(asked, |asked| Request::Token(Box::new(Wish { asked, not_before, valid })))? {
-        Response::Token { text } => Ok(text),
+        Brief::Token { text } => Ok(text),
         _ => Err(misunderstood()),
     }
 }

@@ -6,10 +6,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use jit_protocol::ask::ask;
+use jit_protocol::brief::{Brief, BriefRequest};
 use jit_protocol::client::Connection;
 use jit_protocol::paths;
 use jit_protocol::request::Request;
-use jit_protocol::response::{RequestState, RequestView, Response};
+use jit_protocol::response::RequestState;
 
 use crate::options::Wait;
 
@@ -32,11 +33,10 @@ pub(crate) fn wait(request: &str, limit: Wait) -> Result<(), (String, String)> {
             return Err(("nobody has answered yet".to_owned(), hint));
         }
         match look(request) {
-            Ok(Response::Refused { what, hint }) => return Err((what, hint)),
-            Ok(Response::Requests(views)) => {
-                let [view] = views.as_slice() else { return Err(misunderstood()) };
+            Ok(Brief::Refused { what, hint }) => return Err((what, hint)),
+            Ok(Brief::Requests([request])) => {
                 heard = Instant::now();
-                if let Some(answer) = answer(view) {
+                if let Some(answer) = answer(request) {
                     return answer;
                 }
             }
@@ -51,18 +51,18 @@ pub(crate) fn wait(request: &str, limit: Wait) -> Result<(), (String, String)> {
 }
 
 /// It answers once the request is decided, or after a minute.
-fn look(request: &str) -> io::Result<Response> {
+fn look(request: &str) -> io::Result<Brief> {
     let connection = Connection::open(Path::new(paths::AGENT_SOCKET))?;
     ask(&connection, Request::Await { request: request.to_owned() })
 }
 
-fn answer(view: &RequestView) -> Option<Result<(), (String, String)>> {
+fn answer(request: BriefRequest) -> Option<Result<(), (String, String)>> {
     let said = |what: &str| (what.to_owned(), String::new());
-    match view.state {
+    match request.state {
         RequestState::Pending => None,
         RequestState::Approved => Some(Ok(())),
         RequestState::Refused => {
-            let what = view.answer.clone().unwrap_or_else(|| "an approver said no".to_owned());
+            let what = request.answer.unwrap_or_else(|| "an approver said no".to_owned());
             Some(Err(said(&what)))
         }
         RequestState::Withdrawn => Some(Err(said("the request was taken back"))),

@@ -2,17 +2,19 @@
 
 use std::io;
 
+use serde::de::DeserializeOwned;
+
 use crate::Bytes;
 use crate::client::{Connection, LAST_PATIENCE, PATIENCE, agent_answers};
 use crate::frame::Kind;
 use crate::request::{Envelope, Request};
-use crate::response::Response;
 
-/// Asks over a connection that nothing was sent over yet.
+/// Asks over a connection that nothing was sent over yet. The answer is a [`Response`](crate::response::Response), or as much of
+/// it as concerns who asks.
 ///
 /// # Errors
 /// `InvalidData` if the answer is none of this protocol; `TimedOut` if nobody answers; those of the socket.
-pub fn ask(connection: &Connection, request: Request) -> io::Result<Response> {
+pub fn ask<R: DeserializeOwned>(connection: &Connection, request: Request) -> io::Result<R> {
     let text = serde_json::to_vec(&Envelope::new(request, nonce(connection)?))?;
     // An agent that says no before it has read all has said so when the sending fails.
     let sent = connection.send_text(&text);

@@ -27,6 +27,7 @@
 
 pub mod ask;
 pub mod binding;
+pub mod brief;
 pub mod bytes;
 pub mod chunk;
 pub mod client;

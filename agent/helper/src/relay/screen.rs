@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
@@ -52,11 +53,9 @@ impl Flow {
         self.sink_open && !self.bytes.is_empty()
     }
 
-    fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Result<(), Errno> {
-        self.bytes.resize(ROOM, 0);
-        let result = read(&mut self.bytes);
-        self.bytes.truncate(*result.as_ref().unwrap_or(&0));
-        match result {
+    /// Into the room as it is: memory that no byte has come to yet is none that this process has.
+    fn fill(&mut self, read: impl FnOnce(&mut Vec<u8>) -> Result<usize, Errno>) -> Result<(), Errno> {
+        match read(&mut self.bytes) {
             Ok(0) => self.source_open = false,
             Ok(_) if !self.sink_open => self.bytes.clear(), // nobody sees it, but who writes it must not wait
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
@@ -167,7 +166,7 @@ impl<'a> Screen<'a> {
         let wants_keys = self.is_raw() && self.keys.may_read();
         if wants_keys && events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             let terminal = self.terminal.as_fd();
-            if self.keys.fill(|buffer| retry_on_intr(|| read(terminal, &mut *buffer))).is_err() {
+            if self.keys.fill(|keys| retry_on_intr(|| read(terminal, spare_capacity(keys)))).is_err() {
                 // In the background a read fails; whoever put us there has the terminal. Else it hung up.
                 match tcgetpgrp(terminal) {
                     Ok(group) if group != getpgrp() => self.leave(),
@@ -233,8 +232,9 @@ impl<'a> Screen<'a> {
 
     fn receive(&mut self) {
         let stream = self.stream.as_fd();
-        let received =
-            self.output.fill(|buffer| recv(stream, &mut *buffer, RecvFlags::DONTWAIT).map(|(read, _)| read));
+        let received = self
+            .output
+            .fill(|output| recv(stream, spare_capacity(output), RecvFlags::DONTWAIT).map(|(read, _)| read));
         if received.is_err() {
             self.output.source_open = false;
         }
