@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use jit_sys::terminal::Pty;
+use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
@@ -117,33 +118,34 @@ enum Filled {
 #[derive(Debug)]
 struct Buffer {
     bytes: Vec<u8>,
-    start: usize,
-    end: usize,
+    /// How many of them have gone on.
+    gone: usize,
 }
 
 impl Buffer {
     fn new() -> Self {
-        Self { bytes: vec![0; ROOM], start: 0, end: 0 }
+        // Its room is no memory of ours before a byte comes.
+        Self { bytes: Vec::with_capacity(ROOM), gone: 0 }
     }
 
     fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.gone == self.bytes.len()
     }
 
     fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+        self.bytes.clear();
+        self.gone = 0;
     }
 
     /// Reads until there is no more, or no room: a terminal hands out 4 KiB at a time, and each piece that goes on
     /// alone wakes the other side once.
     fn fill(&mut self, from: &OwnedFd) -> Filled {
         self.clear();
-        while let Some(room @ [_, ..]) = self.bytes.get_mut(self.end..) {
-            match read(from, room) {
-                Ok(length @ 1..) => self.end += length,
-                Err(Errno::INTR) => {}
+        while self.bytes.len() < self.bytes.capacity() {
+            match read(from, spare_capacity(&mut self.bytes)) {
+                Ok(1..) | Err(Errno::INTR) => {}
                 // What an end follows is handed on first; the end is there next time, too.
-                _ if self.end > 0 => return Filled::Some,
+                _ if !self.bytes.is_empty() => return Filled::Some,
                 Err(Errno::AGAIN) => return Filled::Nothing,
                 Ok(_) | Err(_) => return Filled::End,
             }
@@ -153,8 +155,8 @@ impl Buffer {
 
     fn drain(&mut self, to: &OwnedFd) -> Result<(), Errno> {
         while !self.is_empty() {
-            match write(to, self.bytes.get(self.start..self.end).unwrap_or_default()) {
-                Ok(length) => self.start += length,
+            match write(to, self.bytes.get(self.gone..).unwrap_or_default()) {
+                Ok(length) => self.gone += length,
                 Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
                 Err(error) => return Err(error),
             }
