@@ -1,5 +1,6 @@
 //! What `jitctl request` starts this program for: a grant is asked for ahead of time.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use jit_protocol::ask::ask;
@@ -38,6 +39,7 @@ pub(crate) fn ask_agent(
     match ask(&connection, request(asked)) {
         Ok(Brief::Refused { what, hint }) => Err((what, hint)),
         Ok(response) => Ok(response),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(misunderstood()),
         Err(error) => Err(told(no_agent(&error))),
     }
 }

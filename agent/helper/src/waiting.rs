@@ -41,6 +41,7 @@ pub(crate) fn wait(request: &str, limit: Wait) -> Result<(), (String, String)> {
                 }
             }
             Ok(_) => return Err(misunderstood()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(misunderstood()),
             Err(_) if heard.elapsed() < AWAY => sleep(Duration::from_secs(1)),
             Err(error) => {
                 let hint = "the request still waits: run this again once the agent runs";
